@@ -1,0 +1,93 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+    name: "onewrite",
+    products: [
+        .executable(name: "onewrite", targets: ["onewrite"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // The C libraries, and nothing else that is C.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+
+        // Clients: a thread a lane, and the two libraries made safe on it.
+        .target(name: "CThreadedIO"),
+        .target(name: "ThreadedIO", dependencies: ["CThreadedIO"], swiftSettings: swiftSettings),
+        .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis"], swiftSettings: swiftSettings),
+        .target(name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq"], swiftSettings: swiftSettings),
+
+        // The domain: no sockets, no C.
+        .target(name: "OrderLog", swiftSettings: swiftSettings),
+        .target(
+            name: "Coordination",
+            dependencies: ["OrderLog", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: swiftSettings),
+
+        // The domain's ports over real servers.
+        .target(
+            name: "RedisLog", dependencies: ["OrderLog", "Coordination", "RedisClient", "ThreadedIO"],
+            resources: [.embedInCode("lua")], swiftSettings: swiftSettings),
+        .target(
+            name: "Sinks",
+            dependencies: ["OrderLog", "Coordination", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO"],
+            swiftSettings: swiftSettings),
+
+        // What people meet.
+        .target(name: "Dashboard", swiftSettings: swiftSettings),
+        .target(
+            name: "PrivateServers", dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "onewrite",
+            dependencies: [
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient", "ThreadedIO",
+                "Dashboard", "PrivateServers",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings),
+
+        .target(
+            name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
+            path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        .testTarget(name: "ThreadedIOTests", dependencies: ["ThreadedIO"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "RedisClientTests", dependencies: ["RedisClient", "ThreadedIO", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
+        .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "ThreadedIO", "TestSupport",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: swiftSettings),
+    ],
+    swiftLanguageModes: [.v6]
+)
