@@ -1,0 +1,164 @@
+/// What a producer submits: an order placed or cancelled, stock received or counted.
+///
+/// A value of this type is valid: it was checked against ``Limits`` when it was made, before the append and again by
+/// whoever applies it.
+package struct Change: Hashable, Sendable {
+    /// What happened. The raw value is the entry's field `type`.
+    package enum Kind: String, Sendable, CaseIterable {
+        case orderPlaced = "order.placed"
+        case orderCancelled = "order.cancelled"
+        case stockReceived = "stock.received"
+        case stockCounted = "stock.counted"
+    }
+
+    package let kind: Kind
+    /// Names the change within its shop, and makes its append idempotent.
+    package let id: String
+    package let shop: String
+    /// Who ordered; only for ``Kind/orderPlaced``.
+    package let customer: String?
+    /// The order that is cancelled; only for ``Kind/orderCancelled``.
+    package let order: String?
+    package let lines: Lines
+    /// A JSON object, byte for byte as it was submitted; only for ``Kind/orderPlaced``.
+    package let attributes: String?
+
+    /// Checks unchecked fields and makes a change of them.
+    ///
+    /// - Parameter draft: The fields as somebody wrote them.
+    /// - Throws: ``FieldError`` for the first field that is missing, not wanted, or outside ``Limits``.
+    package init(_ draft: ChangeDraft) throws(FieldError) {
+        guard let kind = Kind(rawValue: draft.type) else {
+            let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
+            throw FieldError("type", "expected one of \(known), got \(FieldError.quote(draft.type))")
+        }
+        self.kind = kind
+        shop = try Self.identifier(draft.shop, "shop")
+        switch kind {
+        case .orderPlaced:
+            id = try Self.identifier(draft.id, "id")
+            customer = try Self.customer(draft.customer)
+            order = try Self.absent(draft.order, "order", kind)
+            attributes = try draft.attributes.map { text throws(FieldError) in try AttributesCheck.check(text) }
+        case .orderCancelled:
+            let order = try Self.identifier(draft.order, "order")
+            self.order = order
+            id = try Self.identifier(draft.id ?? order + Self.cancelSuffix, "id")
+            guard id == order + Self.cancelSuffix else {
+                throw FieldError("id", "expected \(order)\(Self.cancelSuffix), the cancellation's own ID")
+            }
+            customer = try Self.absent(draft.customer, "customer", kind)
+            attributes = try Self.absent(draft.attributes, "attributes", kind)
+        case .stockReceived, .stockCounted:
+            id = try Self.identifier(draft.id, "id")
+            order = try Self.absent(draft.order, "order", kind)
+            customer = try Self.absent(draft.customer, "customer", kind)
+            attributes = try Self.absent(draft.attributes, "attributes", kind)
+        }
+        lines = try Lines(draft.lines, kind: kind)
+    }
+
+    private static let cancelSuffix = "/cancel"
+
+    private static func identifier(_ text: String?, _ field: String) throws(FieldError) -> String {
+        guard let text else { throw FieldError(field, "is missing") }
+        guard Limits.identifierBytes.contains(text.utf8.count), text.utf8.allSatisfy(Alphabet.identifier.contains)
+        else {
+            throw FieldError(
+                field,
+                "expected 1 to \(Limits.identifierBytes.upperBound) of A-Z a-z 0-9 . _ : / -, got "
+                    + FieldError.quote(text))
+        }
+        return text
+    }
+
+    private static func customer(_ text: String?) throws(FieldError) -> String {
+        guard let text else { throw FieldError("customer", "is missing") }
+        let hasControls = text.unicodeScalars.contains { $0.properties.generalCategory == .control }
+        guard Limits.customerBytes.contains(text.utf8.count), !hasControls else {
+            throw FieldError(
+                "customer",
+                "expected 1 to \(Limits.customerBytes.upperBound) bytes without control characters, got "
+                    + FieldError.quote(text))
+        }
+        return text
+    }
+
+    private static func absent(_ value: String?, _ field: String, _ kind: Kind) throws(FieldError) -> String? {
+        guard value == nil else { throw FieldError(field, "does not belong to \(kind.rawValue)") }
+        return nil
+    }
+}
+
+/// The unchecked fields of a change.
+package struct ChangeDraft: Sendable, Equatable {
+    /// An item of `lines`, its quantity still as text.
+    package typealias Item = (sku: String, quantity: String)
+
+    /// `lines` as the log holds them, or as a list that somebody typed.
+    package enum DraftLines: Sendable {
+        case missing
+        /// `TEA-250:2 MUG-1:1`.
+        case text(String)
+        case items([Item])
+    }
+
+    package var type: String
+    package var id: String?
+    package var shop: String?
+    package var customer: String?
+    package var order: String?
+    package var lines: DraftLines
+    package var attributes: String?
+
+    package init(
+        type: String = Change.Kind.orderPlaced.rawValue, id: String? = nil, shop: String? = nil,
+        customer: String? = nil, order: String? = nil, lines: DraftLines = .missing, attributes: String? = nil
+    ) {
+        self.type = type
+        self.id = id
+        self.shop = shop
+        self.customer = customer
+        self.order = order
+        self.lines = lines
+        self.attributes = attributes
+    }
+}
+
+extension ChangeDraft.DraftLines: Equatable {
+    package static func == (left: Self, right: Self) -> Bool {
+        switch (left, right) {
+        case (.missing, .missing): true
+        case (.text(let left), .text(let right)): left == right
+        case (.items(let left), .items(let right)): left.elementsEqual(right, by: ==)
+        default: false
+        }
+    }
+}
+
+/// A field that can't be taken, and what was expected of it.
+package struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
+    package let field: String
+    package let message: String
+
+    package init(_ field: String, _ message: String) {
+        self.field = field
+        self.message = message
+    }
+
+    package var description: String { "\(field): \(message)" }
+
+    /// A value for an error's text: quoted, cut to 40 characters, without anything that a terminal would obey.
+    ///
+    /// - Parameter text: What somebody wrote.
+    /// - Returns: The quoted text.
+    package static func quote(_ text: String) -> String {
+        let printable = text.unicodeScalars.prefix(40).map { scalar -> String in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse: "�"
+            default: String(scalar)
+            }
+        }
+        return "\"\(printable.joined())\(text.unicodeScalars.count > 40 ? "…" : "")\""
+    }
+}

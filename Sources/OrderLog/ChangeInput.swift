@@ -1,0 +1,1 @@
+// placeholder: NDJSON and CSV readers are coming

@@ -1,0 +1,33 @@
+/// Every bound of the log, each with its reason.
+package enum Limits {
+    /// `id`, `order` and `shop`, in bytes: long enough for a URL-like ID, short enough to index.
+    package static let identifierBytes = 1...128
+    /// A SKU, in bytes.
+    package static let skuBytes = 1...64
+    /// Lines of a change: keeps an entry, and the scripts that apply it, small.
+    package static let lines = 1...100
+    /// What a line orders, receives or gives back.
+    package static let quantity: ClosedRange<Int64> = 1...1_000_000
+    /// What a count may find: below 2^53, so that Lua's numbers hold it exactly with room to spare.
+    package static let countedQuantity: ClosedRange<Int64> = 0...1_000_000_000_000
+    /// A customer, in bytes of UTF-8.
+    package static let customerBytes = 1...256
+    /// `attributes`, in bytes.
+    package static let attributesBytesMax = 16 * 1024
+    /// How deep `attributes` may nest.
+    package static let attributesDepthMax = 32
+    /// A number's exponent in `attributes`: with 16 KiB of digits it stays within Postgres's numeric.
+    package static let attributesExponentMax = 308
+    /// Fields of an entry that are worth keeping when it is set aside; more are cut, and it stays unapplicable.
+    package static let deadLetterFieldsMax = 64
+    /// Bytes of one name or value kept of an entry that is set aside. Above every limit, so a cut one stays invalid.
+    package static let deadLetterValueBytesMax = 32 * 1024
+    /// Partitions of a log: each costs a few keys and a row, and a worker looks at all of them.
+    package static let partitions = 1...1024
+    /// Entries that one read hands to a worker, over all its partitions. With the largest entries: 25 MB.
+    package static let readEntriesMax = 1000
+    /// Changes that one call of the append script takes: a few milliseconds of the server's only thread.
+    package static let appendChangesMax = 500
+    /// A line of NDJSON or a row of CSV: attributes, a hundred lines, and room.
+    package static let inputLineBytesMax = 256 * 1024
+}

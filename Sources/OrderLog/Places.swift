@@ -1,0 +1,184 @@
+// The distinct numbers of the log. Each is a type of its own, so that a seq is never taken for an epoch.
+
+/// One of the log's P streams, 0 ..< P.
+package struct Partition: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package let number: Int
+
+    package init(_ number: Int) {
+        precondition(number >= 0, "a partition is never negative")
+        self.number = number
+    }
+
+    package var description: String { String(number) }
+
+    package static func < (left: Partition, right: Partition) -> Bool { left.number < right.number }
+}
+
+/// An entry's place within its partition: 1, 2, 3 … without holes, for ever. 0 stands for "none yet".
+package struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package let number: Int64
+
+    package init(_ number: Int64) {
+        precondition(number >= 0, "a seq is never negative")
+        self.number = number
+    }
+
+    /// The place before the first entry.
+    package static let none = Seq(0)
+
+    package var next: Seq { Seq(number + 1) }
+    package var previous: Seq { Seq(number - 1) }
+
+    package var description: String { String(number) }
+
+    package static func < (left: Seq, right: Seq) -> Bool { left.number < right.number }
+}
+
+/// Rises each time a partition is opened: tells two histories of the log apart.
+package struct Epoch: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package let number: Int64
+
+    package init(_ number: Int64) {
+        precondition(number >= 0, "an epoch is never negative")
+        self.number = number
+    }
+
+    package var description: String { String(number) }
+
+    package static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
+}
+
+/// The fencing token: a sink refuses writes that carry an older one than its own.
+package struct Token: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package let number: Int64
+
+    package init(_ number: Int64) {
+        precondition(number >= 0, "a token is never negative")
+        self.number = number
+    }
+
+    package var description: String { String(number) }
+
+    package static func < (left: Token, right: Token) -> Bool { left.number < right.number }
+}
+
+/// A Redis stream ID: the server's milliseconds and a counter within them.
+///
+/// A hint, never grounds for a decision: IDs are used again after the log lost its tail.
+///
+/// <https://redis.io/docs/latest/develop/data-types/streams/#entry-ids>
+package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package let milliseconds: UInt64
+    package let counter: UInt64
+
+    package init(milliseconds: UInt64, counter: UInt64) {
+        self.milliseconds = milliseconds
+        self.counter = counter
+    }
+
+    /// Reads `1763905351204-0`.
+    ///
+    /// - Parameter text: What Redis printed, or an older entry's ID from a sink.
+    /// - Returns: nil unless it is two decimal numbers parted by a dash.
+    package init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 2, let milliseconds = UInt64(parts[0]), let counter = UInt64(parts[1]) else { return nil }
+        self.init(milliseconds: milliseconds, counter: counter)
+    }
+
+    /// The ID below every entry's.
+    package static let zero = EntryID(milliseconds: 0, counter: 0)
+
+    /// The lowest ID above this one.
+    package var successor: EntryID {
+        counter == .max
+            ? EntryID(milliseconds: milliseconds + 1, counter: 0)
+            : EntryID(milliseconds: milliseconds, counter: counter + 1)
+    }
+
+    package var description: String { "\(milliseconds)-\(counter)" }
+
+    package static func < (left: EntryID, right: EntryID) -> Bool {
+        (left.milliseconds, left.counter) < (right.milliseconds, right.counter)
+    }
+}
+
+/// An entry's place in the log, as its fields say.
+package struct Place: Hashable, Sendable {
+    package let epoch: Epoch
+    package let seq: Seq
+
+    package init(epoch: Epoch, seq: Seq) {
+        self.epoch = epoch
+        self.seq = seq
+    }
+}
+
+/// One uninterrupted life of a partition's log: the epoch it was opened with, on the server of this replid.
+///
+/// `master_replid` changes at every restart, promotion and slot move, so an equal history means an unbroken log.
+package struct History: Hashable, Sendable, CustomStringConvertible {
+    package let epoch: Epoch
+    package let replid: String
+
+    package init(epoch: Epoch, replid: String) {
+        self.epoch = epoch
+        self.replid = replid
+    }
+
+    package var description: String { "epoch \(epoch) under \(replid.prefix(8))" }
+}
+
+/// How far a sink got in a partition. It lives in the sink, beside its data.
+package struct Position: Hashable, Sendable {
+    package let epoch: Epoch
+    package let seq: Seq
+    /// The stream ID of the entry at `seq` when it was applied; nil before the first.
+    package let entry: EntryID?
+
+    package init(epoch: Epoch, seq: Seq, entry: EntryID?) {
+        self.epoch = epoch
+        self.seq = seq
+        self.entry = entry
+    }
+}
+
+/// The right to change one partition of one sink, as the sink granted it when a worker took over.
+package struct Permit: Hashable, Sendable {
+    package let partition: Partition
+    package let history: History
+    package let token: Token
+    package let owner: WorkerName
+
+    package init(partition: Partition, history: History, token: Token, owner: WorkerName) {
+        self.partition = partition
+        self.history = history
+        self.token = token
+        self.owner = owner
+    }
+}
+
+/// A worker's name: its consumer name in Redis, its owner's mark in the sinks.
+package struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package let text: String
+
+    /// Takes a name of 1 to 64 of `[A-Za-z0-9._-]`.
+    ///
+    /// - Parameter text: What the user or another worker wrote.
+    /// - Returns: nil for any other text.
+    package init?(_ text: String) {
+        guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy(Alphabet.sku.contains) else { return nil }
+        self.text = text
+    }
+
+    package var description: String { text }
+
+    package static func < (left: WorkerName, right: WorkerName) -> Bool { left.text < right.text }
+}
+
+/// The sinks, and their consumer groups of the same name.
+package enum Group: String, CaseIterable, Sendable, Codable, Comparable {
+    case postgres, stock, delivery
+
+    package static func < (left: Group, right: Group) -> Bool { left.rawValue < right.rawValue }
+}
