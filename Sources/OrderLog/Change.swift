@@ -3,7 +3,9 @@
 /// A value of this type is valid: it was checked against ``Limits`` when it was made, before the append and again by
 /// whoever applies it.
 package struct Change: Hashable, Sendable {
-    /// What happened. The raw value is the entry's field `type`.
+    /// What happened.
+    ///
+    /// The raw value is the entry's field `type`.
     package enum Kind: String, Sendable, CaseIterable {
         case orderPlaced = "order.placed"
         case orderCancelled = "order.cancelled"

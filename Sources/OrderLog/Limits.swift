@@ -20,11 +20,15 @@ package enum Limits {
     package static let attributesExponentMax = 308
     /// Fields of an entry that are worth keeping when it is set aside; more are cut, and it stays unapplicable.
     package static let deadLetterFieldsMax = 64
-    /// Bytes of one name or value kept of an entry that is set aside. Above every limit, so a cut one stays invalid.
+    /// Bytes of one name or value kept of an entry that is set aside.
+    ///
+    /// Above every limit, so a cut one stays invalid.
     package static let deadLetterValueBytesMax = 32 * 1024
     /// Partitions of a log: each costs a few keys and a row, and a worker looks at all of them.
     package static let partitions = 1...1024
-    /// Entries that one read hands to a worker, over all its partitions. With the largest entries: 25 MB.
+    /// Entries that one read hands to a worker, over all its partitions.
+    ///
+    /// With the largest entries: 25 MB.
     package static let readEntriesMax = 1000
     /// Changes that one call of the append script takes: a few milliseconds of the server's only thread.
     package static let appendChangesMax = 500

@@ -3,10 +3,9 @@ package struct Partitioning: Hashable, Sendable {
     /// P, fixed when the log is created.
     package let count: Int
 
-    /// Takes a count within ``Limits/partitions``.
+    /// Takes a count within ``Limits/partitions``; nil outside it.
     ///
     /// - Parameter count: P.
-    /// - Returns: nil outside the limits.
     package init?(count: Int) {
         guard Limits.partitions.contains(count) else { return nil }
         self.count = count

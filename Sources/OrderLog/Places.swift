@@ -14,7 +14,9 @@ package struct Partition: Hashable, Sendable, Comparable, CustomStringConvertibl
     package static func < (left: Partition, right: Partition) -> Bool { left.number < right.number }
 }
 
-/// An entry's place within its partition: 1, 2, 3 … without holes, for ever. 0 stands for "none yet".
+/// An entry's place within its partition: 1, 2, 3 … without holes, for ever.
+///
+/// 0 stands for "none yet".
 package struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
     package let number: Int64
 
@@ -76,10 +78,9 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
         self.counter = counter
     }
 
-    /// Reads `1763905351204-0`.
+    /// Reads `1763905351204-0`; nil unless it is two decimal numbers parted by a dash.
     ///
     /// - Parameter text: What Redis printed, or an older entry's ID from a sink.
-    /// - Returns: nil unless it is two decimal numbers parted by a dash.
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 2, let milliseconds = UInt64(parts[0]), let counter = UInt64(parts[1]) else { return nil }
@@ -129,7 +130,9 @@ package struct History: Hashable, Sendable, CustomStringConvertible {
     package var description: String { "epoch \(epoch) under \(replid.prefix(8))" }
 }
 
-/// How far a sink got in a partition. It lives in the sink, beside its data.
+/// How far a sink got in a partition.
+///
+/// It lives in the sink, beside its data.
 package struct Position: Hashable, Sendable {
     package let epoch: Epoch
     package let seq: Seq
@@ -162,10 +165,9 @@ package struct Permit: Hashable, Sendable {
 package struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertible {
     package let text: String
 
-    /// Takes a name of 1 to 64 of `[A-Za-z0-9._-]`.
+    /// Takes a name of 1 to 64 of `[A-Za-z0-9._-]`; nil for any other text.
     ///
     /// - Parameter text: What the user or another worker wrote.
-    /// - Returns: nil for any other text.
     package init?(_ text: String) {
         guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy(Alphabet.sku.contains) else { return nil }
         self.text = text

@@ -1,0 +1,81 @@
+/// Entries that a sink applies in one atomic step, together with its new position.
+package struct Batch: Sendable {
+    /// An entry whose change takes effect.
+    package struct Applied: Sendable {
+        package let id: EntryID
+        package let place: Place
+        package let change: Change
+    }
+
+    /// An entry that is set aside.
+    package struct DeadLetter: Sendable {
+        package let entry: Entry
+        package let quarantine: Quarantine
+        /// Its seq, over which the position advances; nil for an entry that was added by hand.
+        package let seq: Seq?
+    }
+
+    package let permit: Permit
+    /// The seq after the position that the sink has.
+    package let first: Seq
+    /// The position's seq and entry once the batch is applied.
+    package private(set) var last: Seq
+    package private(set) var lastEntry: EntryID?
+    package private(set) var applied: [Applied] = []
+    package private(set) var deadLetters: [DeadLetter] = []
+
+    /// An empty batch.
+    ///
+    /// - Parameters:
+    ///   - permit: The right under which it will be applied.
+    ///   - position: The sink's position.
+    package init(_ permit: Permit, after position: Position) {
+        self.permit = permit
+        first = position.seq.next
+        last = position.seq
+        lastEntry = position.entry
+    }
+
+    package var isEmpty: Bool { applied.isEmpty && deadLetters.isEmpty }
+
+    /// How many entries it holds.
+    package var count: Int { applied.count + deadLetters.count }
+
+    /// The position once it is applied.
+    package var position: Position { Position(epoch: permit.history.epoch, seq: last, entry: lastEntry) }
+
+    /// The entries with a place, in log order: acknowledged in the step that applies them, or after it.
+    package var placedIDs: [(seq: Seq, id: EntryID)] {
+        let placed =
+            applied.map { ($0.place.seq, $0.id) }
+            + deadLetters.compactMap { letter in letter.seq.map { ($0, letter.entry.id) } }
+        return deadLetters.isEmpty ? placed : placed.sorted { $0.0 < $1.0 }
+    }
+
+    /// Adds the entry behind ``last``.
+    package mutating func apply(_ change: Change, of entry: Entry, at place: Place) {
+        advance(to: place.seq, entry.id)
+        applied.append(Applied(id: entry.id, place: place, change: change))
+    }
+
+    /// Sets the entry behind ``last`` aside.
+    package mutating func quarantine(_ entry: Entry, _ quarantine: Quarantine, at seq: Seq) {
+        advance(to: seq, entry.id)
+        deadLetters.append(DeadLetter(entry: entry, quarantine: quarantine, seq: seq))
+    }
+
+    /// Sets an entry aside that was added by hand; the position stays.
+    package mutating func setAside(_ entry: Entry) {
+        let quarantine =
+            if case .unusable(let own, _) = entry.content, entry.place == nil, own.reason != .addedByHand {
+                Quarantine(.addedByHand, "\(Quarantine.addedByHand.error); \(own.error)")
+            } else { Quarantine.addedByHand }
+        deadLetters.append(DeadLetter(entry: entry, quarantine: quarantine, seq: nil))
+    }
+
+    private mutating func advance(to seq: Seq, _ entry: EntryID) {
+        precondition(seq == last.next, "a batch grows in the log's order")
+        last = seq
+        lastEntry = entry
+    }
+}

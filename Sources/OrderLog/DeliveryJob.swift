@@ -1,0 +1,41 @@
+/// What the delivery service takes from its list: one JSON object a job.
+package enum DeliveryJob {
+    /// The job that an entry makes.
+    ///
+    /// - Parameters:
+    ///   - entry: An entry that is applied.
+    ///   - partition: Where it lies.
+    /// - Returns: The JSON text; nil when its change is none of the delivery service's business.
+    package static func json(for entry: Batch.Applied, in partition: Partition) -> String? {
+        let change = entry.change
+        let job: String
+        let order: String
+        switch change.kind {
+        case .orderPlaced: (job, order) = ("prepare", change.id)
+        case .orderCancelled: (job, order) = ("cancel", change.order ?? "")
+        case .stockReceived, .stockCounted: return nil
+        }
+        // IDs, shops and SKUs are of an alphabet that needs no escaping; a customer may need it.
+        var json = "{\"job\":\"\(job)\",\"order\":\"\(order)\",\"shop\":\"\(change.shop)\",\"customer\":"
+        json += change.customer.map(quoted) ?? "null"
+        json += ",\"lines\":["
+        for (index, line) in change.lines.items.enumerated() {
+            json += "\(index == 0 ? "" : ","){\"sku\":\"\(line.sku)\",\"quantity\":\(line.quantity)}"
+        }
+        json += "],\"attributes\":\(change.attributes ?? "null"),\"partition\":\(partition)"
+        json += ",\"epoch\":\(entry.place.epoch),\"seq\":\(entry.place.seq)}"
+        return json
+    }
+
+    /// A JSON string.
+    ///
+    /// A customer holds no control characters, so two escapes are enough.
+    private static func quoted(_ text: String) -> String {
+        var json = "\""
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" { json += "\\" }
+            json.unicodeScalars.append(scalar)
+        }
+        return json + "\""
+    }
+}

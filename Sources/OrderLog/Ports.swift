@@ -1,0 +1,191 @@
+// What a worker needs of the servers. Used from one lane only, so none of it is Sendable; the methods run on their
+// caller's actor and may block its thread. Each throws a StoreError; what was delivered and not acknowledged stays pending.
+
+/// The log's streams, as one worker of one consumer group uses them.
+package protocol LogPort: AnyObject {
+    /// One atomic look at a partition's head and the server.
+    func look(at partition: Partition) async throws -> LogLook
+
+    /// Takes over what other consumers have pending, in log order.
+    ///
+    /// - Parameters:
+    ///   - partition: Where.
+    ///   - cursor: Where to go on: ``EntryID/zero``, then the last answer's.
+    ///   - limit: The most entries to return.
+    /// - Returns: Entries in ID order.
+    func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed
+
+    /// Reads new entries of several partitions, in log order each.
+    ///
+    /// - Parameters:
+    ///   - partitions: Where.
+    ///   - limit: The most entries of each partition.
+    ///   - wait: How long the server waits for a first one; `.zero` does not wait.
+    /// - Returns: The partitions that have any; none when the wait passed, or somebody woke the reader.
+    func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered]
+
+    /// Reads entries, whoever they were delivered to, and without delivering them.
+    ///
+    /// - Parameters:
+    ///   - partition: Where.
+    ///   - start: The lowest ID.
+    ///   - limit: The most entries to return.
+    /// - Returns: Entries in ID order.
+    func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry]
+
+    /// Reads the last entries up to an ID, backwards.
+    func lastEntries(in partition: Partition, through end: EntryID?, limit: Int) async throws -> [Entry]
+
+    /// Makes the consumer group, if it is missing, so that it delivers what lies behind an entry.
+    func createGroup(in partition: Partition, after entry: EntryID) async throws
+
+    /// Removes the group's other consumers, those with nothing pending.
+    func removeIdleConsumers(from partition: Partition) async throws
+
+    /// Shuts an open log whose epoch is still the one read.
+    ///
+    /// - Parameters:
+    ///   - partition: Where.
+    ///   - epoch: The head's epoch as read.
+    /// - Returns: false when the epoch is another by now.
+    func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool
+
+    /// Opens the log under a new epoch, if head and server are still as they were seen.
+    func open(_ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity) async throws -> OpenOutcome
+}
+
+/// Pending entries that were taken over.
+package struct Reclaimed: Sendable {
+    package let entries: [Entry]
+    /// Where to go on; ``EntryID/zero`` when all have been seen.
+    package let cursor: EntryID
+    /// IDs that were pending although the log no longer holds them. Their seqs show up as a gap.
+    package let missing: [EntryID]
+
+    package init(entries: [Entry], cursor: EntryID, missing: [EntryID]) {
+        self.entries = entries
+        self.cursor = cursor
+        self.missing = missing
+    }
+}
+
+/// New entries of one partition.
+package struct Delivered: Sendable {
+    package let partition: Partition
+    package let entries: [Entry]
+
+    package init(partition: Partition, entries: [Entry]) {
+        self.partition = partition
+        self.entries = entries
+    }
+}
+
+package enum OpenOutcome: Hashable, Sendable {
+    case opened
+    /// Head or server are not as they were seen: start over.
+    case changed
+    /// There are entries without a head: somebody deleted it.
+    case orphaned
+}
+
+/// A store that follows the log.
+package protocol Sink: AnyObject {
+    /// Takes a partition over: raises the token, and tells the position of the same moment.
+    func fence(_ partition: Partition, under history: History, owner: WorkerName) async throws -> FenceOutcome
+
+    /// Applies a batch, sets its dead letters aside and moves the position, in one atomic step.
+    ///
+    /// - Parameter batch: Not empty.
+    /// - Returns: ``ApplyOutcome/applied``, or why nothing was changed.
+    func apply(_ batch: Batch) async throws -> ApplyOutcome
+
+    /// Acknowledges entries that the sink has applied or set aside, under the permit's history.
+    ///
+    /// - Parameters:
+    ///   - entries: Each with its seq, nil for one that was added by hand.
+    ///   - permit: The right under which they were applied.
+    /// - Returns: false when the history is another by now: nothing was acknowledged.
+    func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool
+
+    /// Whether ``apply(_:)`` acknowledges too, in its atomic step.
+    var acknowledgesOnApply: Bool { get }
+}
+
+package struct Acknowledgement: Hashable, Sendable {
+    package let seq: Seq?
+    package let entry: EntryID
+
+    package init(seq: Seq?, entry: EntryID) {
+        self.seq = seq
+        self.entry = entry
+    }
+}
+
+package enum FenceOutcome: Hashable, Sendable {
+    case fenced(Permit, Position)
+    /// The log is no longer in that history.
+    case historyChanged
+}
+
+package enum ApplyOutcome: Hashable, Sendable {
+    case applied
+    /// The log is no longer in the permit's history.
+    case historyChanged
+    /// Another worker took over.
+    case fenced(by: String)
+    /// The sink's position is another than the batch's: it was applied already, or there is a gap.
+    case positionMoved(to: Seq)
+}
+
+/// The sink `postgres`: the log's permanent copy, and the record of its epochs.
+package protocol Ledger: Sink {
+    /// A partition's row.
+    func row(of partition: Partition) async throws -> LedgerRow
+
+    /// Claims the next epoch for a server, and ends every older worker's right to commit.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - row: The row as it was read: the reservation counts only if its epoch is still that one.
+    ///   - headEpoch: The head's epoch; nil without a head.
+    ///   - replid: The server that will be opened.
+    ///   - owner: Who opens.
+    /// - Returns: The new epoch; nil when somebody else was faster.
+    func reserve(
+        _ partition: Partition, row: LedgerRow, headEpoch: Epoch?, replid: String, owner: WorkerName
+    ) async throws -> Epoch?
+
+    /// The change IDs that the ledger, or its dead letters, hold at places of a partition.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - seqs: The places.
+    /// - Returns: An ID for each place that is accounted for; nil inside for a dead letter whose ID can't be read.
+    func changeIDs(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: String?]
+
+    /// Ends an opening: the position's entry ID is re-read from the log, since it may be of a lost history.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - epoch: The epoch that was reserved.
+    ///   - entry: The ID of the entry at the position; nil before the first.
+    /// - Returns: false when the epoch is no longer the row's.
+    func confirm(_ partition: Partition, epoch: Epoch, entry: EntryID?) async throws -> Bool
+}
+
+/// A partition's row in Postgres.
+package struct LedgerRow: Hashable, Sendable {
+    package let epoch: Epoch
+    package let replid: String
+    package let position: Position
+    package let token: Token
+    package let owner: String
+
+    package init(epoch: Epoch, replid: String, position: Position, token: Token, owner: String) {
+        self.epoch = epoch
+        self.replid = replid
+        self.position = position
+        self.token = token
+        self.owner = owner
+    }
+}

@@ -1,0 +1,74 @@
+#!lua
+-- Appends changes of one partition to its log: all that are new, in the order given.
+--
+-- Guarantee: a change ID is in the log once within the window, also when it is repeated within the call. Every check
+-- comes before the first write.
+--
+-- KEYS  head  log  seen  seen:old          (`seen` rotates into `seen:old` each window: an ID is known for one to two)
+-- ARGV  log ID, partitions, window (ms), then for each change:
+--       "<shop> <change ID>", payload digest, number of strings, fields and values from `type` on
+-- Returns
+--   {'NOLOG'}                              there is no head: never created on the way
+--   {'MISMATCH', log ID, partitions}       another log than the caller knows
+--   {'CLOSED'}                             the server's history is not the head's, or it is not a master
+--   {'OK', epoch, then for each change: 'accepted' | 'duplicate' | 'conflict', seq, entry ID}
+local head_key, log_key, seen_key, old_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local log_id, partitions, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
+
+local head = redis.call('HMGET', head_key, 'log', 'partitions', 'replid', 'epoch', 'seq')
+if not head[5] then return { 'NOLOG' } end
+if head[1] ~= log_id or head[2] ~= partitions then return { 'MISMATCH', head[1] or '', head[2] or '' } end
+local replid, is_master = server()
+if not is_master or replid ~= head[3] then return { 'CLOSED' } end
+
+-- Where each change begins in ARGV, and the names under which the window knows them.
+local starts, names = {}, {}
+local at = 4
+while at <= #ARGV do
+  starts[#starts + 1] = at
+  names[#names + 1] = ARGV[at]
+  at = at + 3 + tonumber(ARGV[at + 2])
+end
+if #names == 0 then return { 'OK', head[4] } end
+local seen = redis.call('HMGET', seen_key, unpack(names))
+local old = redis.call('HMGET', old_key, unpack(names))
+local since = redis.call('HGET', seen_key, 'since')
+
+local epoch, seq = head[4], tonumber(head[5])
+local reply, places, fresh = { 'OK', epoch }, {}, {}
+for i, start in ipairs(starts) do
+  local name, digest = names[i], ARGV[start + 1]
+  local known = seen[i] or old[i] or places[name]
+  local outcome, place_seq, place_entry
+  if known then
+    local known_digest
+    known_digest, place_seq, place_entry = string.match(known, '^(%S+) (%S+) (%S+)$')
+    outcome = known_digest == digest and 'duplicate' or 'conflict'
+  else
+    seq = seq + 1
+    outcome, place_seq = 'accepted', string.format('%d', seq)
+    place_entry = redis.call('XADD', log_key, '*', 'epoch', epoch, 'seq', place_seq,
+      unpack(ARGV, start + 3, start + 2 + tonumber(ARGV[start + 2])))
+    local place = digest .. ' ' .. place_seq .. ' ' .. place_entry
+    places[name] = place
+    fresh[#fresh + 1] = name
+    fresh[#fresh + 1] = place
+  end
+  reply[#reply + 1] = outcome
+  reply[#reply + 1] = place_seq
+  reply[#reply + 1] = place_entry
+end
+
+if #fresh > 0 then
+  redis.call('HSET', head_key, 'seq', string.format('%d', seq))
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  if since and now - tonumber(since) >= window then
+    redis.call('UNLINK', old_key)
+    redis.call('RENAME', seen_key, old_key)
+    since = nil
+  end
+  if not since then redis.call('HSET', seen_key, 'since', string.format('%d', now)) end
+  redis.call('HSET', seen_key, unpack(fresh))
+end
+return reply

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Pushes a batch's delivery jobs, moves the position and acknowledges, in one step.
+--
+-- Guarantee: all of it or nothing; history, token and seq are checked here; everything is checked before the first write.
+--
+-- KEYS  head  log  position  dead letters  deliveries
+-- ARGV  as sink.lua reads them, then the jobs
+-- Returns {'HISTORY'} | {'FENCED', token, owner} | {'DUPLICATE', seq} | {'GAP', seq}
+--       | {'STALLED', why}                 the key of the deliveries holds no list
+--       | {'APPLIED'}
+local head_key, log_key, position_key, dead_key, deliveries_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+
+local batch = batch_arguments()
+local refused = refusal(batch, head_key, position_key)
+if refused then return refused end
+local kind = redis.call('TYPE', deliveries_key).ok
+if kind ~= 'list' and kind ~= 'none' then
+  return { 'STALLED', deliveries_key .. ': expected a list, found a ' .. kind }
+end
+
+-- In slices: unpack has room for some thousands.
+for from = batch.rest, #ARGV, 1000 do
+  redis.call('RPUSH', deliveries_key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
+end
+return finish(batch, log_key, position_key, dead_key)

@@ -1,0 +1,53 @@
+-- What the sinks in Redis share. Read behind history.lua, ahead of stock.lua and delivery.lua.
+
+-- The arguments that both scripts begin with: ARGV[1..8], then the counted lists `acks` and `dead`.
+local function batch_arguments()
+  local batch = {
+    epoch = ARGV[1], replid = ARGV[2], token = ARGV[3], owner = ARGV[4],
+    first = tonumber(ARGV[5]), last = tonumber(ARGV[6]), entry = ARGV[7], group = ARGV[8],
+  }
+  local at = 9
+  batch.acks_from = at + 1
+  batch.acks_to = at + tonumber(ARGV[at])
+  at = batch.acks_to + 1
+  batch.dead = {}
+  for _ = 1, tonumber(ARGV[at]) do
+    -- id, whether it counts in the position (else it was added by hand), number of strings, the strings
+    local count = tonumber(ARGV[at + 3])
+    batch.dead[#batch.dead + 1] = { id = ARGV[at + 1], placed = ARGV[at + 2] == '1', from = at + 4, to = at + 3 + count }
+    at = at + 3 + count
+  end
+  batch.rest = at + 1
+  return batch
+end
+
+-- Why this batch may not be applied, as the script's reply; nil when it may.
+local function refusal(batch, head_key, position_key)
+  local head_seq = seq_under(head_key, batch.epoch, batch.replid)
+  if not head_seq or tonumber(head_seq) < batch.last then return { 'HISTORY' } end
+  local position = redis.call('HMGET', position_key, 'seq', 'token', 'owner')
+  if position[2] ~= batch.token or position[3] ~= batch.owner then
+    return { 'FENCED', position[2] or '', position[3] or '' }
+  end
+  local seq = tonumber(position[1])
+  if seq == batch.first - 1 then return nil end
+  if seq >= batch.last and batch.last >= batch.first then return { 'DUPLICATE', position[1] } end
+  return { 'GAP', position[1] }
+end
+
+-- Sets entries aside, moves the position and acknowledges: the end of both scripts, after their effects.
+-- An entry added by hand has no place that would tell a repetition, but it is pending only once.
+local function finish(batch, log_key, position_key, dead_key)
+  for _, letter in ipairs(batch.dead) do
+    if letter.placed or redis.call('XACK', log_key, batch.group, letter.id) == 1 then
+      redis.call('XADD', dead_key, '*', unpack(ARGV, letter.from, letter.to))
+    end
+  end
+  if batch.last >= batch.first then
+    redis.call('HSET', position_key, 'epoch', batch.epoch, 'seq', string.format('%d', batch.last), 'entry', batch.entry)
+  end
+  if batch.acks_to >= batch.acks_from then
+    redis.call('XACK', log_key, batch.group, unpack(ARGV, batch.acks_from, batch.acks_to))
+  end
+  return { 'APPLIED' }
+end

@@ -1,0 +1,57 @@
+#!lua flags=allow-oom
+-- Applies a folded batch to the stock counters, moves the position and acknowledges, in one step.
+--
+-- Guarantee: all of it or nothing; history, token and seq are checked here; everything is checked before the first write.
+--
+-- KEYS  head  log  position  dead letters  then a stock hash for each shop
+-- ARGV  as sink.lua reads them, then for each shop, in the order of KEYS:
+--       number n of SKUs, then n times: 'add' | 'set', SKU, quantity
+-- Returns {'HISTORY'} | {'FENCED', token, owner} | {'DUPLICATE', seq} | {'GAP', seq}
+--       | {'STALLED', why}                 a counter that can't be counted on: not a hash, not a whole number
+--       | {'APPLIED'}
+local head_key, log_key, position_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local first_shop = 5
+local exact = 9007199254740992 -- 2^53: Lua's numbers are doubles
+
+local batch = batch_arguments()
+local refused = refusal(batch, head_key, position_key)
+if refused then return refused end
+
+local at = batch.rest
+local shops = {}
+for index = first_shop, #KEYS do
+  local shop = { key = KEYS[index], sets = {}, adds = {}, skus = {} }
+  local count = tonumber(ARGV[at])
+  for k = at + 1, at + 3 * count, 3 do
+    local list = ARGV[k] == 'set' and shop.sets or shop.adds
+    list[#list + 1] = ARGV[k + 1]
+    list[#list + 1] = ARGV[k + 2]
+    shop.skus[#shop.skus + 1] = ARGV[k + 1]
+  end
+  at = at + 1 + 3 * count
+  shops[#shops + 1] = shop
+end
+
+for _, shop in ipairs(shops) do
+  -- In slices: unpack has room for some thousands.
+  for from = 1, #shop.skus, 1000 do
+    local to = math.min(from + 999, #shop.skus)
+    local values = redis.pcall('HMGET', shop.key, unpack(shop.skus, from, to))
+    if values.err then return { 'STALLED', shop.key .. ': ' .. values.err } end
+    for k, value in ipairs(values) do
+      if value and not (string.match(value, '^%-?%d+$') and math.abs(tonumber(value)) < exact) then
+        return { 'STALLED', shop.key .. ' ' .. shop.skus[from + k - 1] .. ': not a whole number that can be counted on' }
+      end
+    end
+  end
+end
+
+for _, shop in ipairs(shops) do
+  for k = 1, #shop.sets, 1000 do
+    redis.call('HSET', shop.key, unpack(shop.sets, k, math.min(k + 999, #shop.sets)))
+  end
+  for k = 1, #shop.adds, 2 do
+    redis.call('HINCRBY', shop.key, shop.adds[k], shop.adds[k + 1])
+  end
+end
+return finish(batch, log_key, position_key, dead_key)
