@@ -97,6 +97,12 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
             : EntryID(milliseconds: milliseconds, counter: counter + 1)
     }
 
+    /// The highest ID below this one; nil for ``zero``.
+    package var predecessor: EntryID? {
+        if counter > 0 { return EntryID(milliseconds: milliseconds, counter: counter - 1) }
+        return milliseconds > 0 ? EntryID(milliseconds: milliseconds - 1, counter: .max) : nil
+    }
+
     package var description: String { "\(milliseconds)-\(counter)" }
 
     package static func < (left: EntryID, right: EntryID) -> Bool {

@@ -13,6 +13,7 @@ package protocol LogPort: AnyObject {
     ///   - cursor: Where to go on: ``EntryID/zero``, then the last answer's.
     ///   - limit: The most entries to return.
     /// - Returns: Entries in ID order.
+    /// - Throws: ``StoreError``.
     func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed
 
     /// Reads new entries of several partitions, in log order each.
@@ -22,6 +23,7 @@ package protocol LogPort: AnyObject {
     ///   - limit: The most entries of each partition.
     ///   - wait: How long the server waits for a first one; `.zero` does not wait.
     /// - Returns: The partitions that have any; none when the wait passed, or somebody woke the reader.
+    /// - Throws: ``StoreError``.
     func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered]
 
     /// Reads entries, whoever they were delivered to, and without delivering them.
@@ -31,6 +33,7 @@ package protocol LogPort: AnyObject {
     ///   - start: The lowest ID.
     ///   - limit: The most entries to return.
     /// - Returns: Entries in ID order.
+    /// - Throws: ``StoreError``.
     func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry]
 
     /// Reads the last entries up to an ID, backwards.
@@ -48,6 +51,7 @@ package protocol LogPort: AnyObject {
     ///   - partition: Where.
     ///   - epoch: The head's epoch as read.
     /// - Returns: false when the epoch is another by now.
+    /// - Throws: ``StoreError``.
     func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool
 
     /// Opens the log under a new epoch, if head and server are still as they were seen.
@@ -59,7 +63,9 @@ package struct Reclaimed: Sendable {
     package let entries: [Entry]
     /// Where to go on; ``EntryID/zero`` when all have been seen.
     package let cursor: EntryID
-    /// IDs that were pending although the log no longer holds them. Their seqs show up as a gap.
+    /// IDs that were pending although the log no longer holds them.
+    ///
+    /// Their seqs show up as a gap.
     package let missing: [EntryID]
 
     package init(entries: [Entry], cursor: EntryID, missing: [EntryID]) {
@@ -97,6 +103,7 @@ package protocol Sink: AnyObject {
     ///
     /// - Parameter batch: Not empty.
     /// - Returns: ``ApplyOutcome/applied``, or why nothing was changed.
+    /// - Throws: ``StoreError``.
     func apply(_ batch: Batch) async throws -> ApplyOutcome
 
     /// Acknowledges entries that the sink has applied or set aside, under the permit's history.
@@ -105,6 +112,7 @@ package protocol Sink: AnyObject {
     ///   - entries: Each with its seq, nil for one that was added by hand.
     ///   - permit: The right under which they were applied.
     /// - Returns: false when the history is another by now: nothing was acknowledged.
+    /// - Throws: ``StoreError``.
     func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool
 
     /// Whether ``apply(_:)`` acknowledges too, in its atomic step.
@@ -151,6 +159,7 @@ package protocol Ledger: Sink {
     ///   - replid: The server that will be opened.
     ///   - owner: Who opens.
     /// - Returns: The new epoch; nil when somebody else was faster.
+    /// - Throws: ``StoreError``.
     func reserve(
         _ partition: Partition, row: LedgerRow, headEpoch: Epoch?, replid: String, owner: WorkerName
     ) async throws -> Epoch?
@@ -161,6 +170,7 @@ package protocol Ledger: Sink {
     ///   - partition: Which.
     ///   - seqs: The places.
     /// - Returns: An ID for each place that is accounted for; nil inside for a dead letter whose ID can't be read.
+    /// - Throws: ``StoreError``.
     func changeIDs(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: String?]
 
     /// Ends an opening: the position's entry ID is re-read from the log, since it may be of a lost history.
@@ -170,6 +180,7 @@ package protocol Ledger: Sink {
     ///   - epoch: The epoch that was reserved.
     ///   - entry: The ID of the entry at the position; nil before the first.
     /// - Returns: false when the epoch is no longer the row's.
+    /// - Throws: ``StoreError``.
     func confirm(_ partition: Partition, epoch: Epoch, entry: EntryID?) async throws -> Bool
 }
 

@@ -1,0 +1,191 @@
+import Logging
+import OrderLog
+
+/// A worker's dealings with its group: its heartbeat, who else is there, its share of the partitions, and their leases.
+///
+/// On a lane of its own, so that a slow sink can't keep leases from being renewed.
+actor Coordinator {
+    /// How often the members are looked at.
+    static let tick: Duration = PresenceWatch.interval
+    static let heartbeat: Duration = .seconds(1)
+    /// The rate that is shown covers about this long.
+    static let rateWindow = 5
+
+    private let settings: WorkerSettings
+    private let executor: any SerialExecutor
+    private let pacing: any Pacing & Sendable
+    private let connector: any WorkerConnector
+    private let board: AssignmentBoard
+    private let logger: Logger
+
+    private var port: (any CoordinationPort)?
+    private var hasConnected = false
+    private var backoff = Backoff(most: .milliseconds(500))
+    private var trouble: String?
+    private var generator = SystemRandomNumberGenerator()
+
+    private var watch = PresenceWatch()
+    private var leases: [Partition: Lease] = [:]
+    /// Leases to give back once the lane has let go.
+    private var returning: Set<Partition> = []
+    /// The holders of leases that should be ours, as last seen.
+    private var holders: [Partition: (holder: WorkerName, remaining: Duration)] = [:]
+    private var share: (members: [WorkerName], partitions: Set<Partition>) = ([], [])
+    private var nextBeat: ContinuousClock.Instant
+    private var nextRenewal: ContinuousClock.Instant
+    private var samples: [(at: ContinuousClock.Instant, applied: Int)] = []
+    private var servedText: String?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(
+        _ settings: WorkerSettings, on executor: any SerialExecutor, pacing: any Pacing & Sendable,
+        connector: any WorkerConnector, board: AssignmentBoard, logger: Logger
+    ) {
+        self.settings = settings
+        self.executor = executor
+        self.pacing = pacing
+        self.connector = connector
+        self.board = board
+        self.logger = logger
+        nextBeat = pacing.now
+        nextRenewal = pacing.now
+    }
+
+    /// Runs until the board says stop and the lanes have ended; then gives everything back, within its bound.
+    func run() async {
+        while !board.isStopping {
+            await round { try await self.tick($0) }
+            if !board.isStopping { await pacing.pause(until: pacing.now.advanced(by: Self.tick)) }
+        }
+        let limit = pacing.now.advanced(by: settings.stopLimit)
+        while !board.lanesHaveEnded && pacing.now < limit {
+            await round { try await $0.unblock(self.board.clientsToUnblock) }
+            await pacing.pause(until: pacing.now.advanced(by: .milliseconds(10)))
+        }
+        await round { port in
+            for partition in self.leases.keys { try await port.release(partition) }
+            try await port.leave()
+        }
+    }
+
+    private func round(_ body: (any CoordinationPort) async throws -> Void) async {
+        do {
+            let port = try await connected()
+            try await body(port)
+            trouble = nil
+        } catch {
+            port = nil
+            let text = "\(error)"
+            if text != trouble { logger.warning("membership: \(text). Trying again") }
+            trouble = text
+            await pacing.pause(until: pacing.now.advanced(by: backoff.next(using: &generator)))
+        }
+    }
+
+    private func connected() async throws -> any CoordinationPort {
+        if let port { return port }
+        let made = try await connector.connectCoordinator()
+        port = made
+        backoff.reset()
+        // Behind a restarted server, or a lost connection, others may not have come back yet.
+        if hasConnected || made.serverUptime < settings.term.renewal {
+            watch.grace(until: pacing.now.advanced(by: settings.term.renewal))
+        }
+        hasConnected = true
+        nextBeat = pacing.now
+        nextRenewal = pacing.now
+        return made
+    }
+
+    private func tick(_ port: any CoordinationPort) async throws {
+        let isBeating = pacing.now >= nextBeat
+        if isBeating {
+            nextBeat = pacing.now.advanced(by: Self.heartbeat)
+            try await port.checkPresence()
+        }
+        let members = try await port.members(isBeating: isBeating)
+        let (present, gone) = watch.observe(members, now: pacing.now, patience: settings.term.duration)
+        if present != share.members {
+            let fair = FairShare(of: settings.identity.partitioning.all, among: present)
+            share = (present, fair.partitions(of: settings.name))
+        }
+        try await renewIfDue(port)
+        try await giveBack(port)
+        for partition in share.partitions.sorted() where leases[partition] == nil {
+            try await acquire(partition, gone, port)
+        }
+        let clients = board.clientsToUnblock
+        if !clients.isEmpty { try await port.unblock(clients) }
+        if isBeating {
+            try await port.publish(report())
+            sayWhatIsServed()
+        }
+    }
+
+    private func acquire(_ partition: Partition, _ gone: Set<WorkerName>, _ port: any CoordinationPort) async throws {
+        let holder = holders[partition].flatMap { gone.contains($0.holder) ? $0 : nil }
+        let sent = pacing.now
+        switch try await port.acquire(partition, gone: holder) {
+        case .held(let name, let remaining):
+            holders[partition] = (name, remaining)
+        case .acquired(let former):
+            holders[partition] = nil
+            let lease = Lease(term: settings.term, sent: sent)
+            leases[partition] = lease
+            board.assign(partition, AssignmentBoard.Assignment(lease: lease, formerHolder: former))
+        }
+    }
+
+    private func renewIfDue(_ port: any CoordinationPort) async throws {
+        guard pacing.now >= nextRenewal, !leases.isEmpty else { return }
+        let sent = pacing.now
+        nextRenewal = sent.advanced(by: settings.term.renewal)
+        let held = try await port.renew(leases.keys.sorted())
+        for (partition, lease) in leases {
+            if held.contains(partition) {
+                lease.renew(sent: sent)
+            } else {
+                logger.warning("partition \(partition): the lease was lost")
+                board.withdraw(partition)
+                leases[partition] = nil
+                returning.remove(partition)
+            }
+        }
+    }
+
+    /// Leases over the share go back when the lane has finished the batch in hand.
+    private func giveBack(_ port: any CoordinationPort) async throws {
+        for partition in leases.keys where !share.partitions.contains(partition) && !returning.contains(partition) {
+            returning.insert(partition)
+            board.withdraw(partition)
+        }
+        for partition in returning where !board.isBusy(with: partition) {
+            try await port.release(partition)
+            returning.remove(partition)
+            leases[partition] = nil
+        }
+    }
+
+    // MARK: - What people see
+
+    private func report() -> WorkerReport {
+        let counts = board.counts
+        let now = pacing.now
+        samples.append((now, counts.applied))
+        if samples.count > Self.rateWindow + 1 { samples.removeFirst() }
+        let first = samples.first ?? (now, counts.applied)
+        let seconds = first.at.duration(to: now) / .seconds(1)
+        return WorkerReport(
+            worker: settings.name.text, group: settings.group, applied: counts.applied,
+            appliedPerSecond: seconds > 0 ? Double(counts.applied - first.applied) / seconds : 0,
+            refused: counts.refused, partitions: counts.reports)
+    }
+
+    private func sayWhatIsServed() {
+        let numbers = leases.keys.sorted().map(\.description).joined(separator: " ")
+        let text = "partitions \(numbers.isEmpty ? "none" : numbers) of \(settings.identity.partitioning.count)"
+        if text != servedText { logger.info("serving \(settings.group.rawValue) · \(text)") }
+        servedText = text
+    }
+}

@@ -1,0 +1,271 @@
+import Logging
+import OrderLog
+
+/// A thread of a worker, with its own connections, that serves some of the worker's partitions.
+///
+/// Reads new entries of all its partitions in one call and hands them to their sessions. An error ends a session, or
+/// all of them with the connection; they are taken over again with a jittered backoff, for ever.
+actor Lane {
+    /// How long the server parks a read, and so how often an idle lane looks at the heads.
+    static let readWait: Duration = .milliseconds(500)
+
+    private enum Phase {
+        case waiting(until: ContinuousClock.Instant)
+        case serving(nextLook: ContinuousClock.Instant)
+    }
+
+    private struct Served {
+        let assignment: AssignmentBoard.Assignment
+        var session: PartitionSession?
+        var phase: Phase
+        var backoff = Backoff()
+        /// The trouble that was logged last: the same is not logged again until it is over.
+        var trouble: String?
+    }
+
+    private let number: Int
+    private let executor: any SerialExecutor
+    private let connector: any WorkerConnector
+    private let bell: any LaneBell
+    private let board: AssignmentBoard
+    private let term: LeaseTerm
+    private let logger: Logger
+    private let pacing: any Pacing & Sendable
+
+    private var connection: LaneConnection?
+    private var nextConnect: ContinuousClock.Instant
+    private var connectBackoff = Backoff(most: .milliseconds(500))
+    private var connectTrouble: String?
+    private var served: [Partition: Served] = [:]
+    private var generator = SystemRandomNumberGenerator()
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(
+        _ number: Int, on executor: any SerialExecutor, pacing: any Pacing & Sendable, bell: any LaneBell,
+        connector: any WorkerConnector, board: AssignmentBoard, term: LeaseTerm, logger: Logger
+    ) {
+        self.number = number
+        self.executor = executor
+        self.pacing = pacing
+        self.bell = bell
+        self.connector = connector
+        self.board = board
+        self.term = term
+        self.logger = logger
+        nextConnect = pacing.now
+    }
+
+    /// Serves until the board says stop; then lets go of everything and returns.
+    func run() async {
+        while true {
+            let (wanted, isStopping) = board.assignments(ofLane: number)
+            follow(wanted)
+            if isStopping { break }
+            if served.isEmpty {
+                await pacing.pause(until: pacing.now.advanced(by: .seconds(60)))
+                continue
+            }
+            guard let connection = await connected() else { continue }
+            do {
+                try await serve(connection)
+            } catch {
+                disconnect(because: error)
+            }
+        }
+        disconnect()
+        board.laneEnded()
+    }
+
+    private func follow(_ wanted: [Partition: AssignmentBoard.Assignment]) {
+        for (partition, old) in served where wanted[partition]?.lease !== old.assignment.lease {
+            served[partition] = nil
+            board.released(partition)
+        }
+        for (partition, assignment) in wanted where served[partition] == nil {
+            served[partition] = Served(assignment: assignment, phase: .waiting(until: pacing.now))
+            board.report(partition, .starting)
+        }
+    }
+
+    // MARK: - The connection
+
+    private func connected() async -> LaneConnection? {
+        if let connection { return connection }
+        guard pacing.now >= nextConnect else {
+            await pacing.pause(until: nextConnect)
+            return nil
+        }
+        do {
+            let made = try await connector.connectLane(number, bell: bell)
+            connection = made
+            board.connected(lane: number, client: made.clientID)
+            connectBackoff.reset()
+            if connectTrouble != nil { logger.info("connected again") }
+            connectTrouble = nil
+            return made
+        } catch {
+            nextConnect = pacing.now.advanced(by: connectBackoff.next(using: &generator))
+            let trouble = "\(error)"
+            if trouble != connectTrouble { logger.warning("can't connect: \(trouble). Trying again") }
+            connectTrouble = trouble
+            for partition in served.keys { board.report(partition, .stalled, error: trouble) }
+            return nil
+        }
+    }
+
+    private func disconnect(because error: (any Error)? = nil) {
+        if let error, connection != nil {
+            logger.warning("connection closed: \(error). Connecting again")
+            for partition in served.keys { board.report(partition, .stalled, error: "\(error)") }
+        }
+        connection = nil
+        board.connected(lane: number, client: nil)
+        for partition in served.keys {
+            served[partition]?.session = nil
+            served[partition]?.phase = .waiting(until: pacing.now)
+        }
+    }
+
+    // MARK: - Serving
+
+    /// One round: takes over what is due, reads, and applies.
+    ///
+    /// Throws when the connection is of no use any more.
+    private func serve(_ connection: LaneConnection) async throws {
+        for partition in served.keys.sorted() { try await takeOverIfDue(partition, connection) }
+        let ready = served.filter { $0.value.session != nil }.keys.sorted()
+        guard !ready.isEmpty else {
+            await pacing.pause(until: earliestAttempt ?? pacing.now.advanced(by: .seconds(1)))
+            return
+        }
+        // A partition that shows more than was read must not wait behind others that show nothing.
+        let wait = behind.isEmpty ? min(Self.readWait, untilEarliestAttempt ?? Self.readWait) : .zero
+        let limit = max(1, Limits.readEntriesMax / ready.count)
+        let delivered: [Delivered]
+        do {
+            delivered = try await connection.ports.log.read(from: ready, limit: limit, wait: wait)
+        } catch let error as StoreError where error.kind == .groupMissing {
+            // It isn't said whose: each takes over again, and makes its group if that is the missing one.
+            for partition in ready { restart(partition, because: error) }
+            return
+        }
+        behind = []
+        let unread = Set(ready).subtracting(delivered.map(\.partition))
+        for part in delivered {
+            try await step(part.partition) { try await $0.process(part.entries) }
+        }
+        for partition in unread {
+            try await step(partition, isLook: true) { try await $0.look(foundNothing: true) }
+        }
+        for part in delivered { try await lookInTime(part.partition) }
+    }
+
+    private var behind: Set<Partition> = []
+
+    private var earliestAttempt: ContinuousClock.Instant? {
+        served.values.compactMap { if case .waiting(let until) = $0.phase { until } else { nil } }.min()
+    }
+
+    private var untilEarliestAttempt: Duration? {
+        earliestAttempt.map { max(.milliseconds(1), pacing.now.duration(to: $0)) }
+    }
+
+    /// Under load no read comes back empty, so the head is looked at in time, too.
+    private func lookInTime(_ partition: Partition) async throws {
+        guard case .serving(let nextLook)? = served[partition]?.phase, pacing.now >= nextLook else { return }
+        try await step(partition, isLook: true) { try await $0.look(foundNothing: false) }
+    }
+
+    private func step(
+        _ partition: Partition, isLook: Bool = false,
+        _ body: (PartitionSession) async throws -> PartitionSession.Progress
+    ) async throws {
+        guard let session = served[partition]?.session else { return }
+        do {
+            let progress = try await body(session)
+            if isLook { served[partition]?.phase = .serving(nextLook: pacing.now.advanced(by: term.renewal)) }
+            if progress.isBehind { behind.insert(partition) }
+            if progress.applied + progress.quarantined > 0 {
+                board.count(applied: progress.applied + progress.quarantined)
+                served[partition]?.backoff.reset()
+            }
+            if progress.quarantined > 0 {
+                logger.warning("partition \(partition): \(progress.quarantined) set aside as dead letters")
+            }
+        } catch {
+            try end(partition, because: error)
+        }
+    }
+
+    private func takeOverIfDue(_ partition: Partition, _ connection: LaneConnection) async throws {
+        guard let entry = served[partition], entry.session == nil,
+            case .waiting(let until) = entry.phase, pacing.now >= until
+        else { return }
+        let session = PartitionSession(partition, connection.ports, lease: entry.assignment.lease)
+        do {
+            switch try await session.takeOver() {
+            case .waiting(let reason): stall(partition, reason)
+            case .serving(let progress):
+                served[partition]?.session = session
+                served[partition]?.phase = .serving(nextLook: pacing.now.advanced(by: term.renewal))
+                served[partition]?.trouble = nil
+                board.report(partition, .serving)
+                board.count(applied: progress.applied + progress.quarantined)
+                logTakeover(partition, entry, progress)
+            }
+        } catch {
+            try end(partition, because: error)
+        }
+    }
+
+    private func logTakeover(_ partition: Partition, _ entry: Served, _ progress: PartitionSession.Progress) {
+        let reclaimed =
+            "reclaimed \(progress.reclaimed) pending, \(progress.applied) applied, \(progress.duplicates) duplicates"
+        if let former = entry.assignment.formerHolder {
+            logger.info("partition \(partition): took over from \(former) (gone) · \(reclaimed)")
+        } else if progress.reclaimed > 0 {
+            logger.info("partition \(partition): \(reclaimed)")
+        } else if entry.trouble != nil {
+            logger.info("partition \(partition): serving again")
+        }
+    }
+
+    // MARK: - Trouble
+
+    /// Ends a session.
+    ///
+    /// Throws the error on when the whole connection is concerned.
+    private func end(_ partition: Partition, because error: any Error) throws {
+        switch error {
+        case SessionStop.halt(let reason):
+            // The state of the servers may be mended by a person, so it is looked at again, seldom.
+            served[partition]?.session = nil
+            served[partition]?.phase = .waiting(until: pacing.now.advanced(by: Backoff.most))
+            board.report(partition, .halted, error: reason)
+            if served[partition]?.trouble != reason { logger.error("halted: \(reason)") }
+            served[partition]?.trouble = reason
+        case let stop as SessionStop:
+            if case .fenced = stop { board.count(refused: 1) }
+            restart(partition, because: stop)
+        case let error as StoreError where error.kind == .refused || error.kind == .groupMissing:
+            restart(partition, because: error)
+        default:
+            throw error
+        }
+    }
+
+    private func restart(_ partition: Partition, because error: any Error) {
+        stall(partition, "\(error)")
+    }
+
+    private func stall(_ partition: Partition, _ reason: String) {
+        guard var entry = served[partition] else { return }
+        entry.session = nil
+        entry.phase = .waiting(until: pacing.now.advanced(by: entry.backoff.next(using: &generator)))
+        board.report(partition, .stalled, error: reason)
+        if entry.trouble != reason { logger.warning("partition \(partition): \(reason). Trying again") }
+        entry.trouble = reason
+        served[partition] = entry
+    }
+}

@@ -1,0 +1,299 @@
+package import OrderLog
+
+/// One worker's work on one partition, from taking it over until anything goes wrong.
+///
+/// A session decides by seq alone, applies in log order, and acknowledges after the effect is in the sink. It never
+/// mends itself: on any error or doubt it ends, and the partition is taken over again.
+package final class PartitionSession {
+    /// What came of taking over.
+    package enum Takeover: Sendable {
+        case serving(Progress)
+        /// Not now: the log is closed, missing or elsewhere.
+        case waiting(String)
+    }
+
+    /// What was done, for people.
+    package struct Progress: Sendable, Equatable {
+        package var reclaimed = 0
+        package var applied = 0
+        package var duplicates = 0
+        package var quarantined = 0
+        /// Whether the log holds more than was read: read again at once.
+        package var isBehind = false
+
+        package init() {}
+    }
+
+    private struct Serving {
+        let permit: Permit
+        var position: Position
+        /// The head when it was last read.
+        var head: Place
+        /// The position at which the last look found unread entries.
+        var behindAt: Seq?
+    }
+
+    package let partition: Partition
+    private let ports: SessionPorts
+    private let lease: Lease
+    private var serving: Serving?
+
+    package init(_ partition: Partition, _ ports: SessionPorts, lease: Lease) {
+        self.partition = partition
+        self.ports = ports
+        self.lease = lease
+    }
+
+    /// Takes the partition over: check, fence, reclaim.
+    ///
+    /// New entries may be read once it serves.
+    ///
+    /// - Returns: ``Takeover/serving(_:)`` with what the reclaimed entries came to, or why not yet.
+    /// - Throws: ``StoreError`` or ``SessionStop``: nothing is lost, take over again.
+    package func takeOver() async throws -> Takeover {
+        serving = nil
+        let row = try await ports.ledger?.row(of: partition)
+        var look = try await ports.log.look(at: partition)
+        var state = LogState(look, row: row, identity: ports.identity)
+        if state != .missing, case .closed = state, let ledger = ports.ledger {
+            let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
+            switch try await opener.open(partition) {
+            case .again: return .waiting("the log is being opened")
+            case .halted(let reason): throw SessionStop.halt(reason)
+            case .opened: break
+            }
+            look = try await ports.log.look(at: partition)
+            state = LogState(look, row: try await ledger.row(of: partition), identity: ports.identity)
+        }
+        guard case .open(let history) = state, let head = look.head else { return .waiting(Self.explain(state)) }
+        let outcome = try await ports.sink.fence(partition, under: history, owner: ports.owner)
+        guard case .fenced(let permit, let position) = outcome else { return .waiting("the log was closed meanwhile") }
+        serving = Serving(permit: permit, position: position, head: head.place)
+
+        let progress: Progress
+        do {
+            progress = try await reclaim()
+        } catch let error as StoreError where error.kind == .groupMissing {
+            let start = try await EntrySearch(log: ports.log, partition: partition).start(behind: position)
+            try await ports.log.createGroup(in: partition, after: start.predecessor ?? .zero)
+            progress = try await reclaim()
+        }
+        try await ports.log.removeIdleConsumers(from: partition)
+        return .serving(progress)
+    }
+
+    /// Handles entries that were delivered, in the order given.
+    ///
+    /// - Throws: ``StoreError`` or ``SessionStop``: what was not acknowledged stays pending; take over again.
+    package func process(_ entries: [Entry]) async throws -> Progress {
+        guard let serving else { return Progress() }
+        var step = Step(Batch(serving.permit, after: serving.position))
+        for entry in entries { try await take(entry, into: &step) }
+        try await finish(&step)
+        return step.progress
+    }
+
+    /// Looks at the head: after a read that came back empty, and in time.
+    ///
+    /// - Parameter foundNothing: Whether the last read found nothing new here.
+    /// - Returns: ``Progress/isBehind`` when entries should be there that no read has found yet; the second time in a
+    ///   row they are fetched from the log itself (a stopped worker's read may have taken them).
+    /// - Throws: As ``process(_:)``.
+    package func look(foundNothing: Bool) async throws -> Progress {
+        guard var serving else { return Progress() }
+        serving.head = try await headUnder(serving.permit)
+        defer { self.serving?.behindAt = serving.behindAt }
+        self.serving?.head = serving.head
+        guard foundNothing, serving.head.seq > serving.position.seq else {
+            serving.behindAt = nil
+            return Progress()
+        }
+        guard serving.behindAt == serving.position.seq else {
+            serving.behindAt = serving.position.seq
+            var progress = Progress()
+            progress.isBehind = true
+            return progress
+        }
+        serving.behindAt = nil
+        var step = Step(Batch(serving.permit, after: serving.position))
+        try await fill(before: nil, &step)
+        return step.progress
+    }
+
+    // MARK: - One step
+
+    private struct Step {
+        var batch: Batch
+        var duplicates: [Entry] = []
+        var progress = Progress()
+
+        init(_ batch: Batch) { self.batch = batch }
+    }
+
+    private func take(_ entry: Entry, into step: inout Step) async throws {
+        switch try await judge(entry, after: step.batch.last, step.batch.permit) {
+        case .gap:
+            try await flush(&step)
+            if try await fill(before: entry, &step) { return try await take(entry, into: &step) }
+            step.batch.setAside(entry)
+        case let verdict: add(entry, verdict, to: &step)
+        }
+    }
+
+    private func judge(_ entry: Entry, after last: Seq, _ permit: Permit) async throws -> Verdict {
+        func verdict() -> Verdict {
+            Verdict(
+                on: entry, after: last, head: serving?.head ?? Place(epoch: permit.history.epoch, seq: .none),
+                in: partition, ports.identity.partitioning)
+        }
+        guard verdict() == .beyondHead else { return verdict() }
+        serving?.head = try await headUnder(permit)
+        return verdict()
+    }
+
+    private func add(_ entry: Entry, _ verdict: Verdict, to step: inout Step) {
+        switch (verdict, entry.place) {
+        case (.apply(let change), let place?): step.batch.apply(change, of: entry, at: place)
+        case (.quarantine(let quarantine), let place?): step.batch.quarantine(entry, quarantine, at: place.seq)
+        case (.duplicate, _): step.duplicates.append(entry)
+        default: step.batch.setAside(entry)
+        }
+    }
+
+    /// Applies what was gathered, then acknowledges.
+    private func flush(_ step: inout Step) async throws {
+        let batch = step.batch
+        guard !batch.isEmpty else { return }
+        guard lease.isUsable(at: ports.pacing.now) else { throw SessionStop.leaseUncertain }
+        switch try await ports.sink.apply(batch) {
+        case .applied: break
+        case .historyChanged: throw SessionStop.historyChanged
+        case .fenced(let owner): throw SessionStop.fenced(by: owner)
+        case .positionMoved: throw SessionStop.positionMoved
+        }
+        serving?.position = batch.position
+        step.progress.applied += batch.applied.count
+        step.progress.quarantined += batch.deadLetters.count
+        step.batch = Batch(batch.permit, after: batch.position)
+        if !ports.sink.acknowledgesOnApply {
+            let placed = batch.placedIDs.map { Acknowledgement(seq: $0.seq, entry: $0.id) }
+            let byHand = batch.deadLetters.filter { $0.seq == nil }.map {
+                Acknowledgement(seq: nil, entry: $0.entry.id)
+            }
+            try await acknowledge(placed + byHand, batch.permit)
+        }
+    }
+
+    private func finish(_ step: inout Step) async throws {
+        try await flush(&step)
+        guard !step.duplicates.isEmpty else { return }
+        try await compareWithLedger(step.duplicates)
+        try await acknowledge(
+            step.duplicates.map { Acknowledgement(seq: $0.place?.seq, entry: $0.id) }, step.batch.permit)
+        step.progress.duplicates += step.duplicates.count
+        step.duplicates = []
+    }
+
+    private func acknowledge(_ entries: [Acknowledgement], _ permit: Permit) async throws {
+        guard try await ports.sink.acknowledge(entries, under: permit) else { throw SessionStop.historyChanged }
+    }
+
+    /// A duplicate whose place holds another change in the ledger means that the log forked.
+    private func compareWithLedger(_ duplicates: [Entry]) async throws {
+        guard let ledger = ports.ledger else { return }
+        let recorded = try await ledger.changeIDs(in: partition, at: duplicates.compactMap { $0.place?.seq })
+        for entry in duplicates {
+            guard case .change(let change) = entry.content, let place = entry.place else { continue }
+            guard let id = recorded[place.seq] ?? nil, id != change.id else { continue }
+            throw SessionStop.halt(
+                "partition \(partition): the log forked: at seq \(place.seq) it has \(change.id) (epoch "
+                    + "\(place.epoch)), and the ledger has \(id)")
+        }
+    }
+
+    // MARK: - Looking for entries
+
+    private func reclaim() async throws -> Progress {
+        var sum = Progress()
+        var cursor = EntryID.zero
+        repeat {
+            let reclaimed = try await ports.log.reclaim(from: partition, cursor: cursor, limit: EntrySearch.chunk)
+            let progress = try await process(reclaimed.entries)
+            sum.reclaimed += reclaimed.entries.count
+            sum.applied += progress.applied
+            sum.duplicates += progress.duplicates
+            sum.quarantined += progress.quarantined
+            // Entries that the log no longer holds show up as a gap, by their seq.
+            cursor = reclaimed.cursor
+        } while cursor != .zero
+        return sum
+    }
+
+    /// Applies the entries between the position and `entry`, fetched from the log whoever they were delivered to.
+    ///
+    /// - Parameters:
+    ///   - entry: The entry that shows the gap; nil when the head does.
+    ///   - step: What was gathered so far, already applied.
+    /// - Returns: Whether `entry` is the next one now. When what is missing lies behind it instead, it was added by hand.
+    /// - Throws: ``SessionStop/halt(_:)`` when entries are missing from the log.
+    @discardableResult
+    private func fill(before entry: Entry?, _ step: inout Step) async throws -> Bool {
+        let search = EntrySearch(log: ports.log, partition: partition)
+        let permit = step.batch.permit
+        var start = try await search.start(behind: step.batch.position)
+        var isDone = false
+        while !isDone {
+            let entries = try await ports.log.range(in: partition, from: start, limit: EntrySearch.chunk)
+            for found in entries {
+                if let entry, found.id >= entry.id {
+                    isDone = true
+                    break
+                }
+                switch try await judge(found, after: step.batch.last, permit) {
+                case .apply(let change): add(found, .apply(change), to: &step)
+                case .quarantine(let quarantine): add(found, .quarantine(quarantine), to: &step)
+                // Read already, or to be read on its own.
+                case .duplicate, .gap, .beyondHead, .addedByHand: break
+                }
+            }
+            try await flush(&step)
+            guard let last = entries.last else { break }
+            start = last.id.successor
+        }
+        let last = step.batch.last
+        let wanted = entry?.place?.seq.previous ?? serving?.head.seq ?? last
+        if last >= wanted { return true }
+        if let entry, try await isInLog(last.next, behind: entry.id) { return false }
+        _ = try await headUnder(permit)
+        throw SessionStop.halt(
+            "partition \(partition): the log lacks seq \(last.next) to \(wanted), which nobody applied here. They were "
+                + "trimmed or deleted")
+    }
+
+    private func isInLog(_ seq: Seq, behind id: EntryID) async throws -> Bool {
+        var start = id.successor
+        while true {
+            let entries = try await ports.log.range(in: partition, from: start, limit: EntrySearch.chunk)
+            if entries.contains(where: { $0.place?.seq == seq }) { return true }
+            guard let last = entries.last else { return false }
+            start = last.id.successor
+        }
+    }
+
+    /// The head's place, if the log is still in the permit's history.
+    private func headUnder(_ permit: Permit) async throws -> Place {
+        let look = try await ports.log.look(at: partition)
+        guard look.history == permit.history, let head = look.head else { throw SessionStop.historyChanged }
+        return head.place
+    }
+
+    private static func explain(_ state: LogState) -> String {
+        switch state {
+        case .open: "the log is open"
+        case .closed: "the log is closed: Redis was restarted or replaced. A worker of group postgres opens it"
+        case .superseded: "this Redis server is superseded: the log was opened on another one since"
+        case .missing: "there is no log here. Run: onewrite init"
+        case .mismatch(let why): why
+        }
+    }
+}

@@ -1,0 +1,34 @@
+package import OrderLog
+
+/// What a lane's sessions work with: its connections, in the domain's terms.
+///
+/// Not Sendable; it stays on its lane.
+package struct SessionPorts {
+    package let identity: LogIdentity
+    package let owner: WorkerName
+    package let log: any LogPort
+    package let sink: any Sink
+    /// The sink once more when it is the ledger; nil for the sinks in Redis.
+    package let ledger: (any Ledger)?
+    package let pacing: any Pacing
+
+    package init(
+        identity: LogIdentity, owner: WorkerName, log: any LogPort, sink: any Sink, ledger: (any Ledger)?,
+        pacing: any Pacing
+    ) {
+        self.identity = identity
+        self.owner = owner
+        self.log = log
+        self.sink = sink
+        self.ledger = ledger
+        self.pacing = pacing
+    }
+}
+
+/// Time, as a lane sees it: real, or simulated.
+package protocol Pacing: AnyObject {
+    var now: ContinuousClock.Instant { get }
+
+    /// Sleeps until the moment, or until somebody wakes the lane.
+    func pause(until moment: ContinuousClock.Instant) async
+}
