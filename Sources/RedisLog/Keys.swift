@@ -1,0 +1,54 @@
+package import OrderLog
+
+/// The names of the log's keys in Redis.
+///
+/// The only place that builds them.
+///
+/// All keys of a partition carry its hash tag, so that each script touches one slot.
+package struct Keys: Hashable, Sendable {
+    package let namespace: String
+
+    /// Keys of one namespace.
+    ///
+    /// - Parameter namespace: 1 to 64 of `[A-Za-z0-9._:/-]`; nil is returned for another text.
+    package init?(namespace: String) {
+        guard (1...64).contains(namespace.utf8.count), namespace.utf8.allSatisfy(Alphabet.identifier.contains) else {
+            return nil
+        }
+        self.namespace = namespace
+    }
+
+    package var meta: String { "\(namespace):meta" }
+
+    package func log(_ partition: Partition) -> String { "{\(namespace):\(partition)}:log" }
+    package func head(_ partition: Partition) -> String { "{\(namespace):\(partition)}:head" }
+    package func seen(_ partition: Partition) -> String { "{\(namespace):\(partition)}:seen" }
+    package func seenBefore(_ partition: Partition) -> String { "{\(namespace):\(partition)}:seen:old" }
+    package func deliveries(_ partition: Partition) -> String { "{\(namespace):\(partition)}:deliveries" }
+
+    package func stock(_ partition: Partition, shop: String) -> String {
+        "{\(namespace):\(partition)}:stock:\(shop)"
+    }
+
+    package func position(_ partition: Partition, _ group: Group) -> String {
+        "{\(namespace):\(partition)}:position:\(group.rawValue)"
+    }
+
+    package func lease(_ partition: Partition, _ group: Group) -> String {
+        "{\(namespace):\(partition)}:lease:\(group.rawValue)"
+    }
+
+    package func dead(_ partition: Partition, _ group: Group) -> String {
+        "{\(namespace):\(partition)}:dead:\(group.rawValue)"
+    }
+
+    package func workers(_ group: Group) -> String { "\(namespace):workers:\(group.rawValue)" }
+
+    /// What a worker says of itself, as JSON.
+    package func report(_ group: Group, _ worker: WorkerName) -> String {
+        "\(namespace):worker:\(group.rawValue):\(worker)"
+    }
+
+    /// What the names of the channels begin with that show the workers' presence; the worker's name follows.
+    package func presencePrefix(_ group: Group) -> String { "\(namespace):present:\(group.rawValue):" }
+}

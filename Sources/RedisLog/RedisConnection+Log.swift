@@ -1,0 +1,75 @@
+package import OrderLog
+package import RedisClient
+import ThreadedIO
+
+extension RedisConnection {
+    /// One atomic look at a partition's head and the server.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - keys: The log's keys.
+    /// - Returns: What was seen.
+    /// - Throws: ``RedisError``.
+    package func look(at partition: Partition, _ keys: Keys) throws(RedisError) -> LogLook {
+        let reply = try evaluate(
+            Scripts.look, keys: [keys.head(partition)], arguments: [], until: .after(StreamLog.timeout))
+        return try LogLook(script: reply)
+    }
+
+    /// What `init` settled; nil when there is no log.
+    ///
+    /// - Parameter keys: The log's keys.
+    /// - Returns: The log's identity.
+    /// - Throws: ``RedisError``; ``RedisError/protocolViolation(_:)`` when another version of Onewrite made it.
+    package func identity(_ keys: Keys) throws(RedisError) -> LogIdentity? {
+        let reply = try call(
+            RedisCommand("HMGET", keys.meta, "version", "partitions", "log"), until: .after(StreamLog.timeout))
+        let fields = try reply.requireArray(count: 3)
+        if fields.allSatisfy(\.isNull) { return nil }
+        guard let version = fields[0].string, version == String(LogIdentity.version) else {
+            throw .protocolViolation(
+                "a log of version \(LogIdentity.version) at \(keys.meta), got version \(fields[0].string ?? "?")")
+        }
+        guard let partitioning = fields[1].string.flatMap({ Int($0) }).flatMap(Partitioning.init(count:)),
+            let log = fields[2].string
+        else { throw .protocolViolation("partitions and log at \(keys.meta)") }
+        return LogIdentity(partitioning: partitioning, log: log)
+    }
+
+    /// Writes down what `init` settled, unless something is there already.
+    ///
+    /// - Parameters:
+    ///   - identity: The log's identity.
+    ///   - keys: The log's keys.
+    /// - Throws: ``RedisError``.
+    package func establish(_ identity: LogIdentity, _ keys: Keys) throws(RedisError) {
+        // HSETNX one by one would leave a half-written record behind a crash; one HSET guarded by EXISTS can't, and two
+        // inits at once write the same: the ID comes from Postgres, where one of them won.
+        guard try call(RedisCommand("EXISTS", keys.meta), until: .after(StreamLog.timeout)).requireInteger() == 0 else {
+            return
+        }
+        _ = try call(
+            RedisCommand(
+                "HSET", keys.meta, "version", LogIdentity.version, "partitions", identity.partitioning.count, "log",
+                identity.log),
+            until: .after(StreamLog.timeout))
+    }
+}
+
+extension LogLook {
+    init(script reply: RedisReply) throws(RedisError) {
+        let parts = try reply.requireArray()
+        guard parts.count == 2 || parts.count == 7 else { throw .protocolViolation("two or seven values of look.lua") }
+        var head: Head?
+        if parts.count == 7 {
+            guard let epoch = Int64(try parts[2].requireString()), let seq = Int64(try parts[3].requireString()),
+                epoch >= 0, seq >= 0
+            else { throw .protocolViolation("a head with epoch and seq") }
+            head = Head(
+                epoch: Epoch(epoch), seq: Seq(seq), replid: try parts[4].requireString(),
+                partitions: Int(try parts[5].requireString()), log: try parts[6].requireString())
+        }
+        self.init(
+            replid: try parts[0].requireString(), isMaster: try parts[1].requireString() == "master", head: head)
+    }
+}

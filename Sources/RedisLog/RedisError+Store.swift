@@ -1,0 +1,31 @@
+package import OrderLog
+package import RedisClient
+
+extension StoreError {
+    /// The client's error in the domain's terms.
+    package init(_ error: RedisError) {
+        let kind: Kind =
+            switch error {
+            case .connectionFailed, .connectionLost, .timedOut: .unavailable
+            case .authenticationFailed: .notPermitted
+            case .interrupted: .interrupted
+            case .protocolViolation: .malformed
+            case .reply(let reply):
+                switch reply.code {
+                case "NOGROUP": .groupMissing
+                case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
+                default: .refused
+                }
+            }
+        self.init(.redis, kind, error.description, outcomeIsUnknown: error.outcomeIsUnknown)
+    }
+}
+
+/// Runs calls of the client, and translates its errors once.
+package func translatingRedisErrors<Result>(_ body: () throws(RedisError) -> Result) throws(StoreError) -> Result {
+    do throws(RedisError) {
+        return try body()
+    } catch {
+        throw StoreError(error)
+    }
+}

@@ -1,0 +1,39 @@
+import RedisClient
+
+/// The Lua scripts, each with what is read ahead of it.
+enum Scripts {
+    static let append = script("append", PackageResources.append_lua, .history)
+    static let look = script("look", PackageResources.look_lua, .history)
+    static let fence = script("fence", PackageResources.fence_lua, .history)
+    static let stock = script("stock", PackageResources.stock_lua, .sink)
+    static let delivery = script("delivery", PackageResources.delivery_lua, .sink)
+    static let acknowledge = script("acknowledge", PackageResources.acknowledge_lua, .history)
+    static let shut = script("shut", PackageResources.shut_lua)
+    static let open = script("open", PackageResources.open_lua, .history)
+    static let leaseAcquire = script("lease_acquire", PackageResources.lease_acquire_lua)
+    static let leaseRenew = script("lease_renew", PackageResources.lease_renew_lua)
+    static let leaseRelease = script("lease_release", PackageResources.lease_release_lua)
+    static let members = script("members", PackageResources.members_lua)
+    static let consumersRemove = script("consumers_remove", PackageResources.consumers_remove_lua)
+
+    private enum Prelude {
+        case none, history, sink
+
+        var text: String {
+            switch self {
+            case .none: ""
+            case .history: text(of: PackageResources.history_lua)
+            case .sink: text(of: PackageResources.history_lua) + text(of: PackageResources.sink_lua)
+            }
+        }
+
+        private func text(of bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+    }
+
+    /// The first line, `#!lua …`, must stay the first; the prelude goes behind it.
+    private static func script(_ name: String, _ bytes: [UInt8], _ prelude: Prelude = .none) -> RedisScript {
+        let source = String(decoding: bytes, as: UTF8.self)
+        let end = source.firstIndex(of: "\n") ?? source.endIndex
+        return RedisScript(name: name, source: source[..<end] + "\n" + prelude.text + source[end...])
+    }
+}

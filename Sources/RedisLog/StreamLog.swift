@@ -1,0 +1,143 @@
+package import Coordination
+package import OrderLog
+package import RedisClient
+import ThreadedIO
+
+/// The log in Redis Streams, as one consumer of one group uses it, over one connection.
+///
+/// Blocks its lane's thread. Every call is answered within ``timeout``, or fails.
+package final class StreamLog: LogPort {
+    /// How long the server may take to answer, beyond the time that it is asked to wait.
+    package static let timeout: Duration = .seconds(5)
+
+    package let connection: RedisConnection
+    package let keys: Keys
+    private let group: Group
+    private let consumer: WorkerName
+
+    package init(_ connection: RedisConnection, keys: Keys, group: Group, consumer: WorkerName) {
+        self.connection = connection
+        self.keys = keys
+        self.group = group
+        self.consumer = consumer
+    }
+
+    package func look(at partition: Partition) async throws -> LogLook {
+        try translatingRedisErrors { () throws(RedisError) in
+            try connection.look(at: partition, keys)
+        }
+    }
+
+    package func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed {
+        try call(
+            RedisCommand(
+                "XAUTOCLAIM", keys.log(partition), group.rawValue, consumer.text, 0, cursor.description, "COUNT", limit)
+        ) { reply throws(RedisError) in
+            let parts = try reply.requireArray()
+            guard parts.count >= 2, let next = EntryID(try parts[0].requireString()) else {
+                throw .protocolViolation("a cursor from XAUTOCLAIM")
+            }
+            let missing: [EntryID] =
+                parts.count > 2 ? parts[2].elements.compactMap { $0.string.flatMap(EntryID.init) } : []
+            return Reclaimed(entries: try parts[1].entries(), cursor: next, missing: missing)
+        }
+    }
+
+    package func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered] {
+        var command = RedisCommand("XREADGROUP", "GROUP", group.rawValue, consumer.text, "COUNT", limit)
+        if wait > .zero { command.append(contentsOf: ["BLOCK", String(max(1, Int(wait / .milliseconds(1))))]) }
+        command.append("STREAMS")
+        command.append(contentsOf: partitions.map(keys.log))
+        command.append(contentsOf: partitions.map { _ in ">" })
+        return try call(command, within: wait + Self.timeout) { reply throws(RedisError) in
+            if reply.isNull { return [] }
+            var delivered: [Delivered] = []
+            for stream in try reply.requireArray() {
+                let parts = try stream.requireArray(count: 2)
+                let name = try parts[0].requireString()
+                guard let partition = partitions.first(where: { keys.log($0) == name }) else {
+                    throw .protocolViolation("one of the streams that were asked for")
+                }
+                delivered.append(Delivered(partition: partition, entries: try parts[1].entries()))
+            }
+            return delivered
+        }
+    }
+
+    package func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry] {
+        try call(RedisCommand("XRANGE", keys.log(partition), start.description, "+", "COUNT", limit)) {
+            reply throws(RedisError) in try reply.entries()
+        }
+    }
+
+    package func lastEntries(in partition: Partition, through end: EntryID?, limit: Int) async throws -> [Entry] {
+        try call(RedisCommand("XREVRANGE", keys.log(partition), end?.description ?? "+", "-", "COUNT", limit)) {
+            reply throws(RedisError) in try reply.entries()
+        }
+    }
+
+    package func createGroup(in partition: Partition, after entry: EntryID) async throws {
+        do throws(RedisError) {
+            _ = try connection.call(
+                RedisCommand(
+                    "XGROUP", "CREATE", keys.log(partition), group.rawValue, entry.description, "MKSTREAM"),
+                until: .after(Self.timeout))
+        } catch {
+            // Another worker was faster.
+            if case .reply(let reply) = error, reply.code == "BUSYGROUP" { return }
+            throw StoreError(error)
+        }
+    }
+
+    package func removeIdleConsumers(from partition: Partition) async throws {
+        _ = try evaluate(Scripts.consumersRemove, [keys.log(partition)], [group.rawValue, consumer.text]) {
+            reply throws(RedisError) in try reply.requireInteger()
+        }
+    }
+
+    package func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool {
+        try evaluate(Scripts.shut, [keys.head(partition)], [epoch.description]) { reply throws(RedisError) in
+            try reply.requireInteger() == 1
+        }
+    }
+
+    package func open(
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity
+    ) async throws -> OpenOutcome {
+        try evaluate(
+            Scripts.open, [keys.head(partition), keys.log(partition)],
+            [
+                seen.head?.epoch.description ?? "", seen.head?.seq.description ?? "", seen.replid, epoch.description,
+                String(identity.partitioning.count), identity.log,
+            ]
+        ) { reply throws(RedisError) in
+            let reply = try ScriptReply(reply)
+            return switch reply.code {
+            case "OPENED": .opened
+            case "CHANGED": .changed
+            case "ORPHANED": .orphaned
+            default: throw reply.unknownCode
+            }
+        }
+    }
+
+    // MARK: - Calls
+
+    private func call<Result>(
+        _ command: RedisCommand, within limit: Duration = StreamLog.timeout,
+        _ decode: (RedisReply) throws(RedisError) -> Result
+    ) throws(StoreError) -> Result {
+        try translatingRedisErrors { () throws(RedisError) in
+            try decode(try connection.call(command, until: .after(limit)))
+        }
+    }
+
+    private func evaluate<Result>(
+        _ script: RedisScript, _ keys: [String], _ arguments: RedisArguments,
+        _ decode: (RedisReply) throws(RedisError) -> Result
+    ) throws(StoreError) -> Result {
+        try translatingRedisErrors { () throws(RedisError) in
+            try decode(try connection.evaluate(script, keys: keys, arguments: arguments, until: .after(Self.timeout)))
+        }
+    }
+}

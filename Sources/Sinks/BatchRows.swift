@@ -1,0 +1,161 @@
+import OrderLog
+import PostgresClient
+
+/// A batch as the columns of ``ApplyStatement``, from `$8` on.
+struct BatchRows {
+    private(set) var columns: [PostgresValue]
+
+    init(_ batch: Batch) {
+        columns = Self.appliedColumns(batch)
+        columns += Self.lineColumns(batch)
+        columns += Self.cancelledColumns(batch)
+        columns += Self.stockColumns(batch)
+        if !batch.deadLetters.isEmpty { columns += Self.deadLetterColumns(batch) }
+    }
+
+    private struct OrderKey: Hashable {
+        let shop: String
+        let id: String
+    }
+
+    /// The status that each order placed in this batch has at its end, by the place that placed it.
+    private static func statuses(_ batch: Batch) -> [Seq: String] {
+        var placedAt: [OrderKey: Seq] = [:]
+        var statuses: [Seq: String] = [:]
+        for entry in batch.applied {
+            let change = entry.change
+            switch change.kind {
+            case .orderPlaced:
+                let key = OrderKey(shop: change.shop, id: change.id)
+                if placedAt[key] == nil { placedAt[key] = entry.place.seq }
+                statuses[entry.place.seq] = "placed"
+            case .orderCancelled:
+                let key = OrderKey(shop: change.shop, id: change.order ?? "")
+                if let seq = placedAt[key] { statuses[seq] = "cancelled" }
+            case .stockReceived, .stockCounted: break
+            }
+        }
+        return statuses
+    }
+
+    private static func appliedColumns(_ batch: Batch) -> [PostgresValue] {
+        let statuses = statuses(batch)
+        var seqs = PostgresArray()
+        var epochs = PostgresArray()
+        var entries = PostgresArray()
+        var digests = PostgresArray()
+        var ids = PostgresArray()
+        var types = PostgresArray()
+        var shops = PostgresArray()
+        var orders = PostgresArray()
+        var customers = PostgresArray()
+        var lines = PostgresArray()
+        var attributes = PostgresArray()
+        var milliseconds = PostgresArray()
+        var states = PostgresArray()
+        for entry in batch.applied {
+            let change = entry.change
+            seqs.append(entry.place.seq.number)
+            epochs.append(entry.place.epoch.number)
+            entries.append(entry.id.description)
+            digests.append(Digest(of: change).description)
+            ids.append(change.id)
+            types.append(change.kind.rawValue)
+            shops.append(change.shop)
+            orders.append(orNull: change.order)
+            customers.append(orNull: change.customer)
+            lines.append(change.lines.text)
+            attributes.append(orNull: change.attributes)
+            // The ID of an entry added with an ID by hand can lie outside what a date can be.
+            milliseconds.append(Int64(min(entry.id.milliseconds, 253_402_300_799_999)))
+            states.append(orNull: statuses[entry.place.seq])
+        }
+        return [
+            seqs, epochs, entries, digests, ids, types, shops, orders, customers, lines, attributes, milliseconds,
+            states,
+        ].map(PostgresValue.array)
+    }
+
+    private static func lineColumns(_ batch: Batch) -> [PostgresValue] {
+        var seqs = PostgresArray()
+        var shops = PostgresArray()
+        var orders = PostgresArray()
+        var skus = PostgresArray()
+        var quantities = PostgresArray()
+        for entry in batch.applied where entry.change.kind == .orderPlaced {
+            for line in entry.change.lines.items {
+                seqs.append(entry.place.seq.number)
+                shops.append(entry.change.shop)
+                orders.append(entry.change.id)
+                skus.append(line.sku)
+                quantities.append(line.quantity)
+            }
+        }
+        return [seqs, shops, orders, skus, quantities].map(PostgresValue.array)
+    }
+
+    private static func cancelledColumns(_ batch: Batch) -> [PostgresValue] {
+        var shops = PostgresArray()
+        var orders = PostgresArray()
+        for entry in batch.applied where entry.change.kind == .orderCancelled {
+            shops.append(entry.change.shop)
+            orders.append(entry.change.order ?? "")
+        }
+        return [.array(shops), .array(orders)]
+    }
+
+    private static func stockColumns(_ batch: Batch) -> [PostgresValue] {
+        var counted = (shops: PostgresArray(), skus: PostgresArray(), quantities: PostgresArray())
+        var changed = counted
+        for step in StockFold(batch.applied).steps {
+            if step.isAbsolute {
+                counted.shops.append(step.shop)
+                counted.skus.append(step.sku)
+                counted.quantities.append(step.quantity)
+            } else {
+                changed.shops.append(step.shop)
+                changed.skus.append(step.sku)
+                changed.quantities.append(step.quantity)
+            }
+        }
+        return [counted.shops, counted.skus, counted.quantities, changed.shops, changed.skus, changed.quantities]
+            .map(PostgresValue.array)
+    }
+
+    private static func deadLetterColumns(_ batch: Batch) -> [PostgresValue] {
+        var entries = PostgresArray()
+        var seqs = PostgresArray()
+        var texts = ["id", "type", "shop", "order", "customer", "lines", "attributes"].map { ($0, PostgresArray()) }
+        var fields = PostgresArray()
+        var reasons = PostgresArray()
+        var errors = PostgresArray()
+        for letter in batch.deadLetters {
+            entries.append(letter.entry.id.description)
+            if let seq = letter.seq { seqs.append(seq.number) } else { seqs.appendNull() }
+            let own = letter.entry.fields
+            for index in texts.indices {
+                let value = own.first { $0.name.elementsEqual(texts[index].0.utf8) }?.value
+                texts[index].1.append(orNull: value.map(Self.readable))
+            }
+            fields.append(bytes: own.flatMap { Self.framed($0.name) + Self.framed($0.value) })
+            reasons.append(letter.quarantine.reason.rawValue)
+            errors.append(letter.quarantine.error)
+        }
+        return ([entries, seqs] + texts.map(\.1) + [fields, reasons, errors]).map(PostgresValue.array)
+    }
+
+    /// Postgres's text can hold neither invalid UTF-8 nor NUL; the bytes themselves are in `fields`.
+    private static func readable(_ bytes: [UInt8]) -> String {
+        String(decoding: bytes, as: UTF8.self).replacing("\0", with: "\u{FFFD}")
+    }
+
+    private static func framed(_ bytes: [UInt8]) -> [UInt8] {
+        withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { Array($0) } + bytes
+    }
+}
+
+extension PostgresArray {
+    fileprivate mutating func append(orNull text: String?) {
+        if let text { append(text) } else { appendNull() }
+    }
+}

@@ -1,0 +1,31 @@
+package import OrderLog
+package import PostgresClient
+
+extension StoreError {
+    /// The client's error in the domain's terms.
+    package init(_ error: PostgresError) {
+        let kind: Kind =
+            switch error {
+            case .connectionFailed(_, let sqlState, _): sqlState?.hasPrefix("28") == true ? .notPermitted : .unavailable
+            case .connectionLost, .timedOut: .unavailable
+            case .invalidConfiguration: .notPermitted
+            case .interrupted: .interrupted
+            case .server(let error):
+                error.endsSession ? .unavailable : error.sqlState == "42501" ? .notPermitted : .refused
+            case .invalidParameter, .malformed: .malformed
+            case .rolledBack: .refused
+            }
+        self.init(.postgres, kind, error.description, outcomeIsUnknown: error.outcomeIsUnknown)
+    }
+}
+
+/// Runs calls of the client, and translates its errors once.
+package func translatingPostgresErrors<Result>(
+    _ body: () throws(PostgresError) -> Result
+) throws(StoreError) -> Result {
+    do throws(PostgresError) {
+        return try body()
+    } catch {
+        throw StoreError(error)
+    }
+}

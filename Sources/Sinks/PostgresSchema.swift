@@ -1,0 +1,111 @@
+package import OrderLog
+package import PostgresClient
+import ThreadedIO
+
+/// The tables of the sink `postgres`. Names and columns are the contract; people's own queries read them.
+package enum PostgresSchema {
+    /// How long creating it may take: it waits for others who do the same.
+    static let timeout: Duration = .seconds(30)
+
+    /// Creates schema, tables and rows where they are missing.
+    ///
+    /// Safe to repeat, and at once with others.
+    ///
+    /// - Parameters:
+    ///   - schema: The schema's name.
+    ///   - partitioning: For a new log.
+    ///   - newLog: The log's ID, if there is none yet.
+    ///   - connection: Outside a transaction.
+    /// - Returns: The log that is there now: with another number of partitions, if it was there before.
+    /// - Throws: ``PostgresError``.
+    package static func create(
+        _ schema: String, partitioning: Partitioning, newLog: String, on connection: PostgresConnection
+    ) throws -> LogIdentity {
+        try connection.transaction(until: .after(timeout)) { connection in
+            // IF NOT EXISTS doesn't keep two sessions from creating the same at once; a lock does.
+            try connection.query("SELECT pg_advisory_xact_lock(7239251)", until: .after(timeout))
+            try connection.script(
+                "CREATE SCHEMA IF NOT EXISTS \(PostgresStatement.quoted(identifier: schema))", until: .after(timeout))
+            try connection.script(tables, until: .after(timeout))
+            try connection.query(
+                "INSERT INTO meta (version, partitions, log) SELECT $1::int, $2::int, $3 WHERE NOT EXISTS (SELECT FROM meta)",
+                [.integer(Int64(LogIdentity.version)), .integer(Int64(partitioning.count)), .text(newLog)],
+                until: .after(timeout))
+            guard let identity = try identity(on: connection) else {
+                throw PostgresError.malformed(reason: "the row of meta that was just written is missing")
+            }
+            try connection.query(
+                """
+                INSERT INTO partitions (partition, epoch, replid, seq, entry, token, owner)
+                SELECT p, 0, '', 0, '', 0, '' FROM generate_series(0, $1::int - 1) AS p ON CONFLICT DO NOTHING
+                """, [.integer(Int64(identity.partitioning.count))], until: .after(timeout))
+            return identity
+        }
+    }
+
+    /// The log that the schema belongs to.
+    ///
+    /// - Parameter connection: With the schema in its search path.
+    /// - Returns: nil when `init` never ran.
+    /// - Throws: ``PostgresError``; ``PostgresError/malformed(reason:)`` when another version of Onewrite made it.
+    package static func identity(on connection: PostgresConnection) throws(PostgresError) -> LogIdentity? {
+        let exists = try connection.query("SELECT to_regclass('meta') IS NOT NULL", until: .after(timeout))
+        guard exists.first?.bool(0) == true else { return nil }
+        let rows = try connection.query("SELECT version, partitions, log FROM meta", until: .after(timeout))
+        guard let row = rows.first else { return nil }
+        let version = try row.requireInt64(0)
+        guard version == LogIdentity.version else {
+            throw .malformed(
+                reason: "the schema is of version \(version), and this program knows version \(LogIdentity.version)")
+        }
+        guard let partitioning = Partitioning(count: Int(try row.requireInt64(1))) else {
+            throw .malformed(reason: "the table meta names a number of partitions that is outside the limits")
+        }
+        return LogIdentity(partitioning: partitioning, log: try row.requireString(2))
+    }
+
+    private static let tables = """
+        CREATE TABLE IF NOT EXISTS meta (
+            version int NOT NULL, partitions int NOT NULL, log text NOT NULL
+        );
+        -- The sink's position and the log's reserved epoch. Updated in place for every batch.
+        CREATE TABLE IF NOT EXISTS partitions (
+            partition int PRIMARY KEY,
+            epoch bigint NOT NULL, replid text NOT NULL,
+            seq bigint NOT NULL, entry text NOT NULL,
+            token bigint NOT NULL, owner text NOT NULL
+        ) WITH (fillfactor = 10);
+        -- Every applied change, its fields byte for byte: the log's permanent copy.
+        CREATE TABLE IF NOT EXISTS ledger (
+            partition int NOT NULL, seq bigint NOT NULL, epoch bigint NOT NULL,
+            entry text NOT NULL, digest text NOT NULL,
+            id text NOT NULL, type text NOT NULL, shop text NOT NULL,
+            order_id text, customer text, lines text NOT NULL, attributes text,
+            appended_at timestamptz NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (partition, seq)
+        );
+        CREATE TABLE IF NOT EXISTS orders (
+            shop text NOT NULL, id text NOT NULL, customer text NOT NULL,
+            status text NOT NULL CHECK (status IN ('placed', 'cancelled')),
+            attributes jsonb, placed_at timestamptz NOT NULL, partition int NOT NULL, seq bigint NOT NULL,
+            PRIMARY KEY (shop, id)
+        );
+        CREATE TABLE IF NOT EXISTS order_lines (
+            shop text NOT NULL, order_id text NOT NULL, sku text NOT NULL, quantity bigint NOT NULL,
+            PRIMARY KEY (shop, order_id, sku)
+        );
+        CREATE TABLE IF NOT EXISTS stock (
+            shop text NOT NULL, sku text NOT NULL, on_hand bigint NOT NULL,
+            PRIMARY KEY (shop, sku)
+        ) WITH (fillfactor = 50);
+        -- Entries set aside. Text columns are for reading; `fields` has all names and values by turns, byte for byte, each
+        -- behind its length in four bytes. `seq` is null for an entry that was added by hand.
+        CREATE TABLE IF NOT EXISTS dead_letters (
+            partition int NOT NULL, epoch bigint NOT NULL, entry text NOT NULL, seq bigint,
+            id text, type text, shop text, order_id text, customer text, lines text, attributes text,
+            fields bytea NOT NULL, reason text NOT NULL, error text NOT NULL, at timestamptz NOT NULL DEFAULT now()
+        );
+        CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_seq ON dead_letters (partition, seq) WHERE seq IS NOT NULL;
+        CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (partition, epoch, entry) WHERE seq IS NULL;
+        """
+}

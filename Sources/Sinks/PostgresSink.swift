@@ -1,0 +1,151 @@
+package import OrderLog
+package import PostgresClient
+package import RedisLog
+import ThreadedIO
+
+/// The sink `postgres`: orders, lines, stock and the ledger, in one transaction a batch.
+///
+/// The position is a row in the same database, so effect and position are one step. When the answer to it is lost,
+/// taking over again reads the row; nothing is assumed.
+package final class PostgresSink: Ledger {
+    /// How long the server may take with one statement; its own time-out ends it earlier.
+    package static let timeout: Duration = .seconds(15)
+
+    private let connection: PostgresConnection
+    private let scripts: SinkScripts
+
+    /// - Parameters:
+    ///   - connection: With the schema in its search path.
+    ///   - scripts: For acknowledging.
+    package init(_ connection: PostgresConnection, scripts: SinkScripts) {
+        self.connection = connection
+        self.scripts = scripts
+    }
+
+    package var acknowledgesOnApply: Bool { false }
+
+    package func fence(
+        _ partition: Partition, under history: History, owner: WorkerName
+    ) async throws -> FenceOutcome {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                Self.fence,
+                [
+                    .integer(Int64(partition.number)), .text(owner.text), .integer(history.epoch.number),
+                ], until: .after(Self.timeout))
+            guard let row = rows.first else { return .historyChanged }
+            let permit = Permit(
+                partition: partition, history: history, token: Token(try row.requireInt64(0)), owner: owner)
+            return .fenced(permit, try Self.position(row, epoch: 1, seq: 2, entry: 3))
+        }
+    }
+
+    package func apply(_ batch: Batch) async throws -> ApplyOutcome {
+        let isApplied = try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                ApplyStatement.statement(for: batch), ApplyStatement.parameters(for: batch), until: .after(Self.timeout)
+            )
+            return !rows.isEmpty
+        }
+        if isApplied { return .applied }
+        // Nothing was changed: find out why.
+        let row = try await row(of: batch.permit.partition)
+        if row.epoch != batch.permit.history.epoch { return .historyChanged }
+        if row.token != batch.permit.token || row.owner != batch.permit.owner.text { return .fenced(by: row.owner) }
+        return .positionMoved(to: row.position.seq)
+    }
+
+    package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
+        try scripts.acknowledge(entries, under: permit, isBoundByPosition: false)
+    }
+
+    package func row(of partition: Partition) async throws -> LedgerRow {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                Self.row, [.integer(Int64(partition.number))], until: .after(Self.timeout))
+            guard let row = rows.first else {
+                throw .malformed(reason: "the table partitions has no row for partition \(partition)")
+            }
+            return LedgerRow(
+                epoch: Epoch(try row.requireInt64(0)), replid: try row.requireString(1),
+                position: try Self.position(row, epoch: 0, seq: 2, entry: 3), token: Token(try row.requireInt64(4)),
+                owner: try row.requireString(5))
+        }
+    }
+
+    package func reserve(
+        _ partition: Partition, row: LedgerRow, headEpoch: Epoch?, replid: String, owner: WorkerName
+    ) async throws -> Epoch? {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                Self.reserve,
+                [
+                    .integer(Int64(partition.number)), .integer(row.epoch.number), .integer(headEpoch?.number ?? 0),
+                    .text(replid), .text(owner.text),
+                ], until: .after(Self.timeout))
+            return try rows.first.map { row throws(PostgresError) in Epoch(try row.requireInt64(0)) }
+        }
+    }
+
+    package func changeIDs(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: String?] {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                Self.changeIDs, [.integer(Int64(partition.number)), .integers(seqs.map(\.number))],
+                until: .after(Self.timeout))
+            var ids: [Seq: String?] = [:]
+            for row in rows { ids[Seq(try row.requireInt64(0))] = .some(row.string(1)) }
+            return ids
+        }
+    }
+
+    package func confirm(_ partition: Partition, epoch: Epoch, entry: EntryID?) async throws -> Bool {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                Self.confirm,
+                [
+                    .integer(Int64(partition.number)), .integer(epoch.number), .text(entry?.description ?? ""),
+                ], until: .after(Self.timeout))
+            return !rows.isEmpty
+        }
+    }
+
+    private static func position(
+        _ row: PostgresRow, epoch: Int, seq: Int, entry: Int
+    ) throws(PostgresError) -> Position {
+        Position(
+            epoch: Epoch(try row.requireInt64(epoch)), seq: Seq(try row.requireInt64(seq)),
+            entry: EntryID(try row.requireString(entry)))
+    }
+
+    // MARK: - Statements
+
+    private static let row = PostgresStatement(
+        name: "row", sql: "SELECT epoch, replid, seq, entry, token, owner FROM partitions WHERE partition = $1")
+
+    private static let fence = PostgresStatement(
+        name: "fence",
+        sql: """
+            UPDATE partitions SET token = token + 1, owner = $2 WHERE partition = $1 AND epoch = $3
+            RETURNING token, epoch, seq, entry
+            """)
+
+    private static let reserve = PostgresStatement(
+        name: "reserve",
+        sql: """
+            UPDATE partitions SET epoch = greatest(epoch, $3) + 1, replid = $4, token = token + 1, owner = $5
+            WHERE partition = $1 AND epoch = $2
+            RETURNING epoch
+            """)
+
+    private static let changeIDs = PostgresStatement(
+        name: "change_ids",
+        sql: """
+            SELECT seq, id FROM ledger WHERE partition = $1 AND seq = ANY ($2::bigint[])
+            UNION ALL
+            SELECT seq, id FROM dead_letters WHERE partition = $1 AND seq = ANY ($2::bigint[])
+            """)
+
+    private static let confirm = PostgresStatement(
+        name: "confirm", sql: "UPDATE partitions SET entry = $3 WHERE partition = $1 AND epoch = $2 RETURNING partition"
+    )
+}

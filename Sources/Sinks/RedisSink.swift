@@ -1,0 +1,41 @@
+package import OrderLog
+package import RedisLog
+
+/// A sink in Redis: `stock`, a hash a shop of SKU → on hand, or `delivery`, a list of jobs.
+///
+/// Each batch is one script, which checks history, token and position, and acknowledges in the same step.
+package final class RedisSink: Sink {
+    private let scripts: SinkScripts
+    private let applyBatch: (Batch) throws -> ApplyOutcome
+
+    private init(_ scripts: SinkScripts, _ applyBatch: @escaping (Batch) throws -> ApplyOutcome) {
+        self.scripts = scripts
+        self.applyBatch = applyBatch
+    }
+
+    /// The sink `stock`.
+    package static func stock(_ scripts: SinkScripts) -> RedisSink {
+        RedisSink(scripts) { try scripts.applyStock($0) }
+    }
+
+    /// The sink `delivery`. The delivery service takes jobs from the list's left.
+    package static func delivery(_ scripts: SinkScripts) -> RedisSink {
+        RedisSink(scripts) { try scripts.applyDelivery($0) }
+    }
+
+    package var acknowledgesOnApply: Bool { true }
+
+    package func fence(
+        _ partition: Partition, under history: History, owner: WorkerName
+    ) async throws -> FenceOutcome {
+        try scripts.fence(partition, under: history, owner: owner)
+    }
+
+    package func apply(_ batch: Batch) async throws -> ApplyOutcome {
+        try applyBatch(batch)
+    }
+
+    package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
+        try scripts.acknowledge(entries, under: permit, isBoundByPosition: true)
+    }
+}
