@@ -51,7 +51,7 @@ extension PostgresConnection {
         if deadline.hasPassed { throw .timedOut(outcomeIsUnknown: false) }
         if isInterruptible, let interrupt, interrupt.isSignalled { throw .interrupted(outcomeIsUnknown: false) }
         let mayCommit = mayCommit ?? !isInTransaction
-        guard send(handle) == 1 else { throw lost(outcomeIsUnknown: false) }
+        guard send(handle) == 1 else { throw lost(String(cString: PQerrorMessage(handle))) }
         flight = Flight(mayCommit: mayCommit, isInterruptible: isInterruptible)
         try flush(handle, until: deadline, interrupt: isInterruptible ? interrupt : nil)
     }
@@ -80,15 +80,15 @@ extension PostgresConnection {
                 failure = failure ?? error(result)
                 if handle == nil, let failure { throw failure }
             default:
-                close()
-                throw PostgresError.malformed(reason: "the statement wants a COPY")
+                throw lost("the statement wants a COPY")
             }
         }
-        let stop = conclude()
         if let failure {
+            let stop = conclude()
             throw failure.sqlState == "57014" ? stop?.error(outcomeIsUnknown: false) ?? failure : failure
         }
-        guard let rows else { throw PostgresError.malformed(reason: "no result") }
+        guard let rows else { throw lost("the server gave no answer") }
+        _ = conclude()
         return rows
     }
 
@@ -107,6 +107,7 @@ extension PostgresConnection {
     /// The next result of the statement under way; nil at the answer's end.
     private func next(until deadline: Deadline) throws(PostgresError) -> ResultOwner? {
         while let handle, let flight, PQisBusy(handle) == 1 {
+            guard isUsable else { return try lastWords(handle) }
             let interrupt = flight.isInterruptible && flight.cancellation == nil ? interrupt : nil
             switch look(handle, for: .reading, until: flight.cancellation?.deadline ?? deadline, interrupt: interrupt) {
             case .ready:
@@ -166,30 +167,25 @@ extension PostgresConnection {
         return cancellation.reason
     }
 
-    /// The server's reason for ending the session, when it said one before the connection broke.
+    /// What the server said before the connection broke, such as its reason for ending the session.
     private func lastWords(_ handle: OpaquePointer) throws(PostgresError) -> ResultOwner {
         // Without a socket PQgetResult can't block.
-        if PQstatus(handle) == CONNECTION_BAD, let result = PQgetResult(handle) { return ResultOwner(result) }
-        throw lost(outcomeIsUnknown: flight?.mayCommit ?? false)
+        if !isUsable, let result = PQgetResult(handle) { return ResultOwner(result) }
+        throw lost(String(cString: PQerrorMessage(handle)))
     }
 
-    /// Closes the connection, and returns why.
-    private func lost(outcomeIsUnknown: Bool) -> PostgresError {
-        let message = handle.map { ConnectionMessage(String(cString: PQerrorMessage($0))) }
-        close()
-        return .connectionLost(reason: message?.reason ?? "it is closed", outcomeIsUnknown: outcomeIsUnknown)
+    /// Closes a connection that is broken or out of step, and returns why.
+    private func lost(_ message: String) -> PostgresError {
+        defer { close() }
+        return .connectionLost(
+            reason: ConnectionMessage(message).reason, outcomeIsUnknown: flight?.mayCommit ?? false)
     }
 
     /// What a failed result means; closes the connection when the session is over.
     private func error(_ result: ResultOwner) -> PostgresError {
-        let mayCommit = flight?.mayCommit ?? false
-        guard let error = PostgresServerError(result, mayCommit: mayCommit) else {
+        guard let error = PostgresServerError(result, mayCommit: flight?.mayCommit ?? false) else {
             // Not from the server: libpq gave up on the connection, or on a message.
-            let isBroken = !isUsable
-            let reason = ConnectionMessage(String(cString: PQresultErrorMessage(result.pointer))).reason
-            close()
-            return isBroken
-                ? .connectionLost(reason: reason, outcomeIsUnknown: mayCommit) : .malformed(reason: reason)
+            return lost(String(cString: PQresultErrorMessage(result.pointer)))
         }
         if error.endsSession { close() }
         return .server(error)

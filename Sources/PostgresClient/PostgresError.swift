@@ -7,7 +7,7 @@ package enum PostgresError: Error, Sendable, Equatable {
     case invalidConfiguration(reason: String)
     /// No session came about; nothing was sent.
     case connectionFailed(address: String, sqlState: String?, reason: String)
-    /// The session is gone, and with it a transaction that was open.
+    /// The session is gone, and with it a transaction that was open; or it was closed, being out of step.
     case connectionLost(reason: String, outcomeIsUnknown: Bool)
     /// The deadline passed first.
     case timedOut(outcomeIsUnknown: Bool)
@@ -17,7 +17,7 @@ package enum PostgresError: Error, Sendable, Equatable {
     case server(PostgresServerError)
     /// The statement was not sent, because Postgres can't hold the parameter.
     case invalidParameter(reason: String)
-    /// An answer was not of the expected form.
+    /// A value was not of the expected form.
     case malformed(reason: String)
     /// COMMIT was asked of a transaction that had failed: it was rolled back.
     case rolledBack

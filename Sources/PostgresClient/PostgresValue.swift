@@ -12,7 +12,7 @@ package enum PostgresValue: Sendable {
     case bytes([UInt8])
     case texts([String?])
     case integers([Int64?])
-    case booleans([Bool])
+    case booleans([Bool?])
     case byteArrays([[UInt8]?])
     /// An array built element by element.
     case array(PostgresArray)
