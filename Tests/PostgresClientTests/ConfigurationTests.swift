@@ -35,7 +35,7 @@ struct ConfigurationTests {
     @Test("the session has the settings, beside those that the URL asks for")
     func settings() throws {
         var configuration = try PostgresConfiguration(
-            url: PrivatePostgres.shared.url + "&options=-c%20work_mem%3D5MB%20-c%20statement_timeout%3D1h")
+            url: TestPostgres.shared.url + "&options=-c%20work_mem%3D5MB%20-c%20statement_timeout%3D1h")
         configuration.applicationName = "onewrite test's \\ \"name\""
         configuration.schema = "a \"schema\" \\ of ours"
         configuration.statementTimeout = .milliseconds(1234)
@@ -58,14 +58,14 @@ struct ConfigurationTests {
 
     @Test("a name in the URL is shown rather than ours")
     func namedInURL() throws {
-        let configuration = try PostgresConfiguration(url: PrivatePostgres.shared.url + "&application_name=theirs")
+        let configuration = try PostgresConfiguration(url: TestPostgres.shared.url + "&application_name=theirs")
         let connection = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
         #expect(try connection.query("SHOW application_name", until: soon)[0].string(0) == "theirs")
     }
 
     @Test("a wrong password is said to be one, by SQLSTATE, and not shown")
     func wrongPassword() throws {
-        let server = PrivatePostgres.shared
+        let server = TestPostgres.shared
         let owner = try server.connect()
         try owner.transaction(until: soon) { owner in
             try owner.query("SELECT pg_advisory_xact_lock(1)", until: soon)
@@ -84,7 +84,7 @@ struct ConfigurationTests {
 
     @Test("a database that doesn't exist is not worth another try")
     func noDatabase() throws {
-        let server = PrivatePostgres.shared
+        let server = TestPostgres.shared
         let url = "postgres://postgres@127.0.0.1:\(server.port)/nowhere"
         let error = try #require(
             postgresError {

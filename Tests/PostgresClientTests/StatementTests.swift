@@ -7,7 +7,7 @@ struct StatementTests {
     let connection: PostgresConnection
 
     init() throws {
-        connection = try PrivatePostgres.shared.connect()
+        connection = try TestPostgres.shared.connect()
     }
 
     static let awkward = [
@@ -121,7 +121,7 @@ struct StatementTests {
         try connection.sendExecute(
             PostgresStatement(name: "split", sql: "SELECT $1::text"), [.text("now")], until: soon)
         #expect(connection.hasStatementUnderWay)
-        let observer = try PrivatePostgres.shared.connect()
+        let observer = try TestPostgres.shared.connect()
         #expect(try observer.query("SELECT 1", until: soon).count == 1)
         #expect(try connection.receive(until: soon)[0].string(0) == "now")
         #expect(!connection.hasStatementUnderWay)

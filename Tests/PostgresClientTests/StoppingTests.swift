@@ -9,7 +9,7 @@ struct StoppingTests {
     let connection: PostgresConnection
 
     init() throws {
-        connection = try PrivatePostgres.shared.connect(interrupt: interrupt)
+        connection = try TestPostgres.shared.connect(interrupt: interrupt)
     }
 
     @Test("an interrupt cancels the statement at the server, and the connection stays usable")
@@ -36,7 +36,7 @@ struct StoppingTests {
     @Test("a statement that ends all the same, though stopped, gives its result")
     func tooLateToStop() throws {
         try connection.sendExecute(PostgresStatement(name: "quick", sql: "SELECT 7"), until: soon)
-        let observer = try PrivatePostgres.shared.connect()
+        let observer = try TestPostgres.shared.connect()
         let idle = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'idle'"
         let deadline = soon
         while try observer.query(idle, [.integer(Int64(connection.processID))], until: soon).isEmpty {
@@ -62,7 +62,7 @@ struct StoppingTests {
 
     @Test("statement_timeout bounds what this side forgot")
     func statementTimeout() throws {
-        var configuration = try PrivatePostgres.shared.configuration()
+        var configuration = try TestPostgres.shared.configuration()
         configuration.statementTimeout = .milliseconds(100)
         let connection = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
         let error = postgresError { try connection.query("SELECT pg_sleep(30)", until: soon) }
@@ -89,7 +89,7 @@ struct StoppingTests {
         "a server that is killed loses the connection; outside a transaction the outcome is unknown",
         arguments: [true, false])
     func killed(inTransaction: Bool) throws {
-        let server = PrivatePostgres()
+        let server = TestPostgres()
         let connection = try server.connect()
         whenWaiting(connection.processID, for: "PgSleep", on: server) { _ in kill(server.processID, SIGKILL) }
         if inTransaction { try connection.begin(until: soon) }
@@ -104,7 +104,7 @@ struct StoppingTests {
 
     @Test("a server that stands still is given up soon after the deadline")
     func stopped() throws {
-        let server = PrivatePostgres()
+        let server = TestPostgres()
         let connection = try server.connect()
         let processes = [server.processID, connection.processID]
         processes.forEach { kill($0, SIGSTOP) }

@@ -9,8 +9,8 @@ struct TransactionTests {
     let table = "t\(UInt64.random(in: 0 ... .max))"
 
     init() throws {
-        connection = try PrivatePostgres.shared.connect()
-        other = try PrivatePostgres.shared.connect()
+        connection = try TestPostgres.shared.connect()
+        other = try TestPostgres.shared.connect()
         try connection.script(
             "CREATE TABLE \(table) (id int PRIMARY KEY, n int); INSERT INTO \(table) VALUES (1, 0), (2, 0)", until: soon
         )
@@ -101,7 +101,7 @@ struct TransactionTests {
 
     @Test("COMMIT that the server does not answer in time leaves the outcome unknown")
     func commitUnanswered() throws {
-        var configuration = try PrivatePostgres.shared.configuration()
+        var configuration = try TestPostgres.shared.configuration()
         configuration.commitTimeout = .milliseconds(300)
         let hanging = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
         try connection.script(
@@ -150,7 +150,7 @@ struct TransactionTests {
 
     @Test("a lock that another holds is waited for no longer than lock_timeout")
     func lockTimeout() throws {
-        var configuration = try PrivatePostgres.shared.configuration()
+        var configuration = try TestPostgres.shared.configuration()
         configuration.lockTimeout = .milliseconds(100)
         let impatient = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
         try connection.transaction(until: soon) { connection in
@@ -163,7 +163,7 @@ struct TransactionTests {
 
     @Test("an open transaction without statements loses its session, and its lock")
     func idleInTransaction() throws {
-        var configuration = try PrivatePostgres.shared.configuration()
+        var configuration = try TestPostgres.shared.configuration()
         configuration.idleInTransactionTimeout = .milliseconds(100)
         let sleeper = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
         let error = postgresError {

@@ -5,8 +5,8 @@ import Testing
 import ThreadedIO
 
 /// A Postgres server of the tests' own, on a unix socket and a loopback port, gone when the process ends.
-final class PrivatePostgres: Sendable {
-    static let shared = PrivatePostgres()
+final class TestPostgres: Sendable {
+    static let shared = TestPostgres()
 
     let directory: String
     let port: UInt16
@@ -72,14 +72,18 @@ final class PrivatePostgres: Sendable {
     }
 
     private static let atExit = {
-        atexit { PrivatePostgres.stopAll() }
+        atexit { TestPostgres.stopAll() }
         return Mutex<[(process: pid_t, directory: String)]>([])
     }()
 
     private static func stopAll() {
         for (process, directory) in atExit.withLock({ $0 }) {
             _ = Glibc.kill(process, SIGQUIT)
-            try? FileManager.default.removeItem(atPath: directory)
+            // What is still ending may write a last file.
+            let deadline = Deadline.after(.seconds(5))
+            while FileManager.default.fileExists(atPath: directory), !deadline.hasPassed {
+                try? FileManager.default.removeItem(atPath: directory)
+            }
         }
     }
 }
@@ -96,7 +100,7 @@ var soon: Deadline { .after(.seconds(20)) }
 
 /// Runs the body on a thread of its own once the session of that process waits as said in `pg_stat_activity`.
 func whenWaiting(
-    _ processID: Int32, for event: String, on server: PrivatePostgres = .shared,
+    _ processID: Int32, for event: String, on server: TestPostgres = .shared,
     _ body: @escaping @Sendable (PostgresConnection) throws -> Void
 ) {
     Thread.detachNewThread {
