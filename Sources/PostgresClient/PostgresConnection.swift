@@ -1,0 +1,117 @@
+import CLibpq
+package import ThreadedIO
+
+/// A session with Postgres, for one thread at a time.
+///
+/// It is meant as the state of an actor on a ``ThreadedIO/ThreadExecutor``: every call blocks its thread in `poll(2)` until it is
+/// done, its deadline passes, or ``interrupt`` is signalled. A statement stopped so is cancelled at the server; when the
+/// server confirms that, the connection stays usable. It never reconnects and never sends anything twice.
+///
+/// libpq: <https://www.postgresql.org/docs/15/libpq-async.html>
+package final class PostgresConnection {
+    /// The server's version, such as `15.18`.
+    package let serverVersion: String
+    /// The server process of this session, as in `pg_stat_activity.pid`.
+    package let processID: Int32
+    /// Where the connection leads, for people.
+    package var address: String { configuration.address }
+    /// Ends every wait from another thread, for as long as it is signalled.
+    ///
+    /// COMMIT and ROLLBACK pass over it. Set it to nil for what must finish.
+    package var interrupt: Interrupt?
+
+    let configuration: PostgresConfiguration
+    /// libpq's connection; nil once closed.
+    private(set) var handle: OpaquePointer?
+    /// The statement that is sent, and whose answer isn't read to its end.
+    var flight: Flight?
+    /// SQL by name of the statements that the server knows.
+    var prepared: [String: String] = [:]
+
+    /// Connects, and sets the session up.
+    ///
+    /// - Parameters:
+    ///   - configuration: Where, and with what settings.
+    ///   - deadline: When to give up; ``PostgresConfiguration/connectTimeout`` may be sooner.
+    ///   - interrupt: What ends every wait of this connection from outside.
+    /// - Throws: ``PostgresError/connectionFailed(address:sqlState:reason:)`` and the like; nothing remains open.
+    ///
+    /// libpq: <https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-PQCONNECTSTARTPARAMS>
+    package init(
+        connectingTo configuration: PostgresConfiguration, until deadline: Deadline, interrupt: Interrupt?
+    ) throws(PostgresError) {
+        let handle = try Self.connect(
+            to: configuration, until: min(deadline, .after(configuration.connectTimeout)), interrupt: interrupt)
+        let version = PQparameterStatus(handle, "server_version").map { String(cString: $0) } ?? ""
+        serverVersion = String(version.prefix { $0 != " " })
+        processID = PQbackendPID(handle)
+        self.configuration = configuration
+        self.interrupt = interrupt
+        self.handle = handle
+    }
+
+    deinit {
+        close()
+    }
+
+    /// Whether the session stands, as far as this side knows.
+    package var isUsable: Bool {
+        handle.map { PQstatus($0) == CONNECTION_OK } ?? false
+    }
+
+    /// Whether a statement was sent whose answer isn't received yet.
+    package var hasStatementUnderWay: Bool { flight != nil }
+
+    /// Whether a transaction is open, failed or not.
+    package var isInTransaction: Bool {
+        handle.map { [PQTRANS_INTRANS, PQTRANS_INERROR].contains(PQtransactionStatus($0)) } ?? false
+    }
+
+    /// Ends the session; the server rolls an open transaction back.
+    package func close() {
+        flight = nil
+        PQfinish(handle)
+        handle = nil
+    }
+
+    private static func connect(
+        to configuration: PostgresConfiguration, until deadline: Deadline, interrupt: Interrupt?
+    ) throws(PostgresError) -> OpaquePointer {
+        func failed(_ text: String) -> PostgresError {
+            let message = ConnectionMessage(text)
+            return .connectionFailed(
+                address: configuration.address, sqlState: message.sqlState, reason: message.reason)
+        }
+        guard let handle = try start(configuration) else { throw failed("out of memory") }
+        do throws(PostgresError) {
+            // The only way to learn the SQLSTATE of a refused connection.
+            PQsetErrorVerbosity(handle, PQERRORS_VERBOSE)
+            // libpq's own receiver writes to stderr.
+            PQsetNoticeReceiver(handle, { _, _ in }, nil)
+            var polling = PQstatus(handle) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING
+            while polling != PGRES_POLLING_OK {
+                guard polling != PGRES_POLLING_FAILED else { throw failed(String(cString: PQerrorMessage(handle))) }
+                let interest: Interest = polling == PGRES_POLLING_READING ? .reading : .writing
+                switch wait(for: interest, on: PQsocket(handle), until: deadline, interrupt: interrupt) {
+                case .ready: polling = PQconnectPoll(handle)
+                case .timedOut: throw failed("no answer in time")
+                case .interrupted: throw PostgresError.interrupted(outcomeIsUnknown: false)
+                }
+            }
+            guard PQsetnonblocking(handle, 1) == 0 else { throw failed(String(cString: PQerrorMessage(handle))) }
+            return handle
+        } catch {
+            PQfinish(handle)
+            throw error
+        }
+    }
+
+    private static func start(_ configuration: PostgresConfiguration) throws(PostgresError) -> OpaquePointer? {
+        // Lists of C strings that end in a null pointer.
+        let names = try ParameterBuffer(configuration.keywords.map { .text($0.keyword) } + [.null])
+        let values = try ParameterBuffer(configuration.keywords.map { .text($0.value) } + [.null])
+        return names.withPointers { _, names, _, _ in
+            values.withPointers { _, values, _, _ in PQconnectStartParams(names, values, 1) }
+        }
+    }
+}
