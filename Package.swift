@@ -52,8 +52,7 @@ let package = Package(
         // What people meet.
         .target(name: "Dashboard", swiftSettings: swiftSettings),
         .target(
-            name: "PrivateServers", dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
-            swiftSettings: swiftSettings),
+            name: "PrivateServers", dependencies: ["ThreadedIO", "CThreadedIO"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "onewrite",
             dependencies: [
@@ -76,6 +75,7 @@ let package = Package(
         .testTarget(
             name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
+        .testTarget(name: "PrivateServersTests", dependencies: ["PrivateServers"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),

@@ -1,0 +1,20 @@
+import ThreadedIO
+
+/// Runs blocking calls on a thread of its own, so that Swift's shared pool never waits in one.
+///
+/// All calls of one lane run on the same thread, one after another.
+actor BlockingLane {
+    private let executor: ThreadExecutor
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(name: String) {
+        executor = ThreadExecutor(name: name)
+    }
+
+    func run<Result: Sendable, Failure: Error>(
+        _ body: @Sendable () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body()
+    }
+}
