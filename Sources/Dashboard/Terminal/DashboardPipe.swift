@@ -48,6 +48,7 @@ package final class DashboardPipe: Sendable {
     ///   - descriptor: What else to wait on.
     ///   - time: How long to wait; `nil` for as long as it takes.
     /// - Returns: The events, and whether the descriptor can be read (or has hung up).
+    /// - Throws: ``DashboardError/system(operation:errno:)``.
     package func wait(
         alsoOn descriptor: Int32, for time: Duration?
     ) throws(DashboardError) -> (events: [Event], isReadable: Bool) {

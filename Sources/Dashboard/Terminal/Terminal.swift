@@ -35,7 +35,9 @@ package final class Terminal {
         leave()
     }
 
-    /// Takes the terminal over: raw mode, the alternate screen, no cursor. Once more after somebody else changed it.
+    /// Takes the terminal over: raw mode, the alternate screen, no cursor.
+    ///
+    /// Once more after somebody else changed its modes.
     package func enter() throws(DashboardError) {
         var modes = termios()
         guard tcgetattr(input, &modes) == 0 else {

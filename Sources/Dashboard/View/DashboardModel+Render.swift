@@ -70,7 +70,7 @@ extension DashboardModel {
         let table = table(of: pane, sparkColumns: pane == .groups ? sparkColumns(width: columns.count) : 0)
         let state = self[pane]
         table.draw(
-            on: &screen, area: inner, columns: columns, first: state.offset, selected: isFocused ? state.index : nil)
+            on: &screen, area: inner, inside: columns, first: state.offset, selected: isFocused ? state.index : nil)
         if table.rows.isEmpty, inner.count > 1 {
             screen.put(emptyText(of: pane), row: inner.lowerBound + 1, column: columns.lowerBound, .dim)
         } else if isFocused || pane == .groups {

@@ -62,23 +62,23 @@ struct Table {
         rows.reduce(columns[column].title.columns) { max($0, sanitized($1[column].text).columns) }
     }
 
-    /// Draws the header and the rows from `first` on into rows of a screen.
+    /// Draws the header and the rows from `first` on into an area of a screen.
     ///
     /// - Parameters:
     ///   - screen: Where to draw.
     ///   - area: The screen's rows, header included.
-    ///   - columns: The screen's columns.
+    ///   - inside: The screen's columns.
     ///   - first: The first row in sight.
     ///   - selected: The reader's row, if the pane has the focus.
-    func draw(on screen: inout Screen, area: Range<Int>, columns place: Range<Int>, first: Int, selected: Int?) {
-        let layout = layout(width: place.count)
+    func draw(on screen: inout Screen, area: Range<Int>, inside: Range<Int>, first: Int, selected: Int?) {
+        let layout = layout(width: inside.count)
         var line = area.lowerBound
-        draw(columns.map { Cell($0.title, .dim) }, on: &screen, row: line, from: place.lowerBound, layout)
+        draw(columns.map { Cell($0.title, .dim) }, on: &screen, row: line, from: inside.lowerBound, layout)
         for (index, row) in rows.enumerated().dropFirst(first) {
             line += 1
             guard line < area.upperBound else { break }
             let cells = index == selected ? row.map { Cell($0.text, $0.style.emphasized) } : row
-            draw(cells, on: &screen, row: line, from: place.lowerBound, layout)
+            draw(cells, on: &screen, row: line, from: inside.lowerBound, layout)
         }
     }
 
