@@ -1,0 +1,56 @@
+import Dispatch
+import FoundationEssentials
+import Glibc
+
+/// Shows the dashboard in a terminal until its reader quits.
+///
+/// Raw mode and the alternate screen are taken back on every way out: quitting, an error, cancellation, SIGINT, SIGTERM,
+/// SIGHUP and SIGQUIT; after such a signal the process gets it again, so that it ends as if uncaught (or as an
+/// earlier handler decides). Ctrl-Z and `fg` work. A snapshot that fails or takes long leaves the last one in sight, with its age; keys
+/// work meanwhile, and a failed one is tried again at the next interval.
+///
+/// Needs SIGINT and its like for itself while it runs: one dashboard a process.
+///
+/// - Parameters:
+///   - interval: How often to take a snapshot.
+///   - input: The terminal that keys come from.
+///   - output: The terminal that is drawn on.
+///   - environment: `TERM` and `NO_COLOR` are looked at.
+///   - takeSnapshot: Reads the stores; its errors are shown, so they must hold no secret. When the dashboard ends it is
+///     cancelled and must end soon, since it is waited for.
+/// - Throws: ``DashboardError``; nothing was drawn when it is ``DashboardError/notATerminal`` or
+///   ``DashboardError/dumbTerminal``.
+package func runDashboard(
+    every interval: Duration, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO,
+    environment: [String: String] = ProcessInfo.processInfo.environment,
+    takeSnapshot: @escaping @Sendable (DashboardQuery) async throws -> Snapshot
+) async throws {
+    // Before anything is touched, so that the caller can print a table instead.
+    _ = try Terminal(input: input, output: output, environment: environment)
+    let feed = try SnapshotFeed()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { await feed.answer(with: takeSnapshot) }
+        defer {
+            feed.stop()
+            group.cancelAll()
+        }
+        try await withTaskCancellationHandler {
+            try await onThreadOfItsOwn {
+                let terminal = try Terminal(input: input, output: output, environment: environment)
+                let ending = try DashboardSession(terminal: terminal, feed: feed, interval: interval).run()
+                if case .signal(let signal) = ending { kill(getpid(), signal) }
+            }
+        } onCancel: {
+            feed.stop()
+        }
+    }
+}
+
+/// Runs blocking work where it keeps no other task waiting.
+private func onThreadOfItsOwn(_ work: @escaping @Sendable () throws -> Void) async throws {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue(label: "dashboard").async {
+            continuation.resume(with: Result(catching: work))
+        }
+    }
+}

@@ -1,0 +1,189 @@
+package import FoundationEssentials
+
+/// What the stores looked like at one moment: what `status`, `dashboard` and the web page all show.
+///
+/// `nil` is *unknown*, never zero: it is drawn as `?`, and is null in JSON.
+package struct Snapshot: Sendable, Equatable {
+    /// When the snapshot was taken.
+    package var at: Date
+    /// How many partitions the log has; `nil` when Redis couldn't tell.
+    package var partitions: Int?
+    /// The log's server.
+    package var redis: Server
+    /// The ledger's server.
+    package var postgres: Server
+    /// The consumer groups, in the order in which they are shown.
+    package var groups: [Group]
+    /// What needs a person, gravest first.
+    package var warnings: [Warning]
+    /// The pending entries that a ``DashboardQuery`` asked for; not part of `onewrite/status/v1`.
+    package var pendingPage: PendingPage?
+
+    /// Makes a snapshot.
+    package init(
+        at: Date, partitions: Int?, redis: Server, postgres: Server, groups: [Group], warnings: [Warning],
+        pendingPage: PendingPage? = nil
+    ) {
+        self.at = at
+        self.partitions = partitions
+        self.redis = redis
+        self.postgres = postgres
+        self.groups = groups
+        self.warnings = warnings
+        self.pendingPage = pendingPage
+    }
+}
+
+extension Snapshot {
+    /// A server that the snapshot was taken from.
+    package enum Server: Sendable, Equatable {
+        /// No connection to it is configured.
+        case notConfigured
+        /// It answered.
+        case reachable(version: String)
+        /// It didn't answer; the error is for people and holds no secret.
+        case unreachable(error: String)
+
+        /// The server's version, when it answered.
+        package var version: String? {
+            guard case .reachable(let version) = self else { return nil }
+            return version
+        }
+
+        /// Why it can't be reached, when it can't.
+        package var error: String? {
+            guard case .unreachable(let error) = self else { return nil }
+            return error
+        }
+    }
+
+    /// A consumer group over all partitions.
+    package struct Group: Sendable, Equatable {
+        /// The group's name.
+        package var name: String
+        /// How many entries of the log it hasn't applied.
+        package var lag: Int?
+        /// How many entries are delivered and not acknowledged.
+        package var pending: Int?
+        /// How long the oldest pending entry has waited, in milliseconds; `nil` too when none is pending.
+        package var oldestPendingMilliseconds: Int?
+        /// How many dead letters it has.
+        package var dead: Int?
+        /// Entries applied per second lately.
+        package var appliedPerSecond: Double?
+        /// The names of its live workers.
+        package var workers: [String]?
+        /// Its partitions, in ascending order.
+        package var partitions: [Partition]
+
+        /// Makes a group.
+        package init(
+            name: String, lag: Int?, pending: Int?, oldestPendingMilliseconds: Int?, dead: Int?,
+            appliedPerSecond: Double?, workers: [String]?, partitions: [Partition]
+        ) {
+            self.name = name
+            self.lag = lag
+            self.pending = pending
+            self.oldestPendingMilliseconds = oldestPendingMilliseconds
+            self.dead = dead
+            self.appliedPerSecond = appliedPerSecond
+            self.workers = workers
+            self.partitions = partitions
+        }
+    }
+
+    /// One partition, as one group sees it.
+    package struct Partition: Sendable, Equatable {
+        /// What a group does with a partition.
+        package enum State: String, Sendable, Equatable, CaseIterable, Encodable {
+            /// A live worker holds it and gets on.
+            case serving
+            /// A worker waits for a server or a person, and tries again.
+            case stalled
+            /// Stopped for good until a person decides.
+            case halted
+            /// The log is closed: nobody appends, nobody applies, until it is opened.
+            case closed
+            /// No live worker holds it.
+            case unowned
+        }
+
+        /// The partition's number.
+        package var partition: Int
+        /// The epoch of the log's history.
+        package var epoch: Int?
+        /// The seq of the log's last entry.
+        package var head: Int?
+        /// The seq of the last entry that the sink applied.
+        package var position: Int?
+        /// Head minus position.
+        package var lag: Int?
+        /// How many entries are delivered and not acknowledged.
+        package var pending: Int?
+        /// The worker that holds the partition; `nil` when nobody does.
+        package var owner: String?
+        /// The fencing token.
+        package var token: Int?
+        /// What the group does with it.
+        package var state: State?
+        /// Why it is stalled, halted or closed; for people, without payloads.
+        package var error: String?
+
+        /// Makes a partition.
+        package init(
+            partition: Int, epoch: Int?, head: Int?, position: Int?, lag: Int?, pending: Int?, owner: String?,
+            token: Int?, state: State? = nil, error: String? = nil
+        ) {
+            self.partition = partition
+            self.epoch = epoch
+            self.head = head
+            self.position = position
+            self.lag = lag
+            self.pending = pending
+            self.owner = owner
+            self.token = token
+            self.state = state
+            self.error = error
+        }
+    }
+
+    /// Something that a person should look at, and what to do about it.
+    package struct Warning: Sendable, Equatable {
+        /// A stable code for programs, `no-worker` say.
+        package var code: String
+        /// The group it is about, when it is about one.
+        package var group: String?
+        /// The partition it is about, when it is about one.
+        package var partition: Int?
+        /// What is wrong and what to do, in one line.
+        package var hint: String
+
+        /// Makes a warning.
+        package init(code: String, group: String? = nil, partition: Int? = nil, hint: String) {
+            self.code = code
+            self.group = group
+            self.partition = partition
+            self.hint = hint
+        }
+    }
+
+    /// The oldest pending entries of one group.
+    package struct PendingPage: Sendable, Equatable {
+        /// The group whose entries these are.
+        package var group: String
+        /// The partition they were limited to; `nil` for all.
+        package var partition: Int?
+        /// The entries, oldest first, at most as many as were asked for.
+        package var entries: [PendingEntry]
+        /// How many there are in all; `nil` when unknown.
+        package var total: Int?
+
+        /// Makes a page.
+        package init(group: String, partition: Int? = nil, entries: [PendingEntry], total: Int?) {
+            self.group = group
+            self.partition = partition
+            self.entries = entries
+            self.total = total
+        }
+    }
+}

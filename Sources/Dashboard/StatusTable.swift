@@ -1,0 +1,50 @@
+/// The plain table of `onewrite status`: a line a group, then what needs a person.
+///
+/// Never coloured, so that it reads the same in a terminal, a file and a mail.
+package enum StatusTable {
+    /// The whole text of a snapshot, every line ended by a newline.
+    package static func text(_ snapshot: Snapshot) -> String {
+        let header = ["GROUP", "LAG", "PENDING", "OLDEST", "DEAD", "APPLIED/S", "WORKERS"]
+        let rows = snapshot.groups.map { group in
+            [
+                sanitized(group.name), Readable.plain(group.lag), Readable.plain(group.pending), Readable.oldest(group),
+                Readable.plain(group.dead), Readable.rate(group.appliedPerSecond),
+                Readable.plain(group.workers?.count),
+            ]
+        }
+        let widths = header.indices.map { column in
+            ([header] + rows).map { $0[column].columns }.max() ?? 0
+        }
+        var remaining = snapshot.warnings
+        var lines = [line(header, widths)]
+        for (group, row) in zip(snapshot.groups, rows) {
+            let hint = remaining.firstIndex { $0.group == group.name && $0.partition == nil }
+                .map { remaining.remove(at: $0).hint }
+            lines.append(line(row, widths) + (hint.map { "   " + sanitized($0) } ?? ""))
+        }
+        let notes = attention(servers: snapshot) + remaining.map(\.sentence)
+        if !notes.isEmpty { lines.append("") }
+        lines += notes.map { "! " + sanitized($0) }
+        return lines.map { $0 + "\n" }.joined()
+    }
+
+    private static func line(_ cells: [String], _ widths: [Int]) -> String {
+        zip(cells.indices, zip(cells, widths))
+            .map { column, cell in cell.0.fitted(to: cell.1, column == 0 ? .leading : .trailing) }
+            .joined(separator: "  ")
+    }
+
+    private static func attention(servers snapshot: Snapshot) -> [String] {
+        [("redis", snapshot.redis), ("postgres", snapshot.postgres)].compactMap { name, server in
+            server.error.map { "\(name) can't be reached: \($0)" }
+        }
+    }
+}
+
+extension Snapshot.Warning {
+    /// The hint, after what it is about: `stock, partition 3: …`.
+    var sentence: String {
+        let about = [group, partition.map { "partition \($0)" }].compactMap { $0 }.joined(separator: ", ")
+        return about.isEmpty ? hint : "\(about): \(hint)"
+    }
+}

@@ -1,0 +1,59 @@
+import Synchronization
+
+/// Carries questions from the dashboard's thread to the task that takes snapshots, and the answers back.
+///
+/// One question is under way at a time, so neither side can fill up.
+final class SnapshotFeed: Sendable {
+    /// Why no snapshot could be taken, for people.
+    struct Failure: Error, Sendable {
+        let text: String
+    }
+
+    let pipe: DashboardPipe
+    private let queries: AsyncStream<DashboardQuery>
+    private let continuation: AsyncStream<DashboardQuery>.Continuation
+    private let answer = Mutex<Result<Snapshot, Failure>?>(nil)
+    private let stopped = Atomic(false)
+
+    init() throws(DashboardError) {
+        pipe = try DashboardPipe()
+        (queries, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Asks for a snapshot; the answer wakes the pipe.
+    func ask(_ query: DashboardQuery) {
+        continuation.yield(query)
+    }
+
+    /// The answer that came, once.
+    func takeAnswer() -> Result<Snapshot, Failure>? {
+        answer.withLock { answer in
+            defer { answer = nil }
+            return answer
+        }
+    }
+
+    /// Ends the dashboard and the answering.
+    func stop() {
+        stopped.store(true, ordering: .sequentiallyConsistent)
+        continuation.finish()
+        pipe.wake()
+    }
+
+    var isStopped: Bool { stopped.load(ordering: .sequentiallyConsistent) }
+
+    /// Answers questions until ``stop()``, or until cancelled.
+    func answer(with takeSnapshot: @Sendable (DashboardQuery) async throws -> Snapshot) async {
+        for await query in queries {
+            let result: Result<Snapshot, Failure>
+            do {
+                result = .success(try await takeSnapshot(query))
+            } catch {
+                if Task.isCancelled { return }
+                result = .failure(Failure(text: "\(error)"))
+            }
+            answer.withLock { $0 = result }
+            pipe.wake()
+        }
+    }
+}
