@@ -2,7 +2,7 @@ import OrderLog
 
 /// Parts a stream of bytes into records: lines, or a CSV's rows, whose quoted fields may hold line breaks.
 ///
-/// Holds one record and one chunk at most: of a record beyond ``Limits/inputLineBytesMax`` only the beginning is kept.
+/// Holds no more than a few chunks and records: of one beyond ``Limits/inputLineBytesMax`` only the beginning is kept.
 struct RecordFramer {
     /// One record, without its line break.
     enum Record {
@@ -49,9 +49,11 @@ struct RecordFramer {
         return bytes[start...]
     }
 
-    /// The next record; nil at the input's end.
+    /// Reads up to the next record's end.
     ///
     /// - Parameter quoted: Whether a line break between quotes belongs to the record.
+    /// - Returns: nil at the input's end.
+    /// - Throws: ``InputError/unreadable(errno:)``.
     mutating func next(quoted: Bool) throws(InputError) -> Record? {
         line = nextLine
         quotes = .fieldStart
