@@ -35,6 +35,7 @@ let package = Package(
 
         // The domain: no sockets, no C.
         .target(name: "OrderLog", swiftSettings: swiftSettings),
+        .target(name: "ChangeInput", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .target(
             name: "Coordination",
             dependencies: ["OrderLog", .product(name: "Logging", package: "swift-log")],
@@ -56,8 +57,8 @@ let package = Package(
         .executableTarget(
             name: "onewrite",
             dependencies: [
-                "OrderLog", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient", "ThreadedIO",
-                "Dashboard", "PrivateServers",
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient",
+                "ThreadedIO", "Dashboard", "PrivateServers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -77,6 +78,8 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(name: "PrivateServersTests", dependencies: ["PrivateServers"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),

@@ -163,4 +163,11 @@ package struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
         }
         return "\"\(printable.joined())\(text.unicodeScalars.count > 40 ? "…" : "")\""
     }
+
+    /// A number as people read it: 1 000 000 rather than 1000000.
+    package static func spaced(_ number: some BinaryInteger) -> String {
+        var digits = Array(String(number.magnitude))
+        for index in stride(from: digits.count - 3, to: 0, by: -3) { digits.insert(" ", at: index) }
+        return (number < 0 ? "-" : "") + String(digits)
+    }
 }

@@ -16,8 +16,10 @@ package enum Limits {
     package static let attributesBytesMax = 16 * 1024
     /// How deep `attributes` may nest.
     package static let attributesDepthMax = 32
-    /// A number's exponent in `attributes`: with 16 KiB of digits it stays within Postgres's numeric.
+    /// A number's exponent in `attributes`: what a double reaches, far within Postgres's numeric.
     package static let attributesExponentMax = 308
+    /// Digits behind a number's decimal point in `attributes`, its exponent counted in: Postgres's numeric ends there.
+    package static let attributesScaleMax = 16_383
     /// Fields of an entry that are worth keeping when it is set aside; more are cut, and it stays unapplicable.
     package static let deadLetterFieldsMax = 64
     /// Bytes of one name or value kept of an entry that is set aside.

@@ -81,7 +81,8 @@ package struct Lines: Hashable, Sendable {
         }
         let total = items[index].quantity + line.quantity
         guard total <= limit.upperBound else {
-            throw FieldError("quantity", "\(line.sku) sums to \(total), expected at most \(spaced(limit.upperBound))")
+            throw FieldError(
+                "quantity", "\(line.sku) sums to \(total), expected at most \(FieldError.spaced(limit.upperBound))")
         }
         items[index] = Line(sku: line.sku, quantity: total)
     }
@@ -112,13 +113,6 @@ package struct Lines: Hashable, Sendable {
     private static func quantityError(_ got: String, _ limit: ClosedRange<Int64>) -> FieldError {
         FieldError(
             "quantity",
-            "expected a whole number from \(limit.lowerBound) to \(spaced(limit.upperBound)), got \(got)")
-    }
-
-    /// 1 000 000 rather than 1000000: people read it.
-    private static func spaced(_ number: Int64) -> String {
-        var digits = Array(String(number))
-        for index in stride(from: digits.count - 3, to: 0, by: -3) { digits.insert(" ", at: index) }
-        return String(digits)
+            "expected a whole number from \(limit.lowerBound) to \(FieldError.spaced(limit.upperBound)), got \(got)")
     }
 }

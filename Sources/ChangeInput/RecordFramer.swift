@@ -1,0 +1,128 @@
+import OrderLog
+
+/// Parts a stream of bytes into records: lines, or a CSV's rows, whose quoted fields may hold line breaks.
+///
+/// Holds no more than a few chunks and records: of one beyond ``Limits/inputLineBytesMax`` only the beginning is kept.
+struct RecordFramer {
+    /// One record, without its line break.
+    enum Record {
+        /// Where it is in ``RecordFramer/bytes``, until the next call.
+        case whole(Range<Int>)
+        /// The beginning of one that is too long.
+        case tooLong([UInt8])
+    }
+
+    /// What of a rejected row is kept.
+    static let keptBytesMax = 64 * 1024
+
+    private let read: () throws(InputError) -> [UInt8]?
+    private(set) var bytes: [UInt8] = []
+    /// Where the next record begins in `bytes`.
+    private var start = 0
+    private var isAtEnd = false
+    private var quotes = Quotes.fieldStart
+
+    /// The line that the last record began on, from 1.
+    private(set) var line = 0
+    /// The line that the next record begins on.
+    private var nextLine = 1
+    /// Bytes that the records so far took up, with their line breaks.
+    private(set) var bytesConsumed = 0
+
+    /// Whether the last record ended with the input, and a quote was still open.
+    var endsInQuotes: Bool { quotes == .inside }
+
+    /// Where a CSV's scanner is: only outside quotes a line break ends the record.
+    private enum Quotes {
+        case fieldStart, plain, inside, closed
+    }
+
+    init(read: @escaping () throws(InputError) -> [UInt8]?) {
+        self.read = read
+    }
+
+    /// The input's first bytes behind a byte order mark, which is dropped; call it before the first record.
+    mutating func beginning() throws(InputError) -> ArraySlice<UInt8> {
+        while bytes.count < 3, try fill() {}
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { consume(3) }
+        while bytes.count - start < Self.keptBytesMax, bytes[start...].allSatisfy(\.isSpace), try fill() {}
+        return bytes[start...]
+    }
+
+    /// Reads up to the next record's end.
+    ///
+    /// - Parameter quoted: Whether a line break between quotes belongs to the record.
+    /// - Returns: nil at the input's end.
+    /// - Throws: ``InputError/unreadable(errno:)``.
+    mutating func next(quoted: Bool) throws(InputError) -> Record? {
+        line = nextLine
+        quotes = .fieldStart
+        var beginning: [UInt8]?
+        var scanned = 0
+        while true {
+            let end = endOfRecord(from: start + scanned, quoted: quoted)
+            scanned = (end ?? bytes.count) - start
+            if scanned > Limits.inputLineBytesMax, beginning == nil {
+                beginning = Array(bytes[start..<start + Self.keptBytesMax])
+            }
+            if beginning != nil {
+                consume(scanned)
+                scanned = 0
+            }
+            if end == nil, try fill() { continue }
+            if end == nil, scanned == 0, beginning == nil { return nil }
+            let record = start..<start + scanned
+            consume(scanned + (end == nil ? 0 : 1))
+            if end != nil { nextLine += 1 }
+            return beginning.map(Record.tooLong) ?? .whole(trimmed(record))
+        }
+    }
+
+    /// Without the CR of a CRLF.
+    private func trimmed(_ record: Range<Int>) -> Range<Int> {
+        record.isEmpty || bytes[record.upperBound - 1] != 0x0D ? record : record.lowerBound..<record.upperBound - 1
+    }
+
+    private mutating func consume(_ count: Int) {
+        start += count
+        bytesConsumed += count
+    }
+
+    /// The line break that ends the record; nil when what is read so far has none.
+    private mutating func endOfRecord(from first: Int, quoted: Bool) -> Int? {
+        guard quoted else { return bytes[first...].firstIndex(of: 0x0A) }
+        for index in first..<bytes.count {
+            let byte = bytes[index]
+            switch quotes {
+            case .inside:
+                if byte == UInt8(ascii: "\"") { quotes = .closed }
+                if byte == 0x0A { nextLine += 1 }
+                continue
+            case .fieldStart where byte == UInt8(ascii: "\""), .closed where byte == UInt8(ascii: "\""):
+                quotes = .inside
+                continue
+            default: break
+            }
+            if byte == 0x0A { return index }
+            quotes = byte == UInt8(ascii: ",") ? .fieldStart : .plain
+        }
+        return nil
+    }
+
+    /// Reads a chunk behind what is not consumed yet.
+    ///
+    /// - Returns: Whether there was one.
+    private mutating func fill() throws(InputError) -> Bool {
+        guard !isAtEnd, let chunk = try read() else {
+            isAtEnd = true
+            return false
+        }
+        // Moved once half of it is used up, so that tiny chunks don't move the same bytes over and over.
+        if start > bytes.count / 2 || start == bytes.count {
+            bytes.removeSubrange(..<start)
+            start = 0
+        }
+        bytes.append(contentsOf: chunk)
+        return true
+    }
+}

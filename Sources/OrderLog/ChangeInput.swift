@@ -1,1 +1,0 @@
-// placeholder: NDJSON and CSV readers are coming
