@@ -26,7 +26,6 @@ actor Lane {
     private let number: Int
     private let executor: any SerialExecutor
     private let connector: any WorkerConnector
-    private let bell: any LaneBell
     private let board: AssignmentBoard
     private let term: LeaseTerm
     private let logger: Logger
@@ -42,13 +41,12 @@ actor Lane {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     init(
-        _ number: Int, on executor: any SerialExecutor, pacing: any Pacing & Sendable, bell: any LaneBell,
+        _ number: Int, on executor: any SerialExecutor, pacing: any Pacing & Sendable,
         connector: any WorkerConnector, board: AssignmentBoard, term: LeaseTerm, logger: Logger
     ) {
         self.number = number
         self.executor = executor
         self.pacing = pacing
-        self.bell = bell
         self.connector = connector
         self.board = board
         self.term = term
@@ -97,7 +95,7 @@ actor Lane {
             return nil
         }
         do {
-            let made = try await connector.connectLane(number, bell: bell)
+            let made = try await connector.connectLane(number, pacing: pacing)
             connection = made
             board.connected(lane: number, client: made.clientID)
             connectBackoff.reset()

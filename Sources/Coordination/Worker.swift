@@ -67,7 +67,7 @@ package final class Worker: Sendable {
             settings, on: control.executor, pacing: control.pacing, connector: connector, board: board, logger: logger)
         lanes = threads.enumerated().map { number, thread in
             Lane(
-                number, on: thread.executor, pacing: thread.pacing, bell: thread.bell, connector: connector,
+                number, on: thread.executor, pacing: thread.pacing, connector: connector,
                 board: board,
                 term: settings.term, logger: logger)
         }

@@ -5,13 +5,13 @@ package import OrderLog
 /// Called on the lane that will use them.
 package protocol WorkerConnector: Sendable {
     /// Connects a lane: Redis, and for the sink `postgres` Postgres.
-    func connectLane(_ lane: Int, bell: any LaneBell) async throws -> LaneConnection
+    func connectLane(_ lane: Int, pacing: any Pacing) async throws -> LaneConnection
 
     /// Connects the coordinator: Redis, and the subscription that shows that this worker is there.
     func connectCoordinator() async throws -> any CoordinationPort
 }
 
-/// What a lane got from ``WorkerConnector/connectLane(_:bell:)``.
+/// What a lane got from ``WorkerConnector/connectLane(_:pacing:)``.
 package struct LaneConnection {
     package let ports: SessionPorts
     /// The Redis connection's ID, by which its blocked read is ended from outside.

@@ -179,6 +179,13 @@ package struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertib
         self.text = text
     }
 
+    private init(known text: String) {
+        self.text = text
+    }
+
+    /// Who opens a log on a person's behalf.
+    package static let initialiser = WorkerName(known: "init")
+
     package var description: String { text }
 
     package static func < (left: WorkerName, right: WorkerName) -> Bool { left.text < right.text }

@@ -1,4 +1,3 @@
-package import Coordination
 package import OrderLog
 package import RedisClient
 import ThreadedIO

@@ -2,7 +2,9 @@ package import OrderLog
 package import PostgresClient
 import ThreadedIO
 
-/// The tables of the sink `postgres`. Names and columns are the contract; people's own queries read them.
+/// The tables of the sink postgres.
+///
+/// Names and columns are the contract; people's own queries read them.
 package enum PostgresSchema {
     /// How long creating it may take: it waits for others who do the same.
     static let timeout: Duration = .seconds(30)

@@ -18,7 +18,9 @@ package final class RedisSink: Sink {
         RedisSink(scripts) { try scripts.applyStock($0) }
     }
 
-    /// The sink `delivery`. The delivery service takes jobs from the list's left.
+    /// The sink delivery.
+    ///
+    /// The delivery service takes jobs from the list's left.
     package static func delivery(_ scripts: SinkScripts) -> RedisSink {
         RedisSink(scripts) { try scripts.applyDelivery($0) }
     }

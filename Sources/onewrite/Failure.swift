@@ -1,0 +1,57 @@
+import OrderLog
+import PostgresClient
+import RedisClient
+
+/// The exit codes of the contract.
+enum ExitStatus: Int32 {
+    /// The answer is no: not found, refused, different.
+    case no = 1
+    case usage = 64
+    case badRows = 65
+    case noInput = 66
+    case unreachable = 69
+    case bug = 70
+    case tryAgain = 75
+    case notPermitted = 77
+    case badConfiguration = 78
+}
+
+/// Why a command ends without having done what was asked: one line for people, and an exit code.
+struct Failure: Error {
+    let status: ExitStatus
+    /// What happened, why, and what to do next. Empty when everything has been said already.
+    let message: String
+
+    init(_ status: ExitStatus, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+
+    /// Makes a failure of the errors that the parts below throw; nil for the argument parser's own.
+    init?(_ error: any Error) {
+        switch error {
+        case let failure as Failure: self = failure
+        case let error as StoreError: self.init(error)
+        case let error as RedisError: self.init(StoreError(error))
+        case let error as PostgresError:
+            if case .invalidConfiguration = error {
+                self.init(.badConfiguration, "\(error)")
+            } else {
+                self.init(StoreError(error))
+            }
+        case let error as RedisURLError: self.init(.badConfiguration, "REDIS_URL: \(error)")
+        default: return nil
+        }
+    }
+
+    private init(_ error: StoreError) {
+        let status: ExitStatus =
+            switch error.kind {
+            case .unavailable: .unreachable
+            case .notPermitted: .notPermitted
+            case .interrupted, .refused, .groupMissing: .tryAgain
+            case .malformed: .badConfiguration
+            }
+        self.init(status, error.message)
+    }
+}

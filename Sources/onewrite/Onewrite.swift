@@ -1,0 +1,42 @@
+import ArgumentParser
+import Foundation
+import ThreadedIO
+
+/// The command `onewrite`.
+@main
+struct Onewrite: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "onewrite",
+        abstract: "One write to one log; Postgres, the stock count and the delivery list follow, in order, once.",
+        discussion: """
+            A first order, with Redis and Postgres running and REDIS_URL and DATABASE_URL set:
+
+              onewrite init
+              onewrite worker --group postgres &
+              onewrite submit --id ord-1 --shop main --customer c-17 --line TEA-250:2
+              onewrite status
+            """,
+        version: "0.1.0",
+        subcommands: [InitCommand.self, WorkerCommand.self])
+
+    static func main() async {
+        ignoreBrokenPipes()
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            end(error)
+        }
+    }
+
+    /// Says what went wrong in one line, and exits with its code.
+    private static func end(_ error: any Error) -> Never {
+        guard let failure = Failure(error) else { exit(withError: error) }
+        if !failure.message.isEmpty { Console.error("error: \(failure.message)") }
+        Foundation.exit(failure.status.rawValue)
+    }
+}

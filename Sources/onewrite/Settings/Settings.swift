@@ -1,0 +1,166 @@
+import Configuration
+import Foundation
+import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import SystemPackage
+
+/// A thing that can be set: by flag, environment, configuration file, or left at its default.
+struct Setting {
+    let key: String
+    /// What the environment calls it beside `ONEWRITE_…`; nil where there is no other name.
+    var plainVariable: String?
+    var fallback: String?
+    var isSecret = false
+    let about: String
+
+    /// `redis.url` is `ONEWRITE_REDIS_URL`.
+    var variable: String { "ONEWRITE_" + key.uppercased().replacing(".", with: "_") }
+
+    static let redisURL = Setting(
+        key: "redis.url", plainVariable: "REDIS_URL", fallback: "redis://127.0.0.1:6379/0", isSecret: true,
+        about: "where Redis is: redis://[user:password@]host:port/db or unix:///path?db=0")
+    static let databaseURL = Setting(
+        key: "database.url", plainVariable: "DATABASE_URL", isSecret: true,
+        about: "where Postgres is: postgres://…; without it libpq's own PGHOST, PGSERVICE, PGPASSFILE … count")
+    static let namespace = Setting(
+        key: "namespace", fallback: "onewrite", about: "what the keys in Redis begin with")
+    static let schema = Setting(key: "schema", fallback: "onewrite", about: "the schema in Postgres")
+    static let partitions = Setting(
+        key: "partitions", fallback: "8", about: "partitions of a new log, 1 to 1024; fixed for ever by init")
+    static let lease = Setting(key: "lease", fallback: "10s", about: "how long a worker's lease lasts, 1s to 10m")
+    static let window = Setting(
+        key: "window", fallback: "24h", about: "how long a change ID is remembered, 1m to 30d: the idempotency window")
+    static let timeout = Setting(
+        key: "timeout", fallback: "30s", about: "how long submit tries again before an outcome is unknown")
+
+    static let all = [redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout]
+}
+
+/// What was set, and where. Flags win over `ONEWRITE_…`, those over `REDIS_URL` and `DATABASE_URL`, those over the file.
+struct Settings: Sendable {
+    /// A value and its source, in words.
+    struct Value: Sendable {
+        let text: String
+        let source: String
+    }
+
+    private let values: [String: Value]
+
+    /// Reads all sources.
+    ///
+    /// - Parameters:
+    ///   - flags: Keys and values of the command line.
+    ///   - file: A configuration file that was named; nil for `onewrite.json` here, if there is one.
+    ///   - environment: The process's.
+    /// - Throws: ``Failure`` when the file can't be read.
+    init(flags: [String: String], file: String?, environment: [String: String]) async throws {
+        let named = file ?? environment["ONEWRITE_CONFIG"]
+        let path = named ?? "onewrite.json"
+        let fileReader: ConfigReader
+        do {
+            fileReader = ConfigReader(
+                provider: try await FileProvider<JSONSnapshot>(filePath: FilePath(path), allowMissing: named == nil))
+        } catch {
+            throw Failure(.badConfiguration, "configuration file \(path): it is missing, or not a JSON object")
+        }
+        let environmentReader = ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: environment))
+        var values: [String: Value] = [:]
+        for setting in Setting.all {
+            if let text = flags[setting.key] {
+                values[setting.key] = Value(text: text, source: "flag")
+            } else if let text = environmentReader.string(forKey: ConfigKey("onewrite.\(setting.key)")) {
+                values[setting.key] = Value(text: text, source: "environment \(setting.variable)")
+            } else if let name = setting.plainVariable, let text = environment[name], !text.isEmpty {
+                values[setting.key] = Value(text: text, source: "environment \(name)")
+            } else if let text = fileReader.string(forKey: ConfigKey(setting.key))
+                ?? fileReader.int(forKey: ConfigKey(setting.key)).map(String.init)
+            {
+                values[setting.key] = Value(text: text, source: "file \(path)")
+            } else if setting.key == Setting.databaseURL.key, Self.libpqVariables.contains(where: environment.keys.contains) {
+                values[setting.key] = Value(text: "", source: "libpq's environment")
+            } else if let text = setting.fallback {
+                values[setting.key] = Value(text: text, source: "default")
+            }
+        }
+        self.values = values
+    }
+
+    /// Any of these says that Postgres is meant to be used.
+    private static let libpqVariables = ["PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT", "PGUSER"]
+
+    func value(_ setting: Setting) -> Value? { values[setting.key] }
+
+    private func text(_ setting: Setting) -> String { values[setting.key]?.text ?? "" }
+
+    // MARK: - Typed
+
+    func redis(clientName: String) throws -> RedisConfiguration {
+        var configuration = try RedisConfiguration(url: text(.redisURL))
+        configuration.clientName = clientName
+        return configuration
+    }
+
+    /// nil when no connection to Postgres is configured.
+    func postgres(applicationName: String) throws -> PostgresConfiguration? {
+        guard let value = values[Setting.databaseURL.key] else { return nil }
+        var configuration = try PostgresConfiguration(url: value.text.isEmpty ? nil : value.text)
+        configuration.applicationName = applicationName
+        configuration.schema = text(.schema)
+        return configuration
+    }
+
+    func keys() throws -> Keys {
+        guard let keys = Keys(namespace: text(.namespace)) else {
+            throw wrong(.namespace, "expected 1 to 64 of A-Z a-z 0-9 . _ : / -")
+        }
+        return keys
+    }
+
+    func schema() throws -> String {
+        guard (1...63).contains(text(.schema).utf8.count), text(.schema).utf8.allSatisfy(Alphabet.sku.contains) else {
+            throw wrong(.schema, "expected 1 to 63 of A-Z a-z 0-9 . _ -")
+        }
+        return text(.schema)
+    }
+
+    func partitioning() throws -> Partitioning {
+        guard let partitioning = Int(text(.partitions)).flatMap(Partitioning.init(count:)) else {
+            throw wrong(.partitions, "expected a whole number from 1 to \(Limits.partitions.upperBound)")
+        }
+        return partitioning
+    }
+
+    func lease() throws -> Duration { try duration(.lease, .seconds(1)...(.seconds(600))) }
+    func window() throws -> Duration { try duration(.window, .seconds(60)...(.seconds(30 * 86400))) }
+    func timeout() throws -> Duration { try duration(.timeout, .milliseconds(100)...(.seconds(86400))) }
+
+    private func duration(_ setting: Setting, _ range: ClosedRange<Duration>) throws -> Duration {
+        guard let duration = Duration(text: text(setting)), range.contains(duration) else {
+            throw wrong(setting, "expected a duration like 250ms 5s 10m 2h 7d within its limits (\(setting.about))")
+        }
+        return duration
+    }
+
+    private func wrong(_ setting: Setting, _ expected: String) -> Failure {
+        Failure(
+            .badConfiguration,
+            "\(setting.key) (from \(values[setting.key]?.source ?? "?")): \(expected), got \(FieldError.quote(text(setting)))")
+    }
+}
+
+extension Duration {
+    /// Reads `250ms 5s 10m 2h 7d`; nil for any other text.
+    init?(text: String) {
+        let units: [(suffix: String, milliseconds: Int64)] = [
+            ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
+        ]
+        for unit in units where text.hasSuffix(unit.suffix) {
+            guard let number = Int64(text.dropLast(unit.suffix.count)), (0...1_000_000_000).contains(number) else { continue }
+            self = .milliseconds(number * unit.milliseconds)
+            return
+        }
+        return nil
+    }
+}

@@ -1,0 +1,51 @@
+import Coordination
+import OrderLog
+import RedisLog
+import Sinks
+import ThreadedIO
+
+/// Makes a worker's connections to the real servers.
+struct ServerConnector: WorkerConnector {
+    let servers: Servers
+    let group: Group
+    let worker: WorkerName
+    let identity: LogIdentity
+    let term: LeaseTerm
+
+    func connectLane(_ lane: Int, pacing: any Pacing) async throws -> LaneConnection {
+        let redis: StreamLog
+        do {
+            redis = StreamLog(try servers.redis(), keys: servers.keys, group: group, consumer: worker)
+        } catch {
+            throw Self.translated(error)
+        }
+        let scripts = SinkScripts(redis.connection, keys: servers.keys, group: group)
+        let sink: any Sink
+        var ledger: PostgresSink?
+        switch group {
+        case .stock: sink = RedisSink.stock(scripts)
+        case .delivery: sink = RedisSink.delivery(scripts)
+        case .postgres:
+            do {
+                let postgres = PostgresSink(try servers.requiredPostgres(), scripts: scripts)
+                sink = postgres
+                ledger = postgres
+            } catch {
+                throw Self.translated(error)
+            }
+        }
+        let ports = SessionPorts(
+            identity: identity, owner: worker, log: redis, sink: sink, ledger: ledger, pacing: pacing)
+        return LaneConnection(ports: ports, clientID: redis.connection.clientID)
+    }
+
+    func connectCoordinator() async throws -> any CoordinationPort {
+        try GroupMembership(
+            servers.settings.redis(clientName: servers.name), keys: servers.keys, group: group, worker: worker, term: term)
+    }
+
+    private static func translated(_ error: any Error) -> any Error {
+        guard let failure = Failure(error) else { return error }
+        return Failure(failure.status, failure.message)
+    }
+}
