@@ -3,5 +3,26 @@
 
 // One source for hiredis 0.14 and 1.x: structs are never copied or sized in Swift, so their layout may differ.
 #include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
+
+// An array of 128 characters, which Swift would see as a tuple.
+static inline const char *onewrite_redis_error_text(const redisContext *context) {
+    return context->errstr;
+}
+
+// The bytes that wait to be written.
+static inline size_t onewrite_redis_output_length(const redisContext *context) {
+    return sdslen(context->obuf);
+}
+
+// The bytes read from the socket that make no whole reply yet.
+static inline size_t onewrite_redis_input_length(const redisContext *context) {
+    return context->reader->len - context->reader->pos;
+}
+
+// How large an empty read buffer may stay; above it hiredis frees the buffer and grows a new one from nothing.
+static inline void onewrite_redis_keep_input(redisContext *context, size_t length) {
+    context->reader->maxbuf = length;
+}
 
 #endif

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The parameters of a statement as libpq takes them: one flat buffer, and pointers into it.
 ///
 /// libpq: <https://www.postgresql.org/docs/15/libpq-exec.html#LIBPQ-PQEXECPARAMS>
@@ -49,7 +51,9 @@ struct ParameterBuffer {
         case .text(let text):
             let start = bytes.count
             bytes.append(contentsOf: text.utf8)
-            return bytes[start...].contains(0)
+            return bytes[start...].withUnsafeBytes { text in
+                text.baseAddress.map { memchr($0, 0, text.count) != nil } ?? false
+            }
         case .integer(let integer):
             bytes.append(decimal: integer)
             return false

@@ -14,7 +14,7 @@ struct Flight {
 /// A statement's being stopped.
 struct Cancellation {
     let reason: StopReason
-    let request: CancelRequest?
+    var request: CancelRequest?
     /// Until when the server may confirm.
     let deadline: Deadline
 }
@@ -33,6 +33,8 @@ enum StopReason {
 extension PostgresConnection {
     /// How long the server may take to confirm that a statement is cancelled.
     static let cancelPatience = Duration.seconds(1)
+    /// How long before it is asked again.
+    private static let cancelInterval = Duration.milliseconds(100)
 
     /// Sends a statement to its last byte.
     ///
@@ -108,8 +110,10 @@ extension PostgresConnection {
     private func next(until deadline: Deadline) throws(PostgresError) -> ResultOwner? {
         while let handle, let flight, PQisBusy(handle) == 1 {
             guard isUsable else { return try lastWords(handle) }
-            let interrupt = flight.isInterruptible && flight.cancellation == nil ? interrupt : nil
-            switch look(handle, for: .reading, until: flight.cancellation?.deadline ?? deadline, interrupt: interrupt) {
+            let isStopping = flight.cancellation != nil
+            let interrupt = flight.isInterruptible && !isStopping ? interrupt : nil
+            let deadline = isStopping ? .after(Self.cancelInterval) : deadline
+            switch look(handle, for: .reading, until: deadline, interrupt: interrupt) {
             case .ready:
                 guard PQconsumeInput(handle) == 1 else { return try lastWords(handle) }
             case .timedOut: try stop(.timedOut)
@@ -145,17 +149,22 @@ extension PostgresConnection {
     /// Has the statement cancelled, or gives up on one that can't be.
     private func stop(_ reason: StopReason) throws(PostgresError) {
         guard let flight else { return }
-        guard flight.isInterruptible, flight.cancellation == nil else {
+        if !flight.isInterruptible || flight.cancellation?.deadline.hasPassed == true {
             close()
             throw (flight.cancellation?.reason ?? reason).error(outcomeIsUnknown: flight.mayCommit)
         }
         cancel(reason)
     }
 
+    /// Asks the server to cancel the statement; again, where it was asked before without effect.
+    ///
+    /// It passes over a request that comes before it has begun the statement.
     private func cancel(_ reason: StopReason) {
         guard let handle else { return }
-        flight?.cancellation = Cancellation(
-            reason: reason, request: CancelRequest(for: handle), deadline: .after(Self.cancelPatience))
+        if let request = flight?.cancellation?.request, !request.isDone(by: Deadline(.now)) { return }
+        var cancellation = flight?.cancellation ?? Cancellation(reason: reason, deadline: .after(Self.cancelPatience))
+        cancellation.request = CancelRequest(for: handle)
+        flight?.cancellation = cancellation
     }
 
     /// Ends the flight, and returns why it was to be stopped.

@@ -102,6 +102,26 @@ struct StoppingTests {
         #expect(!connection.isUsable)
     }
 
+    @Test("a session that was ended before the statement says so")
+    func terminatedWhileIdle() throws {
+        let observer = try TestPostgres.shared.connect()
+        let processID = PostgresValue.integer(Int64(connection.processID))
+        try observer.query("SELECT pg_terminate_backend($1)", [processID], until: soon)
+        let deadline = soon
+        let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1"
+        while try !observer.query(sql, [processID], until: soon).isEmpty { #expect(!deadline.hasPassed) }
+        let error = postgresError { try connection.begin(until: soon) }
+        #expect(error?.sqlState == "57P01" && error?.outcomeIsUnknown == false && !connection.isUsable)
+    }
+
+    @Test("a statement is stopped at whatever moment the server is with it", arguments: 0..<50)
+    func stoppedAtOnce(attempt: Int) throws {
+        try connection.begin(until: soon)
+        try connection.sendExecute(PostgresStatement(name: "slow", sql: "SELECT pg_sleep(30)"), until: soon)
+        connection.rollback()
+        #expect(connection.isUsable && !connection.isInTransaction)
+    }
+
     @Test("a server that stands still is given up soon after the deadline")
     func stopped() throws {
         let server = TestPostgres()

@@ -1,0 +1,111 @@
+import CHiredis
+import Glibc
+import ThreadedIO
+
+/// A context of hiredis, which is a non-blocking socket, a write buffer and a parser.
+///
+/// It never waits. The only place that holds the C pointer; the context is freed, and its socket closed, with this object.
+/// After a failure nothing more can be done with it.
+final class HiredisContext {
+    /// Why hiredis gave up.
+    enum Failure: Error {
+        /// The socket failed or was closed, or memory ran out.
+        case lost(String)
+        /// What came is not RESP2, or nested deeper than hiredis reads.
+        case malformed(String)
+
+        var reason: String {
+            switch self {
+            case .lost(let reason), .malformed(let reason): reason
+            }
+        }
+    }
+
+    private let context: UnsafeMutablePointer<redisContext>
+
+    /// Redis' own bound for one string (`proto-max-bulk-len`).
+    private static let unparsedBytesMax = 512 << 20
+
+    /// Starts connecting: the socket becomes writable when it is done, and ``connectError`` tells how it went.
+    ///
+    /// Looking up a host's name blocks in getaddrinfo(3), under the resolver's own time-out.
+    init(connectingTo endpoint: RedisConfiguration.Endpoint) throws(Failure) {
+        let started =
+            switch endpoint {
+            case .tcp(let host, let port): redisConnectNonBlock(host, Int32(port))
+            case .unix(let path): redisConnectUnixNonBlock(path)
+            }
+        guard let started else { throw .lost("out of memory") }
+        guard started.pointee.err == 0 else {
+            let reason = String(cString: onewrite_redis_error_text(started))
+            redisFree(started)
+            throw .lost(reason)
+        }
+        context = started
+        // A batch of entries fits; a larger buffer is given back once it is empty.
+        onewrite_redis_keep_input(context, 1 << 20)
+    }
+
+    deinit {
+        redisFree(context)
+    }
+
+    var descriptor: Int32 { context.pointee.fd }
+
+    /// Why the connecting failed, nil when it went well; asked once, when the socket is writable.
+    var connectError: String? {
+        var code: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) == 0 else { return Self.text(of: errno) }
+        return code == 0 ? nil : Self.text(of: code)
+    }
+
+    /// Notices a peer that vanished: probes after 15 s of silence.
+    func keepAlive() throws(Failure) {
+        guard redisEnableKeepAlive(context) == REDIS_OK else { throw failure }
+    }
+
+    /// Appends a command to the write buffer.
+    func append(_ command: RedisCommand) throws(Failure) {
+        let result = command.words.withArgv { argv, lengths in
+            redisAppendCommandArgv(context, Int32(argv.count), argv.baseAddress, lengths)
+        }
+        guard result == REDIS_OK else { throw failure }
+    }
+
+    /// How many bytes wait to be written.
+    var unwrittenBytes: Int { onewrite_redis_output_length(context) }
+
+    /// Writes what the socket takes.
+    ///
+    /// - Returns: Whether everything is written.
+    func write() throws(Failure) -> Bool {
+        var isDone: Int32 = 0
+        guard redisBufferWrite(context, &isDone) == REDIS_OK else { throw failure }
+        return isDone != 0
+    }
+
+    /// Reads what the socket has, up to 16 KiB.
+    func read() throws(Failure) {
+        guard redisBufferRead(context) == REDIS_OK else { throw failure }
+        guard onewrite_redis_input_length(context) <= Self.unparsedBytesMax else {
+            throw .malformed("a reply of more than \(Self.unparsedBytesMax >> 20) MiB")
+        }
+    }
+
+    /// Takes the next reply of those that are read completely.
+    func nextReply() throws(Failure) -> RedisReply? {
+        var reply: UnsafeMutableRawPointer?
+        guard redisGetReplyFromReader(context, &reply) == REDIS_OK else { throw failure }
+        return reply.map { RedisReply(owning: $0.assumingMemoryBound(to: redisReply.self)) }
+    }
+
+    private var failure: Failure {
+        let reason = String(cString: onewrite_redis_error_text(context))
+        return context.pointee.err == REDIS_ERR_PROTOCOL ? .malformed(reason) : .lost(reason)
+    }
+
+    private static func text(of code: Int32) -> String {
+        strerror(code).map { String(cString: $0) } ?? "error \(code)"
+    }
+}

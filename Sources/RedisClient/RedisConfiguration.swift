@@ -1,0 +1,63 @@
+/// Where a Redis server is, and as whom to speak to it.
+///
+/// It prints and dumps as its ``address``, never with the password.
+package struct RedisConfiguration: Sendable, Equatable {
+    /// A server's place.
+    package enum Endpoint: Sendable, Equatable {
+        /// A host by name or number (an IPv6 one without brackets) and a TCP port.
+        case tcp(host: String, port: Int)
+        /// The path of a unix socket.
+        case unix(path: String)
+    }
+
+    /// Where the server listens.
+    package var endpoint: Endpoint
+    /// The ACL user, nil for the default one.
+    package var username: String?
+    /// The password, nil when the server wants none.
+    package var password: String?
+    /// The number of the database.
+    package var database: Int
+    /// How long opening a connection may take, the setting up of the session included.
+    package var connectTimeout: Duration = .seconds(5)
+    /// What `CLIENT LIST` shows for the connections; without spaces.
+    package var clientName: String?
+
+    package init(_ endpoint: Endpoint, username: String? = nil, password: String? = nil, database: Int = 0) {
+        self.endpoint = endpoint
+        self.username = username
+        self.password = password
+        self.database = database
+    }
+
+    /// The host, nil for a unix socket.
+    package var host: String? {
+        if case .tcp(let host, _) = endpoint { host } else { nil }
+    }
+
+    /// The TCP port, nil for a unix socket.
+    package var port: Int? {
+        if case .tcp(_, let port) = endpoint { port } else { nil }
+    }
+
+    /// The path of the unix socket, nil for TCP.
+    package var socketPath: String? {
+        if case .unix(let path) = endpoint { path } else { nil }
+    }
+
+    /// Server and database, safe for people and logs: `127.0.0.1:6379/0`, `[::1]:6379/0` or `unix:/run/redis.sock/0`.
+    package var address: String {
+        switch endpoint {
+        case .tcp(let host, let port) where host.contains(":"): "[\(host)]:\(port)/\(database)"
+        case .tcp(let host, let port): "\(host):\(port)/\(database)"
+        case .unix(let path): "unix:\(path)/\(database)"
+        }
+    }
+}
+
+extension RedisConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { address }
+    package var debugDescription: String { address }
+    /// What `dump` and a failed expectation show.
+    package var customMirror: Mirror { Mirror(self, children: ["address": address]) }
+}

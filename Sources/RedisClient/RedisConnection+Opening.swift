@@ -1,0 +1,79 @@
+import ThreadedIO
+
+// Opening a session: the socket, then who we are.
+extension RedisConnection {
+    static func connect(
+        to configuration: RedisConfiguration, until deadline: Deadline, interrupt: Interrupt?
+    ) throws(RedisError) -> HiredisContext {
+        func failed(_ reason: String) -> RedisError {
+            .connectionFailed(address: configuration.address, reason: reason)
+        }
+        let context: HiredisContext
+        do { context = try HiredisContext(connectingTo: configuration.endpoint) } catch { throw failed(error.reason) }
+        switch wait(for: .writing, on: context.descriptor, until: deadline, interrupt: interrupt) {
+        case .ready: break
+        case .timedOut: throw failed("no answer in time")
+        case .interrupted: throw .interrupted
+        }
+        if let reason = context.connectError { throw failed(reason) }
+        if configuration.host != nil {
+            do { try context.keepAlive() } catch { throw failed(error.reason) }
+        }
+        return context
+    }
+
+    /// Sets the session up in one round trip.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/hello/>
+    func openSession(
+        _ configuration: RedisConfiguration, until deadline: Deadline
+    ) throws(RedisError) -> (clientID: Int64, serverVersion: String) {
+        let commands = Self.opening(of: configuration)
+        let replies: [RedisReply]
+        do {
+            replies = try pipeline(commands, until: deadline)
+        } catch {
+            throw opening(error)
+        }
+        for (command, reply) in zip(commands, replies) {
+            if let error = reply.error { throw refusal(error, of: command) }
+        }
+        guard let hello = replies.last, let id = try hello.field("id"), let version = try hello.field("version") else {
+            throw .protocolViolation("\(address): HELLO without id and version")
+        }
+        return (try id.requireInteger(), try version.requireString())
+    }
+
+    /// `HELLO` comes last; without a version it leaves the protocol at RESP2.
+    private static func opening(of configuration: RedisConfiguration) -> [RedisCommand] {
+        var commands: [RedisCommand] = []
+        if let password = configuration.password {
+            var authentication = RedisCommand("AUTH")
+            if let username = configuration.username { authentication.append(username) }
+            authentication.append(password)
+            commands.append(authentication)
+        }
+        if configuration.database != 0 { commands.append(RedisCommand("SELECT", configuration.database)) }
+        if let name = configuration.clientName { commands.append(RedisCommand("CLIENT", "SETNAME", name)) }
+        commands.append(RedisCommand("HELLO"))
+        return commands
+    }
+
+    /// Whatever breaks before the session stands is a connection that could not be made.
+    private func opening(_ error: RedisError) -> RedisError {
+        switch error {
+        case .connectionLost(_, let reason): .connectionFailed(address: address, reason: reason)
+        case .timedOut: .connectionFailed(address: address, reason: "connected, but no answer in time")
+        default: error
+        }
+    }
+
+    private func refusal(_ error: RedisReplyError, of command: RedisCommand) -> RedisError {
+        let isAboutRights = ["WRONGPASS", "NOAUTH", "NOPERM"].contains(error.code)
+        // A server without a password answers `ERR AUTH <password> called without any password configured …`.
+        if isAboutRights || error.message.hasPrefix("AUTH ") {
+            return .authenticationFailed(address: address, reason: "\(error)")
+        }
+        return .connectionFailed(address: address, reason: "\(command.name) was answered with: \(error)")
+    }
+}

@@ -1,0 +1,95 @@
+/// What can go wrong between this program and a Redis server.
+///
+/// Descriptions are for people: they say what happened, why and where. They never contain a password or a command's
+/// arguments.
+package enum RedisError: Error, Sendable, Equatable {
+    /// No session could be set up: no such host, connection refused, no answer in time, no such database.
+    case connectionFailed(address: String, reason: String)
+    /// The server refused the user name or password, or wants one and got none.
+    case authenticationFailed(address: String, reason: String)
+    /// The deadline passed before the answer came to the command that `operation` names.
+    case timedOut(operation: String, address: String)
+    /// The connection's interrupt was signalled while it waited.
+    case interrupted
+    /// The connection broke, or was unusable already.
+    case connectionLost(address: String, reason: String)
+    /// The server answered with an error.
+    case reply(RedisReplyError)
+    /// The server's answer is not what the protocol or the command promises.
+    case protocolViolation(String)
+
+    /// Whether the same may work on a later try, over a new connection unless the present one is usable.
+    package var isRetriable: Bool {
+        switch self {
+        case .connectionFailed, .timedOut, .connectionLost: true
+        case .authenticationFailed, .interrupted, .protocolViolation: false
+        case .reply(let error): error.isRetriable
+        }
+    }
+
+    /// Whether the commands in flight may have been carried out although no answer came.
+    ///
+    /// When in doubt it is true. An interrupt or a lost connection is reported alike whether it hit before or after the
+    /// bytes left; a connection that couldn't be opened carried nothing.
+    package var outcomeIsUnknown: Bool {
+        switch self {
+        case .timedOut, .interrupted, .connectionLost, .protocolViolation: true
+        case .connectionFailed, .authenticationFailed, .reply: false
+        }
+    }
+}
+
+extension RedisError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .connectionFailed(let address, let reason): "cannot connect to Redis at \(address): \(reason)"
+        case .authenticationFailed(let address, let reason): "Redis at \(address) refused to let us in: \(reason)"
+        case .timedOut(let operation, let address): "Redis at \(address) did not answer in time to \(operation)"
+        case .interrupted: "interrupted while waiting for Redis"
+        case .connectionLost(let address, let reason): "lost the connection to Redis at \(address): \(reason)"
+        case .reply(let error): "Redis answered with an error: \(error)"
+        case .protocolViolation(let expectation): "unexpected answer from Redis: \(expectation)"
+        }
+    }
+}
+
+/// An error that the server sent as its answer.
+///
+/// Redis: <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>
+package struct RedisReplyError: Error, Sendable, Equatable {
+    /// The first word, by which errors are told apart, as `WRONGTYPE`.
+    package let code: String
+    /// The rest of the text.
+    package let message: String
+
+    /// Parses the server's text.
+    ///
+    /// The arguments that Redis repeats when it doesn't know a command are left out: they can be secret.
+    package init(text: String) {
+        let parts = text.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+        code = parts.first.map(String.init) ?? ""
+        let rest = parts.count > 1 ? String(parts[1]) : ""
+        if let range = rest.firstRange(of: ", with args beginning with:") {
+            message = String(rest[..<range.lowerBound])
+        } else {
+            message = rest
+        }
+    }
+
+    /// Whether the cause may go away by itself, or by failing over, so that the same command may work later.
+    package var isRetriable: Bool {
+        switch code {
+        case "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "OOM", "MISCONF", "NOREPLICAS",
+            "UNBLOCKED", "MOVED", "ASK":
+            true
+        default: false
+        }
+    }
+
+    /// Whether an `EVALSHA` named a script that the server doesn't hold: nothing ran.
+    package var isMissingScript: Bool { code == "NOSCRIPT" }
+}
+
+extension RedisReplyError: CustomStringConvertible {
+    package var description: String { message.isEmpty ? code : "\(code) \(message)" }
+}

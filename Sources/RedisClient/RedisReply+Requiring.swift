@@ -1,0 +1,47 @@
+/// Decoders for replies whose shape the command promises.
+///
+/// They throw ``RedisError/reply(_:)`` where the server sent an error, and ``RedisError/protocolViolation(_:)`` where
+/// it sent something else than promised. The message says what was expected and the shape of what came, not its content.
+extension RedisReply {
+    /// The text of a string or a status.
+    package func requireString() throws(RedisError) -> String {
+        guard let string else { throw mismatch("a string of UTF-8") }
+        return string
+    }
+
+    /// The bytes of a string or a status.
+    package func requireBytes() throws(RedisError) -> [UInt8] {
+        guard let bytes else { throw mismatch("a string") }
+        return bytes
+    }
+
+    /// The number of an integer reply.
+    package func requireInteger() throws(RedisError) -> Int64 {
+        guard let integer else { throw mismatch("an integer") }
+        return integer
+    }
+
+    /// The elements of an array, which must have `expected` of them unless that is nil.
+    package func requireArray(count expected: Int? = nil) throws(RedisError) -> Elements {
+        guard kind == .array, expected == nil || expected == count else {
+            throw mismatch(expected.map { "an array of \($0)" } ?? "an array")
+        }
+        return elements
+    }
+
+    /// The value that follows `name` in an array of names and values, nil when it has none.
+    ///
+    /// `HGETALL` and `HELLO` answer in this shape.
+    package func field(_ name: String) throws(RedisError) -> RedisReply? {
+        let pairs = try requireArray()
+        guard pairs.count.isMultiple(of: 2) else { throw mismatch("an array of pairs") }
+        for index in stride(from: 0, to: pairs.count, by: 2) {
+            if pairs[index].withBytes({ $0.elementsEqual(name.utf8) }) { return pairs[index + 1] }
+        }
+        return nil
+    }
+
+    private func mismatch(_ expected: String) -> RedisError {
+        error.map { .reply($0) } ?? .protocolViolation("expected \(expected), got \(self)")
+    }
+}
