@@ -18,6 +18,7 @@ extension ChildProcess {
     ///   - user: Whom it runs as, which only root may choose; nil for ourselves.
     ///   - input: Its stdin.
     ///   - limit: How long it may take.
+    /// - Returns: Its exit status and all that it wrote.
     /// - Throws: ``ChildProcessError``, `CancellationError`; the program is killed.
     package static func run(
         _ arguments: [String], environment: [String: String?] = [:], in directory: String? = nil,

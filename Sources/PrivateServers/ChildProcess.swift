@@ -54,6 +54,7 @@ package final class ChildProcess: Sendable {
     ///   - output: Its stdout.
     ///   - errors: Its stderr.
     ///   - parentDeathSignal: What it gets when we end; nil lets it live on.
+    /// - Returns: The running child.
     /// - Throws: ``ChildProcessError/notFound(_:)`` or ``ChildProcessError/spawn(_:errno:)``.
     package static func spawn(
         _ arguments: [String], environment: [String: String?] = [:], in directory: String? = nil,
@@ -139,7 +140,9 @@ package final class ChildProcess: Sendable {
         await stop(with: SIGKILL, within: .zero)
     }
 
-    /// Asks the process to end, and kills it when it has not done so in time. Works in a cancelled task.
+    /// Asks the process to end, and kills it when it has not done so in time.
+    ///
+    /// Works in a cancelled task.
     ///
     /// - Parameters:
     ///   - signal: How to ask.

@@ -36,6 +36,7 @@ package final class PrivatePostgres: Sendable {
     ///   - name: The name of its part of the directory.
     ///   - settings: Settings such as `lock_timeout=2s`; they win over ours.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
+    /// - Returns: A server that takes connections.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
         in root: PrivateDirectory? = nil, name: String = "postgres", settings: [String] = [], tcp: Bool = false

@@ -30,6 +30,7 @@ package final class PrivateRedis: Sendable {
     ///   - options: Lines of a configuration file, such as `appendfsync always`; they win over ours.
     ///   - password: What clients must give; nil for none.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
+    /// - Returns: A server that answers.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
         in root: PrivateDirectory? = nil, name: String = "redis", options: [String] = [], password: String? = nil,

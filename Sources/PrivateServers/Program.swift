@@ -12,7 +12,7 @@ package enum Program {
         return path
     }
 
-    /// A program of the newest Postgres installed: `postgres`, `initdb`, `createdb`, …
+    /// The path of a program of the newest Postgres installed, such as `initdb`.
     ///
     /// Debian keeps the server's programs off `PATH`, in a directory a version; all of one version are in the same one.
     ///
