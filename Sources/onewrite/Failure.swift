@@ -1,6 +1,8 @@
 import OrderLog
 import PostgresClient
 import RedisClient
+import RedisLog
+import Sinks
 
 /// The exit codes of the contract.
 enum ExitStatus: Int32 {
@@ -19,7 +21,9 @@ enum ExitStatus: Int32 {
 /// Why a command ends without having done what was asked: one line for people, and an exit code.
 struct Failure: Error {
     let status: ExitStatus
-    /// What happened, why, and what to do next. Empty when everything has been said already.
+    /// What happened, why, and what to do next.
+    ///
+    /// Empty when everything has been said already.
     let message: String
 
     init(_ status: ExitStatus, _ message: String) {

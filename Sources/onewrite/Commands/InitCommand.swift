@@ -17,7 +17,9 @@ struct InitCommand: AsyncParsableCommand {
             The number of partitions is fixed for ever: shops are spread over them by a hash of their names.
             """)
 
-    @Option(help: ArgumentHelp("Partitions of a new log, 1 to \(Limits.partitions.upperBound) (default: 8).", valueName: "P"))
+    @Option(
+        help: ArgumentHelp(
+            "Partitions of a new log, 1 to \(Limits.partitions.upperBound) (default: 8).", valueName: "P"))
     var partitions: String?
 
     @OptionGroup var common: CommonOptions

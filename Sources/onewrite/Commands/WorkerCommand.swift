@@ -92,7 +92,8 @@ struct WorkerCommand: AsyncParsableCommand {
         if group == .postgres {
             guard try PostgresSchema.identity(on: try servers.requiredPostgres()) == identity else {
                 throw Failure(
-                    .badConfiguration, "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+                    .badConfiguration,
+                    "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
             }
         }
         let present = try redis.call(

@@ -9,7 +9,8 @@ struct CommonOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The schema in Postgres.", valueName: "name"))
     var schema: String?
 
-    @Option(help: ArgumentHelp("A configuration file in JSON (default: onewrite.json, if it is there).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("A configuration file in JSON (default: onewrite.json, if it is there).", valueName: "file"))
     var config: String?
 
     /// All settings, with what these options and `flags` say.

@@ -38,7 +38,9 @@ struct Setting {
     static let all = [redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout]
 }
 
-/// What was set, and where. Flags win over `ONEWRITE_…`, those over `REDIS_URL` and `DATABASE_URL`, those over the file.
+/// What was set, and where.
+///
+/// Flags win over `ONEWRITE_…`, those over `REDIS_URL` and `DATABASE_URL`, those over the file.
 struct Settings: Sendable {
     /// A value and its source, in words.
     struct Value: Sendable {
@@ -78,7 +80,9 @@ struct Settings: Sendable {
                 ?? fileReader.int(forKey: ConfigKey(setting.key)).map(String.init)
             {
                 values[setting.key] = Value(text: text, source: "file \(path)")
-            } else if setting.key == Setting.databaseURL.key, Self.libpqVariables.contains(where: environment.keys.contains) {
+            } else if setting.key == Setting.databaseURL.key,
+                Self.libpqVariables.contains(where: environment.keys.contains)
+            {
                 values[setting.key] = Value(text: "", source: "libpq's environment")
             } else if let text = setting.fallback {
                 values[setting.key] = Value(text: text, source: "default")
@@ -146,7 +150,8 @@ struct Settings: Sendable {
     private func wrong(_ setting: Setting, _ expected: String) -> Failure {
         Failure(
             .badConfiguration,
-            "\(setting.key) (from \(values[setting.key]?.source ?? "?")): \(expected), got \(FieldError.quote(text(setting)))")
+            "\(setting.key) (from \(values[setting.key]?.source ?? "?")): \(expected), got \(FieldError.quote(text(setting)))"
+        )
     }
 }
 
@@ -157,7 +162,9 @@ extension Duration {
             ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
         ]
         for unit in units where text.hasSuffix(unit.suffix) {
-            guard let number = Int64(text.dropLast(unit.suffix.count)), (0...1_000_000_000).contains(number) else { continue }
+            guard let number = Int64(text.dropLast(unit.suffix.count)), (0...1_000_000_000).contains(number) else {
+                continue
+            }
             self = .milliseconds(number * unit.milliseconds)
             return
         }

@@ -23,6 +23,7 @@ struct PersonLogHandler: LogHandler {
             case .error, .critical: "error: "
             default: ""
             }
-        Console.error("\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) \(name)  \(mark)\(event.message)")
+        Console.error(
+            "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) \(name)  \(mark)\(event.message)")
     }
 }

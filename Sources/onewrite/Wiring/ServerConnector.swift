@@ -1,5 +1,6 @@
 import Coordination
 import OrderLog
+import RedisClient
 import RedisLog
 import Sinks
 import ThreadedIO
@@ -41,7 +42,8 @@ struct ServerConnector: WorkerConnector {
 
     func connectCoordinator() async throws -> any CoordinationPort {
         try GroupMembership(
-            servers.settings.redis(clientName: servers.name), keys: servers.keys, group: group, worker: worker, term: term)
+            servers.settings.redis(clientName: servers.name), keys: servers.keys, group: group, worker: worker,
+            term: term)
     }
 
     private static func translated(_ error: any Error) -> any Error {

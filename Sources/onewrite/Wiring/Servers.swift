@@ -4,7 +4,9 @@ import RedisClient
 import RedisLog
 import ThreadedIO
 
-/// Opens connections as the settings say. Called on the lane that will use them.
+/// Opens connections as the settings say.
+///
+/// Called on the lane that will use them.
 struct Servers: Sendable {
     let settings: Settings
     let keys: Keys
@@ -34,7 +36,8 @@ struct Servers: Sendable {
     /// For commands that can't do without Postgres.
     func requiredPostgres() throws -> PostgresConnection {
         guard let connection = try postgres() else {
-            throw Failure(.badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
+            throw Failure(
+                .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
         }
         return connection
     }
