@@ -10,7 +10,7 @@ actor CommandLane {
         executor = ThreadExecutor(name: name)
     }
 
-    /// Runs `body` on the lane. Connections that it opens stay inside.
+    /// Runs a body on the lane; connections that it opens stay inside.
     func run<Result: Sendable>(
         _ body: @Sendable (isolated CommandLane) async throws -> Result
     ) async throws -> Result {
