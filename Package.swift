@@ -76,6 +76,9 @@ let package = Package(
             name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(name: "PrivateServersTests", dependencies: ["PrivateServers"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
