@@ -77,6 +77,9 @@ let package = Package(
             name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(name: "PrivateServersTests", dependencies: ["PrivateServers"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog"], swiftSettings: swiftSettings),
