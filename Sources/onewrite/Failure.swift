@@ -19,7 +19,7 @@ enum ExitStatus: Int32 {
 }
 
 /// Why a command ends without having done what was asked: one line for people, and an exit code.
-struct Failure: Error {
+struct Failure: Error, CustomStringConvertible {
     let status: ExitStatus
     /// What happened, why, and what to do next.
     ///
@@ -30,6 +30,8 @@ struct Failure: Error {
         self.status = status
         self.message = message
     }
+
+    var description: String { message }
 
     /// Makes a failure of the errors that the parts below throw; nil for the argument parser's own.
     init?(_ error: any Error) {
