@@ -87,6 +87,13 @@ let package = Package(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
         .testTarget(
+            name: "ProtocolTests",
+            dependencies: [
+                "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "PrivateServers", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",

@@ -45,6 +45,11 @@ struct Failure: Error, CustomStringConvertible {
             } else {
                 self.init(StoreError(error))
             }
+        case let refusal as LogCreation.Refusal:
+            switch refusal {
+            case .partitions, .twoLogs: self.init(.badConfiguration, "\(refusal)")
+            case .halted, .contended: self.init(.tryAgain, "\(refusal)")
+            }
         case let error as RedisURLError: self.init(.badConfiguration, "REDIS_URL: \(error)")
         default: return nil
         }
