@@ -29,7 +29,7 @@ final class ScriptedServer {
     private let listener: LoopbackListener
     private let thread: OtherThread
 
-    /// - Parameter greets: Whether it answers the client's opening like Redis.
+    /// Listens; `greets` when it answers the client's opening like Redis.
     init(greets: Bool = true, _ script: @escaping @Sendable (Peer) -> Void) throws {
         ignoreBrokenPipes()
         let listener = try LoopbackListener()
