@@ -72,6 +72,17 @@ final class ScriptedServer {
             }
         }
 
+        /// Reads so many bytes, unless the client goes before.
+        func skip(_ count: Int) {
+            var bytes = [UInt8](repeating: 0, count: 64 << 10)
+            var left = count
+            while left > 0 {
+                let taken = read(descriptor, &bytes, min(left, bytes.count))
+                guard taken > 0 else { return }
+                left -= taken
+            }
+        }
+
         func say(_ text: String) {
             let bytes = Array(text.utf8)
             var start = 0
