@@ -16,7 +16,7 @@ RUN swift build -c release --product onewrite --static-swift-stdlib \
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libhiredis0.14 libpq5 \
+    && apt-get install -y --no-install-recommends libhiredis0.14 libpq5 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin onewrite
 COPY --from=build /out/onewrite /usr/local/bin/onewrite
