@@ -177,6 +177,13 @@ struct RenderTests {
         #expect(Emulator(plain, size: screen.size).text == screen.text)
     }
 
+    @Test("nothing that is put on a screen can command the terminal, whoever forgot to clean it")
+    func put() {
+        var screen = Screen(size: ScreenSize(width: 20, height: 1))
+        screen.put("a\u{1B}[2J\u{202E}\u{9B}1m\n", row: 0, column: 0)
+        #expect(screen.text == ["a�[2J��1m�"])
+    }
+
     @Test("writing over half a wide character takes its other half away")
     func wideOverwritten() {
         var screen = Screen(size: ScreenSize(width: 8, height: 1))
