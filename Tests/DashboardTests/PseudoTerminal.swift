@@ -76,11 +76,11 @@ final class PseudoTerminal: Sendable {
     }
 }
 
-/// Waits until a condition holds, at most ten seconds.
+/// Waits until a condition holds, at most half a minute.
 ///
 /// - Returns: Whether it came to hold.
 func eventually(_ condition: () throws -> Bool) async throws -> Bool {
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(30)
     while try !condition() {
         guard ContinuousClock.now < deadline else { return false }
         try await Task.sleep(for: .milliseconds(5))

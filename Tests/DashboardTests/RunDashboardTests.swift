@@ -7,7 +7,7 @@ import Testing
 /// The whole dashboard on a pseudo-terminal.
 ///
 /// One at a time: signal handlers belong to the process.
-@Suite("Dashboard on a terminal", .serialized, .timeLimit(.minutes(1)))
+@Suite("Dashboard on a terminal", .serialized, .timeLimit(.minutes(3)))
 struct RunDashboardTests {
     private static let environment = ["TERM": "xterm-256color"]
 
