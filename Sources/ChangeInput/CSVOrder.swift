@@ -67,8 +67,8 @@ struct CSVOrder {
     private var text: [UInt8] = []
     private var isTextCut = false
     private var failure: RowError?
-    /// Whether all its rows can't be read: then it may be a part of its neighbours.
-    private(set) var isStray = true
+    /// The line of its last row if that can't be read: then the next order's first row may be in it.
+    private(set) var strayLine: Int?
 
     init(_ row: CSVRow) {
         line = row.line
@@ -85,7 +85,7 @@ struct CSVOrder {
 
     mutating func append(_ row: CSVRow) {
         keep(row)
-        if !row.isUnreadable { isStray = false }
+        strayLine = row.isUnreadable ? row.line : nil
         if let problem = row.problem { reject(line: row.line, problem) }
         if !row.customer.utf8.elementsEqual(customer.utf8) { reject(line: row.line, differs("customer")) }
         if let own = row.attributes, !own.utf8.elementsEqual((attributes ?? "").utf8) {

@@ -97,7 +97,7 @@ package struct ChangeReader: ~Copyable {
             }
             var next = CSVOrder(row)
             if row.isUnreadable { last.reject(line: row.line, .strayBehind) }
-            if last.isStray { next.reject(line: last.line, .strayBefore) }
+            if let line = last.strayLine { next.reject(line: line, .strayBefore) }
             order = next
             return last.finish()
         }
