@@ -17,7 +17,13 @@ struct Onewrite: AsyncParsableCommand {
               onewrite status
             """,
         version: "0.1.0",
-        subcommands: [InitCommand.self, WorkerCommand.self])
+        subcommands: [
+            InitCommand.self,
+            SubmitCommand.self,
+            CancelCommand.self,
+            StockCommand.self,
+            WorkerCommand.self,
+        ])
 
     static func main() async {
         ignoreBrokenPipes()
@@ -35,6 +41,7 @@ struct Onewrite: AsyncParsableCommand {
 
     /// Says what went wrong in one line, and exits with its code.
     private static func end(_ error: any Error) -> Never {
+        if let stopped = error as? Stopped { Foundation.exit(stopped.status) }
         guard let failure = Failure(error) else { exit(withError: error) }
         if !failure.message.isEmpty { Console.error("error: \(failure.message)") }
         Foundation.exit(failure.status.rawValue)
