@@ -10,7 +10,8 @@ extension Character {
     /// Unicode, East Asian width: <https://www.unicode.org/reports/tr11/>
     var columns: Int {
         guard let scalar = unicodeScalars.first else { return 0 }
-        if scalar.isASCII { return 1 }
+        // Most of what is drawn, and quick: nothing wide comes before Hangul, nor among lines and blocks.
+        if scalar.value < 0x1100 || (0x2500..<0x25FD).contains(scalar.value) { return 1 }
         if scalar.properties.isEmojiPresentation { return 2 }
         return wideRanges.contains { $0.contains(scalar.value) } ? 2 : 1
     }

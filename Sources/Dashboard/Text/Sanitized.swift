@@ -15,6 +15,12 @@ package func sanitized(_ text: String) -> String {
             if safe.last != "…" { safe.append("…") }
             break
         }
+        // Our own frames and bars, drawn at every moment, need no look into the tables.
+        if (0x20..<0x7F).contains(scalar.value) || (0x2500..<0x2600).contains(scalar.value) {
+            marks = 0
+            safe.append(scalar)
+            continue
+        }
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark, .spacingMark:
             // A mark without a letter before it counts as one too many.

@@ -1,0 +1,281 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import Dashboard
+
+/// The whole dashboard on a pseudo-terminal. One at a time: signal handlers belong to the process.
+@Suite("Dashboard on a terminal", .serialized, .timeLimit(.minutes(1)))
+struct RunDashboardTests {
+    private static let environment = ["TERM": "xterm-256color"]
+
+    private struct Refused: Error, CustomStringConvertible {
+        let description = "redis: connection refused"
+    }
+
+    /// Runs the dashboard while `person` does something to it, and sees that the terminal is given back.
+    private func withDashboard(
+        on terminal: PseudoTerminal, every interval: Duration = .milliseconds(50),
+        environment: [String: String] = Self.environment,
+        takeSnapshot: @escaping @Sendable (DashboardQuery) async throws -> Snapshot = { Sample.answer($0) },
+        person: (Task<Void, any Error>) async throws -> Void
+    ) async throws {
+        let before = terminal.modes
+        let dashboard = Task {
+            try await runDashboard(
+                every: interval, input: terminal.terminal, output: terminal.terminal, environment: environment,
+                takeSnapshot: takeSnapshot)
+        }
+        try await person(dashboard)
+        // However it ended.
+        _ = await dashboard.result
+        #expect(terminal.modes == before)
+        #expect(!terminal.screen(width: 80, height: 24).isAlternate)
+        #expect(terminal.screen(width: 80, height: 24).isCursorShown)
+        #expect(terminal.output.hasSuffix("\u{1B}[0m\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"))
+    }
+
+    private func shows(_ text: String, _ terminal: PseudoTerminal, width: Int = 80, height: Int = 24) async throws
+        -> Bool
+    {
+        try await eventually { terminal.screen(width: width, height: height).text.contains { $0.contains(text) } }
+    }
+
+    @Test("it takes the terminal over, reads keys, and gives it back when its reader quits")
+    func quit() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        #expect(!terminal.isRaw)
+        try await withDashboard(on: terminal) { dashboard in
+            #expect(try await shows("▸delivery", terminal))
+            #expect(terminal.isRaw)
+            #expect(terminal.screen(width: 80, height: 24).isAlternate)
+            #expect(!terminal.screen(width: 80, height: 24).isCursorShown)
+            terminal.type("\u{1B}[A")
+            #expect(try await shows("▸stock", terminal))
+            terminal.type("k")
+            #expect(try await shows("▸postgres", terminal))
+            terminal.type("q")
+            try await dashboard.value
+        }
+    }
+
+    @Test("what is on the screen is what the model draws, 80 columns wide to the last one")
+    func content() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        try await withDashboard(on: terminal) { dashboard in
+            #expect(try await shows("ord-7714", terminal))
+            let text = terminal.screen(width: 80, height: 24).text
+            #expect(text.filter { $0.hasPrefix("┌") && $0.hasSuffix("┐") && $0.columns == 80 }.count == 3)
+            terminal.type("q")
+            try await dashboard.value
+        }
+    }
+
+    @Test("Ctrl-C quits, and a lone ESC is the Escape key")
+    func controlC() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        try await withDashboard(on: terminal) { dashboard in
+            #expect(try await shows("▸delivery", terminal))
+            terminal.type("?")
+            #expect(try await shows("esc close", terminal))
+            terminal.type("\u{1B}")
+            #expect(try await shows("? help", terminal))
+            terminal.type("\u{3}")
+            try await dashboard.value
+        }
+    }
+
+    @Test("resizing lays the screen out anew")
+    func resize() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        try await withDashboard(on: terminal) { dashboard in
+            #expect(try await shows("▸delivery", terminal))
+            terminal.resize(width: 120, height: 40)
+            // The terminal would send it to its foreground group; this process isn't in one.
+            kill(getpid(), SIGWINCH)
+            #expect(try await shows("ERROR", terminal, width: 120, height: 40))
+            terminal.resize(width: 50, height: 10)
+            kill(getpid(), SIGWINCH)
+            #expect(try await shows("terminal too small (50×10), needs 60×12", terminal))
+            terminal.type("q")
+            try await dashboard.value
+        }
+    }
+
+    @Test("keys work while a server hangs, the age is shown, and quitting doesn't wait for it")
+    func hanging() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        let calls = Atomic(0)
+        try await withDashboard(
+            on: terminal,
+            takeSnapshot: { query in
+                if calls.add(1, ordering: .relaxed).newValue > 2 { try await Task.sleep(for: .seconds(3600)) }
+                return Sample.answer(query)
+            },
+            person: { dashboard in
+                #expect(try await shows("ord-7714", terminal))
+                #expect(try await shows("waiting for an answer", terminal))
+                #expect(try await shows("redis ○", terminal))
+                terminal.type("\t")
+                #expect(try await shows("▸0 ", terminal))
+                terminal.type("qq")
+                try await dashboard.value
+            })
+    }
+
+    @Test("a snapshot that fails is told of and tried again")
+    func failing() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        let isDown = Atomic(true)
+        try await withDashboard(
+            on: terminal,
+            takeSnapshot: { query in
+                if isDown.load(ordering: .relaxed) { throw Refused() }
+                return Sample.answer(query)
+            },
+            person: { dashboard in
+                #expect(try await shows("trying again · redis: connection refused", terminal))
+                isDown.store(false, ordering: .relaxed)
+                #expect(try await shows("redis ● 7.0.15", terminal))
+                isDown.store(true, ordering: .relaxed)
+                #expect(try await shows("redis ○ 7.0.15", terminal))
+                terminal.type("q")
+                try await dashboard.value
+            })
+    }
+
+    @Test("it asks for the entries of the selected group and partition, without waiting for the interval")
+    func queries() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        let queries = Mutex<[DashboardQuery]>([])
+        try await withDashboard(
+            on: terminal, every: .seconds(3600),
+            takeSnapshot: { query in
+                queries.withLock { $0.append(query) }
+                return Sample.answer(query)
+            },
+            person: { dashboard in
+                #expect(try await shows("ord-7714", terminal))
+                terminal.type("\r\u{1B}[B\r")
+                #expect(try await shows("Pending in delivery, partition 1", terminal))
+                let wanted = DashboardQuery(group: "delivery", partition: 1, limit: 200)
+                #expect(try await eventually { queries.withLock { $0.last == wanted } })
+                terminal.type("\u{3}")
+                try await dashboard.value
+            })
+        #expect(queries.withLock { $0.first } == DashboardQuery(group: nil, partition: nil, limit: 200))
+    }
+
+    @Test("while paused it takes no snapshot but the one that is wished for")
+    func paused() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        let calls = Atomic(0)
+        try await withDashboard(
+            on: terminal, every: .milliseconds(5),
+            takeSnapshot: { query in
+                calls.add(1, ordering: .relaxed)
+                return Sample.answer(query)
+            },
+            person: { dashboard in
+                #expect(try await shows("ord-7714", terminal))
+                terminal.type("p")
+                #expect(try await shows("paused", terminal))
+                // One may have been under way.
+                terminal.type("r")
+                terminal.type("?")
+                #expect(try await shows("esc close", terminal))
+                let before = calls.load(ordering: .relaxed)
+                for key in 0..<20 {
+                    terminal.type("?")
+                    #expect(try await shows(key.isMultiple(of: 2) ? "? help" : "esc close", terminal))
+                }
+                #expect(calls.load(ordering: .relaxed) <= before + 1)
+                terminal.type("\u{3}")
+                try await dashboard.value
+            })
+    }
+
+    @Test(
+        "a signal that ends the process is passed on once the terminal is back", arguments: [SIGTERM, SIGINT, SIGHUP])
+    func signals(signal: Int32) async throws {
+        // An earlier handler decides what becomes of it; without one the process would end.
+        endingSignal.store(0, ordering: .relaxed)
+        var handler = sigaction()
+        var original = sigaction()
+        handler.__sigaction_handler.sa_handler = { endingSignal.store($0, ordering: .relaxed) }
+        sigaction(signal, &handler, &original)
+        defer { sigaction(signal, &original, nil) }
+
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        try await withDashboard(on: terminal) { dashboard in
+            #expect(try await shows("▸delivery", terminal))
+            kill(getpid(), signal)
+            try await dashboard.value
+            #expect(try await eventually { endingSignal.load(ordering: .relaxed) == signal })
+        }
+    }
+
+    @Test("being continued after a stop sets the terminal up again")
+    func continued() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        try await withDashboard(on: terminal) { dashboard in
+            #expect(try await shows("▸delivery", terminal))
+            // What a shell does to the modes when a program is stopped.
+            var modes = termios()
+            #expect(tcgetattr(terminal.terminal, &modes) == 0)
+            modes.c_lflag |= UInt32(ICANON | ECHO | ISIG)
+            #expect(tcsetattr(terminal.terminal, TCSANOW, &modes) == 0)
+            kill(getpid(), SIGCONT)
+            #expect(try await eventually { terminal.isRaw })
+            terminal.type("q")
+            try await dashboard.value
+        }
+    }
+
+    @Test("cancelling ends it")
+    func cancelled() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        try await withDashboard(on: terminal) { dashboard in
+            #expect(try await shows("▸delivery", terminal))
+            dashboard.cancel()
+        }
+    }
+
+    @Test("without NO_COLOR there is colour, with it there is none")
+    func noColor() async throws {
+        for (environment, isColored) in [(Self.environment, true), (["TERM": "xterm", "NO_COLOR": "1"], false)] {
+            let terminal = try PseudoTerminal(width: 80, height: 24)
+            try await withDashboard(on: terminal, environment: environment) { dashboard in
+                #expect(try await shows("▸delivery", terminal))
+                terminal.type("q")
+                try await dashboard.value
+            }
+            #expect(terminal.output.contains(/\u{1B}\[[0-9;]*3[0-9]m/) == isColored)
+        }
+    }
+
+    @Test("what is no terminal, or a dumb one, is refused before anything is written")
+    func refused() async throws {
+        var ends: [Int32] = [-1, -1]
+        #expect(pipe(&ends) == 0)
+        defer { ends.forEach { close($0) } }
+        await #expect(throws: DashboardError.notATerminal) {
+            try await runDashboard(
+                every: .seconds(1), input: ends[0], output: ends[1], environment: Self.environment,
+                takeSnapshot: { Sample.answer($0) })
+        }
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        for environment in [["TERM": "dumb"], ["TERM": ""], [:]] {
+            await #expect(throws: DashboardError.dumbTerminal) {
+                try await runDashboard(
+                    every: .seconds(1), input: terminal.terminal, output: terminal.terminal, environment: environment,
+                    takeSnapshot: { Sample.answer($0) })
+            }
+        }
+        #expect(terminal.output.isEmpty)
+        #expect(!terminal.isRaw)
+    }
+}
+
+/// The signal that came through to the test's own handler.
+private let endingSignal = Atomic<Int32>(0)
