@@ -77,12 +77,22 @@ let package = Package(
             name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(name: "PrivateServersTests", dependencies: ["PrivateServers"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ProtocolTests",
+            dependencies: [
+                "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "PrivateServers", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

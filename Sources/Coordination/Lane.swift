@@ -11,7 +11,7 @@ actor Lane {
 
     private enum Phase {
         case waiting(until: ContinuousClock.Instant)
-        case serving(nextLook: ContinuousClock.Instant)
+        case serving(lastLook: ContinuousClock.Instant)
     }
 
     private struct Served {
@@ -37,6 +37,9 @@ actor Lane {
     private var connectTrouble: String?
     private var served: [Partition: Served] = [:]
     private var generator = SystemRandomNumberGenerator()
+    private var budget = ReadBudget()
+    /// Partitions that hold more than was read: the next read doesn't wait.
+    private var behind: Set<Partition> = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -139,7 +142,7 @@ actor Lane {
         }
         // A partition that shows more than was read must not wait behind others that show nothing.
         let wait = behind.isEmpty ? min(Self.readWait, untilEarliestAttempt ?? Self.readWait) : .zero
-        let limit = max(1, Limits.readEntriesMax / ready.count)
+        let limit = max(1, budget.entries / ready.count)
         let delivered: [Delivered]
         do {
             delivered = try await connection.ports.log.read(from: ready, limit: limit, wait: wait)
@@ -148,18 +151,27 @@ actor Lane {
             for partition in ready { restart(partition, because: error) }
             return
         }
-        behind = []
-        let unread = Set(ready).subtracting(delivered.map(\.partition))
         for part in delivered {
+            budget.note(part.entries)
             try await step(part.partition) { try await $0.process(part.entries) }
         }
-        for partition in unread {
-            try await step(partition, isLook: true) { try await $0.look(foundNothing: true) }
+        let read = Set(delivered.map(\.partition))
+        for partition in ready {
+            let isOverdue = isLookOverdue(partition, idle: delivered.isEmpty, of: ready.count)
+            guard isOverdue || behind.contains(partition) else { continue }
+            behind.remove(partition)
+            try await step(partition, isLook: true) { try await $0.look(foundNothing: !read.contains(partition)) }
         }
-        for part in delivered { try await lookInTime(part.partition) }
     }
 
-    private var behind: Set<Partition> = []
+    /// Whether a partition's head should be looked at: often while nothing comes, and in time under load.
+    ///
+    /// With very many partitions the looks are spread, so that an idle worker stays cheap.
+    private func isLookOverdue(_ partition: Partition, idle: Bool, of count: Int) -> Bool {
+        guard case .serving(let lastLook)? = served[partition]?.phase else { return false }
+        let interval = idle ? max(Self.readWait * 0.8, .milliseconds(5) * count) : term.renewal
+        return lastLook.duration(to: pacing.now) >= interval
+    }
 
     private var earliestAttempt: ContinuousClock.Instant? {
         served.values.compactMap { if case .waiting(let until) = $0.phase { until } else { nil } }.min()
@@ -169,12 +181,6 @@ actor Lane {
         earliestAttempt.map { max(.milliseconds(1), pacing.now.duration(to: $0)) }
     }
 
-    /// Under load no read comes back empty, so the head is looked at in time, too.
-    private func lookInTime(_ partition: Partition) async throws {
-        guard case .serving(let nextLook)? = served[partition]?.phase, pacing.now >= nextLook else { return }
-        try await step(partition, isLook: true) { try await $0.look(foundNothing: false) }
-    }
-
     private func step(
         _ partition: Partition, isLook: Bool = false,
         _ body: (PartitionSession) async throws -> PartitionSession.Progress
@@ -182,7 +188,7 @@ actor Lane {
         guard let session = served[partition]?.session else { return }
         do {
             let progress = try await body(session)
-            if isLook { served[partition]?.phase = .serving(nextLook: pacing.now.advanced(by: term.renewal)) }
+            if isLook { served[partition]?.phase = .serving(lastLook: pacing.now) }
             if progress.isBehind { behind.insert(partition) }
             if progress.applied + progress.quarantined > 0 {
                 board.count(applied: progress.applied + progress.quarantined)
@@ -206,7 +212,7 @@ actor Lane {
             case .waiting(let reason): stall(partition, reason)
             case .serving(let progress):
                 served[partition]?.session = session
-                served[partition]?.phase = .serving(nextLook: pacing.now.advanced(by: term.renewal))
+                served[partition]?.phase = .serving(lastLook: pacing.now)
                 served[partition]?.trouble = nil
                 board.report(partition, .serving)
                 board.count(applied: progress.applied + progress.quarantined)

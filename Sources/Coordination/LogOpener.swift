@@ -45,6 +45,11 @@ package struct LogOpener {
         case .closed: break
         }
         guard look.isMaster else { return .again }
+        // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
+        // is one to rely on.
+        if let head = look.head, let difference = try await difference(partition, head, row) {
+            return .halted(difference)
+        }
 
         // Reserve. From the commit on, no older worker commits anything: the ledger stands still without a lock.
         if let head = look.head, look.history != nil {

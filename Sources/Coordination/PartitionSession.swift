@@ -55,7 +55,7 @@ package final class PartitionSession {
         let row = try await ports.ledger?.row(of: partition)
         var look = try await ports.log.look(at: partition)
         var state = LogState(look, row: row, identity: ports.identity)
-        if state != .missing, case .closed = state, let ledger = ports.ledger {
+        if !state.isOpen, let ledger = ports.ledger {
             let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
             switch try await opener.open(partition) {
             case .again: return .waiting("the log is being opened")

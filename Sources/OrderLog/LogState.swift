@@ -11,6 +11,10 @@ package enum LogState: Hashable, Sendable {
     /// The head is of another log than this worker's.
     case mismatch(String)
 
+    package var isOpen: Bool {
+        if case .open = self { true } else { false }
+    }
+
     /// Judges.
     ///
     /// - Parameters:

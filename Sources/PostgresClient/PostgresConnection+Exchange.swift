@@ -108,14 +108,14 @@ extension PostgresConnection {
 
     /// The next result of the statement under way; nil at the answer's end.
     private func next(until deadline: Deadline) throws(PostgresError) -> ResultOwner? {
-        while let handle, let flight, PQisBusy(handle) == 1 {
-            guard isUsable else { return try lastWords(handle) }
+        // On a broken connection PQgetResult doesn't block: it says what the server last said, or what broke.
+        while let handle, let flight, isUsable, PQisBusy(handle) == 1 {
             let isStopping = flight.cancellation != nil
             let interrupt = flight.isInterruptible && !isStopping ? interrupt : nil
             let deadline = isStopping ? .after(Self.cancelInterval) : deadline
             switch look(handle, for: .reading, until: deadline, interrupt: interrupt) {
             case .ready:
-                guard PQconsumeInput(handle) == 1 else { return try lastWords(handle) }
+                if PQconsumeInput(handle) == 0, isUsable { throw lost(String(cString: PQerrorMessage(handle))) }
             case .timedOut: try stop(.timedOut)
             case .interrupted: try stop(.interrupted)
             }
@@ -174,13 +174,6 @@ extension PostgresConnection {
         // A request still on its way could hit the next statement.
         if let request = cancellation.request, !request.isDone(by: cancellation.deadline) { close() }
         return cancellation.reason
-    }
-
-    /// What the server said before the connection broke, such as its reason for ending the session.
-    private func lastWords(_ handle: OpaquePointer) throws(PostgresError) -> ResultOwner {
-        // Without a socket PQgetResult can't block.
-        if !isUsable, let result = PQgetResult(handle) { return ResultOwner(result) }
-        throw lost(String(cString: PQerrorMessage(handle)))
     }
 
     /// Closes a connection that is broken or out of step, and returns why.

@@ -35,16 +35,21 @@ package final class PrivatePostgres: Sendable {
     ///   - root: Where its files go; nil for a new directory, removed with the server.
     ///   - name: The name of its part of the directory.
     ///   - settings: Settings such as `lock_timeout=2s`; they win over ours.
+    ///   - access: Lines of `pg_hba.conf`, such as `host all guarded 127.0.0.1/32 scram-sha-256`; they win over ours,
+    ///     which let everybody in.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
     /// - Returns: A server that takes connections.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
-        in root: PrivateDirectory? = nil, name: String = "postgres", settings: [String] = [], tcp: Bool = false
+        in root: PrivateDirectory? = nil, name: String = "postgres", settings: [String] = [], access: [String] = [],
+        tcp: Bool = false
     ) async throws -> PrivatePostgres {
         let directory: PrivateDirectory = if let root { root } else { try await PrivateDirectory() }
         let account = try serverAccount()
         let part = try directory.part(name, owner: account.map { ($0.user, $0.group) })
         try await initialize(part, as: account?.name)
+        let rules = access + ["local all all trust", "host all all 127.0.0.1/32 trust", ""]
+        try writeText(rules.joined(separator: "\n"), to: "\(part)/data/pg_hba.conf")
         var triesLeft = 5
         while true {
             let postgres = try PrivatePostgres(

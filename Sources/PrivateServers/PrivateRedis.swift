@@ -67,7 +67,7 @@ package final class PrivateRedis: Sendable {
             appendfsync everysec
             maxmemory-policy noeviction
             repl-backlog-ttl 0
-            \(password.map { "requirepass \"\($0)\"" } ?? "")
+            \(password.map { "requirepass \(quoted($0))" } ?? "")
             \(options.joined(separator: "\n"))
 
             """
@@ -87,8 +87,9 @@ package final class PrivateRedis: Sendable {
 
     /// Where clients find it: the loopback port when there is one, else the unix socket.
     package var url: String {
-        let credentials = password.map { ":\($0)@" } ?? ""
-        return port.map { "redis://\(credentials)127.0.0.1:\($0)" } ?? "unix://\(credentials)\(socketPath)"
+        let password = password.map(percentEncoded)
+        guard let port else { return "unix://\(socketPath)" + (password.map { "?password=\($0)" } ?? "") }
+        return "redis://" + (password.map { "default:\($0)@" } ?? "") + "127.0.0.1:\(port)/0"
     }
 
     /// The process ID of the present, or last, server process.
@@ -138,7 +139,8 @@ private func answersPing(at path: String, password: String?) -> Bool {
             connect(descriptor.number, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
         }
     }
-    let request = Array((password.map { "AUTH \"\($0)\"\r\n" } ?? "").utf8) + Array("PING\r\n".utf8)
+    let login = password.map { "*2\r\n$4\r\nAUTH\r\n$\($0.utf8.count)\r\n\($0)\r\n" } ?? ""
+    let request = Array((login + "PING\r\n").utf8)
     // MSG_NOSIGNAL: a server that ends at this moment must not end us by SIGPIPE.
     guard isConnected, send(descriptor.number, request, request.count, Int32(MSG_NOSIGNAL)) > 0 else {
         return false
@@ -154,4 +156,18 @@ private func answersPing(at path: String, password: String?) -> Bool {
         if chunk.isEmpty || answer.contains("-LOADING") { return false }
     }
     return false
+}
+
+/// The text as one word of a Redis configuration file.
+private func quoted(_ text: String) -> String {
+    "\"" + text.flatMap { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" } + "\""
+}
+
+/// The text as a part of a URL.
+private func percentEncoded(_ text: String) -> String {
+    text.utf8.map { byte in
+        let character = Character(UnicodeScalar(byte))
+        let isPlain = character.isASCII && (character.isLetter || character.isNumber || "-._~".contains(character))
+        return isPlain ? "\(character)" : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+    }.joined()
 }

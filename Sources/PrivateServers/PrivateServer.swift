@@ -113,7 +113,7 @@ func readText(_ path: String) -> String? {
     }
 }
 
-/// Writes a new file that only its owner may read.
+/// Writes a file: one that is there keeps its owner and rights, a new one only we may read.
 func writeText(_ text: String, to path: String) throws(ServerError) {
     let number = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard number >= 0 else { throw .refused(operation: "write \(path)", errno: errno) }

@@ -19,7 +19,7 @@ enum ExitStatus: Int32 {
 }
 
 /// Why a command ends without having done what was asked: one line for people, and an exit code.
-struct Failure: Error {
+struct Failure: Error, CustomStringConvertible {
     let status: ExitStatus
     /// What happened, why, and what to do next.
     ///
@@ -30,6 +30,8 @@ struct Failure: Error {
         self.status = status
         self.message = message
     }
+
+    var description: String { message }
 
     /// Makes a failure of the errors that the parts below throw; nil for the argument parser's own.
     init?(_ error: any Error) {
@@ -42,6 +44,11 @@ struct Failure: Error {
                 self.init(.badConfiguration, "\(error)")
             } else {
                 self.init(StoreError(error))
+            }
+        case let refusal as LogCreation.Refusal:
+            switch refusal {
+            case .partitions, .twoLogs: self.init(.badConfiguration, "\(refusal)")
+            case .halted, .contended: self.init(.tryAgain, "\(refusal)")
             }
         case let error as RedisURLError: self.init(.badConfiguration, "REDIS_URL: \(error)")
         default: return nil

@@ -58,7 +58,7 @@ struct TransactionTests {
                 throw Refused()
             }
         }
-        #expect(connection.isUsable && !connection.isInTransaction)
+        #expect(connection.isUsable && !connection.isInTransaction && !connection.hasStatementUnderWay)
         #expect(try value(1) == 0)
     }
 

@@ -14,12 +14,7 @@ struct ServerConnector: WorkerConnector {
     let term: LeaseTerm
 
     func connectLane(_ lane: Int, pacing: any Pacing) async throws -> LaneConnection {
-        let redis: StreamLog
-        do {
-            redis = StreamLog(try servers.redis(), keys: servers.keys, group: group, consumer: worker)
-        } catch {
-            throw Self.translated(error)
-        }
+        let redis = StreamLog(try servers.redis(), keys: servers.keys, group: group, consumer: worker)
         let scripts = SinkScripts(redis.connection, keys: servers.keys, group: group)
         let sink: any Sink
         var ledger: PostgresSink?
@@ -27,13 +22,9 @@ struct ServerConnector: WorkerConnector {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
         case .postgres:
-            do {
-                let postgres = PostgresSink(try servers.requiredPostgres(), scripts: scripts)
-                sink = postgres
-                ledger = postgres
-            } catch {
-                throw Self.translated(error)
-            }
+            let postgres = PostgresSink(try servers.requiredPostgres(), scripts: scripts)
+            sink = postgres
+            ledger = postgres
         }
         let ports = SessionPorts(
             identity: identity, owner: worker, log: redis, sink: sink, ledger: ledger, pacing: pacing)
@@ -44,10 +35,5 @@ struct ServerConnector: WorkerConnector {
         try GroupMembership(
             servers.settings.redis(clientName: servers.name), keys: servers.keys, group: group, worker: worker,
             term: term)
-    }
-
-    private static func translated(_ error: any Error) -> any Error {
-        guard let failure = Failure(error) else { return error }
-        return Failure(failure.status, failure.message)
     }
 }

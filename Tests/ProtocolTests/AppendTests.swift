@@ -1,0 +1,215 @@
+import Coordination
+import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import Testing
+import ThreadedIO
+
+@Suite("append.lua")
+struct AppendTests {
+    private func results(_ reply: Appender.Reply) throws -> [Appender.Result] {
+        guard case .appended(_, let results) = reply else {
+            Issue.record("not appended: \(reply)")
+            return []
+        }
+        return results
+    }
+
+    @Test("a change ID is in the log once: its repetition is told its place, another payload is a conflict")
+    func idempotent() async throws {
+        try await withWorld { world in
+            let first = try results(try world.append([world.order("a"), world.order("b")]))
+            #expect(first.map(\.outcome) == [.accepted, .accepted])
+            #expect(first.map(\.seq.number) == [1, 2])
+            let again = try results(
+                try world.append([world.order("b"), world.order("a", quantity: 9), world.order("c")]))
+            #expect(again.map(\.outcome) == [.duplicate, .conflict, .accepted])
+            #expect(again[0].entry == first[1].entry)
+            #expect(again[1].seq.number == 1)
+            #expect(again[2].seq.number == 3)
+            #expect(try world.call("XLEN", world.keys.log(world.partition)).integer == 3)
+        }
+    }
+
+    @Test("sees repetitions within one call")
+    func withinCall() async throws {
+        try await withWorld { world in
+            let outcomes = try results(
+                try world.append([world.order("a"), world.order("a"), world.order("a", quantity: 2)]))
+            #expect(outcomes.map(\.outcome) == [.accepted, .duplicate, .conflict])
+            #expect(try world.call("XLEN", world.keys.log(world.partition)).integer == 1)
+        }
+    }
+
+    @Test("an ID is remembered for one window at least, and forgotten after two")
+    func window() async throws {
+        try await withWorld { world in
+            func age(_ key: String) throws { try world.call("HSET", key, "since", "0") }
+            let seen = world.keys.seen(world.partition)
+            _ = try world.append([world.order("a")])
+            try age(seen)
+            // The next new change rotates: what was seen before is in the old half now.
+            _ = try world.append([world.order("b")])
+            #expect(try world.call("EXISTS", world.keys.seenBefore(world.partition)).integer == 1)
+            #expect(try results(try world.append([world.order("a")])).map(\.outcome) == [.duplicate])
+            try age(seen)
+            _ = try world.append([world.order("c")])
+            #expect(try results(try world.append([world.order("b")])).map(\.outcome) == [.duplicate])
+            #expect(try results(try world.append([world.order("a")])).map(\.outcome) == [.accepted])
+        }
+    }
+
+    @Test("refuses another log than the submitter knows, and writes nothing")
+    func mismatch() async throws {
+        try await withWorld { world in
+            let other = LogIdentity(partitioning: world.identity.partitioning, log: "another")
+            let appender = Appender(world.redis, keys: world.keys, identity: other, window: .seconds(60))
+            let reply = try appender.append([world.order("a")], to: world.partition, until: .after(.seconds(5)))
+            #expect(reply == .mismatch)
+            #expect(try world.call("XLEN", world.keys.log(world.partition)).integer == 0)
+        }
+    }
+
+    @Test("a replica is no log, even when its replid is the head's")
+    func replica() async throws {
+        try await withWorld { world in
+            let look = LogLook(
+                replid: "x", isMaster: false,
+                head: Head(epoch: Epoch(1), seq: .none, replid: "x", partitions: 1, log: world.identity.log))
+            #expect(look.history == nil)
+            #expect(LogState(look, row: nil, identity: world.identity) == .closed)
+        }
+    }
+
+    @Test("a log of the wrong type is refused before anything is written")
+    func wrongType() async throws {
+        try await withWorld { world in
+            try world.call("DEL", world.keys.log(world.partition))
+            try world.call("SET", world.keys.log(world.partition), "not a stream")
+            #expect(throws: StoreError.self) { try world.append([world.order("a")]) }
+            #expect(try world.call("HGET", world.keys.head(world.partition), "seq").string == "0")
+            #expect(try world.call("EXISTS", world.keys.seen(world.partition)).integer == 0)
+        }
+    }
+}
+
+@Suite("The sinks' effects")
+struct EffectTests {
+    private func change(_ draft: ChangeDraft) throws -> Change { try Change(draft) }
+
+    /// Changes of every kind, with cancellations before and after their orders, across batches of any size.
+    private func history() throws -> [Change] {
+        let shop = World.shop
+        func lines(_ text: String) -> ChangeDraft.DraftLines { .text(text) }
+        var changes = [
+            try change(ChangeDraft(type: "stock.counted", id: "count-1", shop: shop, lines: lines("TEA:100 MUG:5"))),
+            try change(ChangeDraft(id: "o1", shop: shop, customer: "c \"é\\", lines: lines("TEA:2 MUG:1"), attributes: #"{"a" : 1.50, "a":2}"#)),
+            try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "o1", lines: lines("TEA:2 MUG:1"))),
+            try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "o2", lines: lines("TEA:1"))),
+            try change(ChangeDraft(id: "o2", shop: shop, customer: "c", lines: lines("TEA:1"))),
+            try change(ChangeDraft(type: "stock.received", id: "r1", shop: shop, lines: lines("TEA:7 CUP:3"))),
+            try change(ChangeDraft(id: "o3", shop: shop, customer: "c", lines: lines("CUP:3"))),
+            try change(ChangeDraft(type: "stock.counted", id: "count-2", shop: shop, lines: lines("MUG:50"))),
+            try change(ChangeDraft(id: "o4", shop: shop, customer: "c", lines: lines("MUG:60"))),
+            try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "unknown", lines: lines("NEW:1"))),
+        ]
+        changes += try (0..<5).map { try change(ChangeDraft(id: "x\($0)", shop: shop, customer: "c", lines: lines("TEA:1"))) }
+        return changes
+    }
+
+    @Test("are the same however the log is cut into batches", arguments: [1, 2, 3, 4, 100])
+    func sameForAnyBatch(_ size: Int) async throws {
+        try await withWorld { world in
+            let sessions = try Group.allCases.map { try world.session($0, "w-\($0)") }
+            for session in sessions { try await session.takeOver() }
+            _ = try world.append(try history())
+            for session in sessions {
+                while true {
+                    let entries = try await session.read(limit: size)
+                    if entries.isEmpty { break }
+                    _ = try await session.session.process(entries)
+                }
+            }
+            let expected = ["CUP": "0", "MUG": "-10", "NEW": "1", "TEA": "102"]
+            let inPostgres = try world.postgres.query(
+                "SELECT sku, on_hand::text FROM stock", until: .after(.seconds(5)))
+            #expect(Dictionary(uniqueKeysWithValues: inPostgres.map { ($0.string(0) ?? "", $0.string(1) ?? "") }) == expected)
+            let inRedis = try world.call("HGETALL", world.keys.stock(world.partition, shop: World.shop)).elements
+                .compactMap(\.string)
+            #expect(Set(stride(from: 0, to: inRedis.count, by: 2).map { "\(inRedis[$0]) \(inRedis[$0 + 1])" })
+                == Set(expected.map { "\($0.key) \($0.value)" }))
+            let orders = try world.postgres.query(
+                "SELECT id, status FROM orders ORDER BY seq", until: .after(.seconds(5)))
+            #expect(orders.map { "\($0.string(0) ?? "") \($0.string(1) ?? "")" }.prefix(4) == [
+                "o1 cancelled", "o2 placed", "o3 placed", "o4 placed",
+            ])
+            #expect(try world.deliveries().prefix(6) == ["o1", "o1", "o2", "o2", "o3", "o4"])
+            let first = try world.call("LINDEX", world.keys.deliveries(world.partition), "0").string
+            #expect(first == #"{"job":"prepare","order":"o1","shop":"main","customer":"c \"é\\","lines":[{"sku":"TEA","quantity":2},"#
+                + #"{"sku":"MUG","quantity":1}],"attributes":{"a" : 1.50, "a":2},"partition":0,"epoch":1,"seq":2}"#)
+            let ledger = try world.postgres.query(
+                "SELECT attributes, digest FROM ledger WHERE id = 'o1'", until: .after(.seconds(5)))
+            #expect(ledger.first?.string(0) == #"{"a" : 1.50, "a":2}"#, "byte for byte")
+            #expect(ledger.first?.string(1)?.count == 32)
+        }
+    }
+
+    @Test("an order that is there already keeps its first row and lines; the stock effect counts all the same")
+    func repeatedOrder() async throws {
+        try await withWorld { world in
+            let postgres = try world.session(.postgres, "p")
+            try await postgres.takeOver()
+            _ = try world.append([world.order("o", quantity: 2)])
+            try await postgres.work()
+            // As beyond the idempotency window.
+            try world.call("DEL", world.keys.seen(world.partition))
+            let other = try Change(
+                ChangeDraft(id: "o", shop: World.shop, customer: "other", lines: .text("TEA:5 MUG:1")))
+            _ = try world.append([other])
+            #expect(try await postgres.work().applied == 1)
+            let rows = try world.postgres.query(
+                "SELECT customer, (SELECT string_agg(sku || quantity, ' ') FROM order_lines) FROM orders",
+                until: .after(.seconds(5)))
+            #expect(rows.count == 1)
+            #expect(rows.first?.string(0) == "c-1")
+            #expect(rows.first?.string(1) == "TEA2")
+            #expect(try world.onHand().postgres == "-7")
+            #expect(try world.ledger() == ["o", "o"])
+        }
+    }
+
+    @Test("a counter that is no number stalls the sink before its first write, and goes on once it is mended")
+    func stalled() async throws {
+        try await withWorld { world in
+            let key = world.keys.stock(world.partition, shop: World.shop)
+            try world.call("HSET", key, "TEA", "many")
+            let stock = try world.session(.stock, "s")
+            try await stock.takeOver()
+            try world.append(2)
+            await #expect {
+                try await stock.work()
+            } throws: { error in
+                guard let error = error as? StoreError else { return false }
+                return error.kind == .refused && error.message.contains("TEA: not a whole number")
+            }
+            #expect(try world.position(.stock) == 0)
+            #expect(try world.pending(.stock) == 2)
+            try world.call("HDEL", key, "TEA")
+            #expect(try await stock.takeOver().applied == 2)
+            #expect(try world.onHand().redis == "-2")
+        }
+    }
+
+    @Test("a list of another type stalls the delivery sink before its first write")
+    func wrongList() async throws {
+        try await withWorld { world in
+            try world.call("SET", world.keys.deliveries(world.partition), "x")
+            let delivery = try world.session(.delivery, "d")
+            try await delivery.takeOver()
+            try world.append(1)
+            await #expect(throws: StoreError.self) { try await delivery.work() }
+            #expect(try world.position(.delivery) == 0)
+        }
+    }
+}
