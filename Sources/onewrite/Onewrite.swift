@@ -17,7 +17,13 @@ struct Onewrite: AsyncParsableCommand {
               onewrite status
             """,
         version: "0.1.0",
-        subcommands: [InitCommand.self, WorkerCommand.self])
+        subcommands: [
+            InitCommand.self,
+            WorkerCommand.self,
+            StatusCommand.self,
+            DashboardCommand.self,
+            PendingCommand.self,
+        ])
 
     static func main() async {
         ignoreBrokenPipes()
