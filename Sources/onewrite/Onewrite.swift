@@ -23,6 +23,9 @@ struct Onewrite: AsyncParsableCommand {
             CancelCommand.self,
             StockCommand.self,
             WorkerCommand.self,
+            StatusCommand.self,
+            DashboardCommand.self,
+            PendingCommand.self,
         ])
 
     static func main() async {

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Dashboard
+import Foundation
+import OrderLog
+
+/// `onewrite dashboard`.
+struct DashboardCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dashboard",
+        abstract: "The same as status, live, in the terminal.",
+        discussion: """
+            Example: onewrite dashboard --interval 500ms
+
+            Off a terminal it prints the status once. Press ? for the keys.
+            """)
+
+    @Option(
+        help: ArgumentHelp("How often to look, 100ms to 1h.", valueName: "duration"),
+        transform: { text in
+            guard let interval = Duration(text: text), (.milliseconds(100) ... .seconds(3600)).contains(interval) else {
+                throw ValidationError("expected a duration from 100ms to 1h, got \(FieldError.quote(text))")
+            }
+            return interval
+        })
+    var interval: Duration = .seconds(1)
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let servers = try Servers(try await common.settings(), name: "onewrite-dashboard")
+        let inspector = Inspector(servers)
+        // What is wrong from the start is said as every command says it, not on a screen that goes away.
+        let first = try await inspector.snapshot()
+        do {
+            try await runDashboard(every: interval) { query in
+                do {
+                    return try await inspector.snapshot(query)
+                } catch {
+                    throw Failure(error) ?? error
+                }
+            }
+        } catch DashboardError.notATerminal, DashboardError.dumbTerminal {
+            Console.write(StatusTable.text(first), to: STDOUT_FILENO)
+        }
+    }
+}

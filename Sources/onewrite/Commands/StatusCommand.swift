@@ -1,0 +1,40 @@
+import ArgumentParser
+import Dashboard
+import Foundation
+
+/// `onewrite status`.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "One look: groups, lag, pending, oldest, workers, warnings.",
+        discussion: """
+            Example: onewrite status --json | jq '.groups[] | {name, lag}'
+
+            LAG is how many entries of the log a group has not applied. PENDING are those that were delivered to a worker and \
+            not acknowledged; OLDEST is how long ago the first of them was appended. ? is unknown.
+            """)
+
+    @Flag(help: "One JSON object (onewrite/status/v1).")
+    var json = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let servers = try Servers(try await common.settings(), name: "onewrite-status")
+        let snapshot = try await Inspector(servers).snapshot()
+        if json {
+            try Console.printJSON(snapshot)
+        } else {
+            Console.write(StatusTable.text(snapshot), to: STDOUT_FILENO)
+        }
+    }
+}
+
+extension Console {
+    /// Prints a value as one line of JSON.
+    static func printJSON(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+}

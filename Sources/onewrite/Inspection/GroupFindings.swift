@@ -1,0 +1,80 @@
+import Coordination
+import Dashboard
+import OrderLog
+import RedisClient
+
+/// All that was found about one group.
+struct GroupFindings {
+    let group: Group
+    let workforce: Workforce
+    let sinks: [SinkLook]
+    let heads: [HeadLook]
+    let shown: Snapshot.Group
+    /// How many entries are pending for consumers without a live worker.
+    let orphaned: Int
+
+    init(
+        _ group: Group, _ workforce: Workforce, _ sinks: [SinkLook], _ heads: [HeadLook], identity: LogIdentity,
+        ledger: LedgerLook, now: Int
+    ) {
+        self.group = group
+        self.workforce = workforce
+        self.sinks = sinks
+        self.heads = heads
+        let partitions = zip(sinks, heads).map { sink, head in
+            Self.partition(sink, head, workforce, identity, ledger)
+        }
+        orphaned = sinks.flatMap { $0.pending?.consumers ?? [] }.filter { !workforce.contains($0.name) }
+            .reduce(0) { $0 + $1.count }
+        shown = Snapshot.Group(
+            name: group.rawValue, lag: Self.sum(partitions.map(\.lag)), pending: Self.sum(partitions.map(\.pending)),
+            oldestPendingMilliseconds: Self.oldest(sinks).map { max(0, now - Int(clamping: $0.milliseconds)) },
+            dead: Self.sum(sinks.map(\.dead)), appliedPerSecond: workforce.appliedPerSecond, workers: workforce.names,
+            partitions: partitions)
+    }
+
+    /// The sum of what is all known; nil where a part is not.
+    private static func sum(_ numbers: [Int?]) -> Int? {
+        numbers.reduce(0 as Int?) { sum, number in sum.flatMap { sum in number.map { sum + $0 } } }
+    }
+
+    /// The pending entry that was appended first.
+    ///
+    /// Its age counts from there, by its stream ID: an entry that is delivered again and again doesn't look young.
+    private static func oldest(_ sinks: [SinkLook]) -> EntryID? {
+        guard sinks.allSatisfy({ $0.pending != nil }) else { return nil }
+        return sinks.compactMap { $0.pending?.oldest }.min()
+    }
+
+    private static func partition(
+        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook
+    ) -> Snapshot.Partition {
+        let seq = head.look?.head.map { Int($0.seq.number) }
+        let (state, error) = state(sink, head, workforce, identity, ledger)
+        return Snapshot.Partition(
+            partition: sink.partition, epoch: head.look?.head.map { Int($0.epoch.number) }, head: seq,
+            position: sink.position, lag: seq.flatMap { seq in sink.position.map { max(0, seq - $0) } },
+            pending: sink.pending?.count, owner: sink.owner, token: sink.token, state: state, error: error)
+    }
+
+    private static func state(
+        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook
+    ) -> (Snapshot.Partition.State?, String?) {
+        let report = workforce.report(of: sink.partition, heldBy: sink.owner)
+        if let report, report.state == .halted { return (.halted, report.error) }
+        guard let look = head.look else { return (nil, head.trouble?.description) }
+        switch LogState(look, row: ledger.row(sink.partition)?.ledger, identity: identity) {
+        case .open: break
+        case .closed:
+            let reason =
+                look.isMaster
+                ? "Redis was restarted or replaced since the log was opened" : "this Redis is a replica, not the master"
+            return (.closed, reason)
+        case .superseded: return (.closed, "this Redis is an old master: another one was opened since")
+        case .missing: return (.closed, "there is no log in this partition")
+        case .mismatch(let reason): return (.closed, reason)
+        }
+        if let report, report.state == .stalled { return (.stalled, report.error) }
+        return (sink.owner.map(workforce.contains) == true ? .serving : .unowned, nil)
+    }
+}

@@ -1,0 +1,98 @@
+import Dashboard
+import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import ThreadedIO
+
+/// Keeps the connections over which people look at the stores, on a thread of their own.
+///
+/// A connection that broke since the last look is made anew; a Postgres that can't be reached is left alone for a while,
+/// so that it doesn't hold up every look.
+actor Inspector {
+    private let executor = ThreadExecutor(name: "inspect")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private let servers: Servers
+    private let interrupt = Interrupt()
+    private var redis: RedisConnection?
+    private var postgres: PostgresConnection?
+    private var postgresTrouble: (text: String, until: Deadline)?
+
+    private static let postgresRest: Duration = .seconds(5)
+    /// Somebody waits: a server that takes longer is as good as down.
+    private static let connectTimeout: Duration = .seconds(2)
+
+    init(_ servers: Servers) {
+        self.servers = servers
+    }
+
+    /// Takes a snapshot; ends soon when the task is cancelled.
+    ///
+    /// - Parameter query: Which pending entries to read as well.
+    /// - Returns: The snapshot.
+    /// - Throws: `Failure` when there is no log, `RedisError` when Redis can't be asked.
+    func snapshot(_ query: DashboardQuery? = nil) async throws -> Snapshot {
+        try await withTaskCancellationHandler {
+            try take(query)
+        } onCancel: {
+            interrupt.signal()
+        }
+    }
+
+    private func take(_ query: DashboardQuery?) throws -> Snapshot {
+        let isReused = redis?.isUsable == true
+        do {
+            return try takeOnce(query)
+        } catch RedisError.connectionLost where isReused {
+            // Nothing but reading: asking again does no harm.
+            return try takeOnce(query)
+        }
+    }
+
+    private func takeOnce(_ query: DashboardQuery?) throws -> Snapshot {
+        let redis: RedisConnection
+        if let kept = self.redis, kept.isUsable {
+            redis = kept
+        } else {
+            redis = try servers.redis(interrupt: interrupt)
+        }
+        self.redis = redis
+        let identity = try servers.identity(redis)
+        let ledger = try look(log: identity.log)
+        return try SnapshotReader(redis: redis, keys: servers.keys).read(identity, ledger: ledger, query: query)
+    }
+
+    private func look(log: String) throws -> LedgerLook {
+        if let postgresTrouble, !postgresTrouble.until.hasPassed { return .unreachable(postgresTrouble.text) }
+        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
+            return .notConfigured
+        }
+        configuration.connectTimeout = Self.connectTimeout
+        configuration.statementTimeout = LedgerLook.timeout
+        let isReused = postgres?.isUsable == true
+        do throws(PostgresError) {
+            return try lookOnce(log, configuration)
+        } catch .connectionLost where isReused {
+            return try look(log: log)
+        } catch .interrupted(let outcomeIsUnknown) {
+            throw PostgresError.interrupted(outcomeIsUnknown: outcomeIsUnknown)
+        } catch {
+            postgres = nil
+            postgresTrouble = ("\(error)", .after(Self.postgresRest))
+            return .unreachable("\(error)")
+        }
+    }
+
+    private func lookOnce(_ log: String, _ configuration: PostgresConfiguration) throws(PostgresError) -> LedgerLook {
+        let connection: PostgresConnection
+        if let kept = postgres, kept.isUsable {
+            connection = kept
+        } else {
+            connection = try PostgresConnection(
+                connectingTo: configuration, until: .after(Self.connectTimeout), interrupt: interrupt)
+        }
+        postgres = connection
+        return try LedgerLook.read(connection, log: log)
+    }
+}

@@ -1,0 +1,58 @@
+import RedisClient
+
+/// Commands that travel together; an answer is found by the ticket that asking gave.
+struct Questions {
+    private(set) var commands: [RedisCommand] = []
+
+    /// Adds a command.
+    ///
+    /// - Parameter command: What to ask.
+    /// - Returns: The index of its reply.
+    mutating func ask(_ command: RedisCommand) -> Int {
+        commands.append(command)
+        return commands.count - 1
+    }
+}
+
+/// What the Redis server says of itself.
+struct ServerFacts {
+    /// The history that its replication stream has at present.
+    let replid: String
+    let isMaster: Bool
+    /// nil when it doesn't say.
+    let evictionPolicy: String?
+    /// Whether its append-only file is on; nil when it doesn't say.
+    let isAppendOnly: Bool?
+
+    /// The sections of INFO that are needed, one a command: several in one need Redis 7.
+    static let sections = ["replication", "memory", "persistence"]
+
+    /// Reads the replies to INFO with each of ``sections``.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/info/>
+    init(_ replies: some Sequence<RedisReply>) throws(RedisError) {
+        var values: [Substring: Substring] = [:]
+        for reply in replies {
+            for line in try reply.requireString().split(whereSeparator: \.isNewline) {
+                guard let colon = line.firstIndex(of: ":") else { continue }
+                values[line[..<colon]] = line[line.index(after: colon)...]
+            }
+        }
+        replid = values["master_replid"].map(String.init) ?? ""
+        isMaster = values["role"] == "master"
+        evictionPolicy = values["maxmemory_policy"].map(String.init)
+        isAppendOnly = values["aof_enabled"].map { $0 == "1" }
+    }
+}
+
+extension RedisReply {
+    /// The text, with anything that is not UTF-8 replaced; nil for other types.
+    var repairedText: String? {
+        bytes.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// A whole number, 0 or more, as an integer or as text.
+    var wholeNumber: Int? {
+        (integer.map(Int.init) ?? string.flatMap { Int($0) }).flatMap { $0 >= 0 ? $0 : nil }
+    }
+}

@@ -1,0 +1,196 @@
+import Dashboard
+import Foundation
+import OrderLog
+import RedisClient
+import RedisLog
+import ThreadedIO
+
+/// Takes a snapshot of the log and its groups, in three round trips to Redis however many partitions there are.
+///
+/// Positions are read before heads, in Postgres and in Redis, so that a lag is what was really behind at one moment or
+/// a little more, never less, and never negative.
+struct SnapshotReader {
+    let redis: RedisConnection
+    let keys: Keys
+
+    /// How long the server may take for one round trip.
+    static let timeout: Duration = .seconds(5)
+
+    /// Reads.
+    ///
+    /// - Parameters:
+    ///   - identity: The log that is there.
+    ///   - ledger: What Postgres said, before.
+    ///   - query: Which pending entries to read as well.
+    /// - Returns: The snapshot; what couldn't be read is nil in it.
+    /// - Throws: `RedisError` when Redis itself can't tell.
+    func read(_ identity: LogIdentity, ledger: LedgerLook, query: DashboardQuery?) throws(RedisError) -> Snapshot {
+        let (facts, rolls) = try readServer()
+        var questions = Questions()
+        let calls = Dictionary(
+            uniqueKeysWithValues: rolls.map { ($0, Workforce.Call($1, $0, keys, asking: &questions)) })
+        let asked = Group.allCases.map { group in
+            (group, identity.partitioning.all.map { SinkLook.Asked($0, group, keys, asking: &questions) })
+        }
+        // Behind the positions: the same connection's commands are carried out in their order.
+        let heads = identity.partitioning.all.map { questions.ask(HeadLook.question($0, keys)) }
+        let time = questions.ask(RedisCommand("TIME"))
+        let replies = try redis.pipeline(questions.commands, until: .after(Self.timeout))
+
+        let now = try Self.milliseconds(replies[time])
+        let looks = heads.map { HeadLook.answer(replies[$0], facts) }
+        var findings: [GroupFindings] = []
+        for (group, partitions) in asked {
+            guard let call = calls[group] else { continue }
+            let workforce = try call.answer(replies)
+            var sinks: [SinkLook] = []
+            for asked in partitions { sinks.append(try asked.answer(replies, ledger)) }
+            findings.append(
+                GroupFindings(group, workforce, sinks, looks, identity: identity, ledger: ledger, now: now))
+        }
+        return Snapshot(
+            at: Date(timeIntervalSince1970: Double(now) / 1000), partitions: identity.partitioning.count,
+            redis: .reachable(version: sanitized(redis.serverVersion)), postgres: ledger.server,
+            groups: findings.map(\.shown),
+            warnings: Warnings(findings, ledger: ledger, facts: facts, now: now).all,
+            pendingPage: try page(query, findings, identity))
+    }
+
+    private func readServer() throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll]) {
+        let groups = Group.allCases
+        let replies = try redis.pipeline(
+            ServerFacts.sections.map { RedisCommand("INFO", $0) } + groups.map { Workforce.Roll.question($0, keys) },
+            until: .after(Self.timeout))
+        let facts = try ServerFacts(replies.prefix(ServerFacts.sections.count))
+        let rolls = replies.dropFirst(ServerFacts.sections.count).map { Workforce.Roll($0) }
+        return (facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)))
+    }
+
+    private func page(
+        _ query: DashboardQuery?, _ findings: [GroupFindings], _ identity: LogIdentity
+    ) throws(RedisError) -> Snapshot.PendingPage? {
+        guard let query, let group = query.group.flatMap({ Group(rawValue: $0) }),
+            let found = findings.first(where: { $0.group == group })
+        else { return nil }
+        let sources = identity.partitioning.all.filter { query.partition == nil || $0.number == query.partition }
+            .compactMap { partition in
+                found.sinks[partition.number].pending.map { PendingReader.Source(group, partition, $0) }
+            }
+        let entries = try PendingReader(redis: redis, keys: keys)
+            .oldest(query.limit, of: sources, workforces: [group: found.workforce])
+        return Snapshot.PendingPage(
+            group: group.rawValue, partition: query.partition, entries: entries,
+            total: sources.reduce(0) { $0 + $1.summary.count })
+    }
+
+    /// The reply to TIME, in milliseconds.
+    static func milliseconds(_ reply: RedisReply) throws(RedisError) -> Int {
+        let parts = try reply.requireArray(count: 2)
+        guard let seconds = parts[0].wholeNumber, let microseconds = parts[1].wholeNumber else {
+            throw .protocolViolation("seconds and microseconds from TIME")
+        }
+        return seconds * 1000 + microseconds / 1000
+    }
+}
+
+/// A partition's head, as far as it can be read.
+struct HeadLook {
+    /// nil when the head can't be read.
+    let look: LogLook?
+    let trouble: RedisReplyError?
+
+    static func question(_ partition: Partition, _ keys: Keys) -> RedisCommand {
+        RedisCommand("HMGET", keys.head(partition), "epoch", "seq", "replid", "partitions", "log")
+    }
+
+    static func answer(_ reply: RedisReply, _ facts: ServerFacts) -> HeadLook {
+        if let error = reply.error { return HeadLook(look: nil, trouble: error) }
+        var head: Head?
+        if reply.count == 5, !reply[1].isNull {
+            guard let epoch = reply[0].wholeNumber, let seq = reply[1].wholeNumber else {
+                return HeadLook(look: nil, trouble: RedisReplyError(text: "ERR the head holds no whole numbers"))
+            }
+            head = Head(
+                epoch: Epoch(Int64(epoch)), seq: Seq(Int64(seq)), replid: reply[2].repairedText ?? "",
+                partitions: reply[3].wholeNumber, log: reply[4].repairedText ?? "")
+        }
+        return HeadLook(look: LogLook(replid: facts.replid, isMaster: facts.isMaster, head: head), trouble: nil)
+    }
+}
+
+/// What a sink and Redis say of one partition.
+struct SinkLook {
+    let partition: Int
+    /// nil when it is unknown; 0 for a sink that never began.
+    let position: Int?
+    let token: Int?
+    /// Who holds the lease.
+    let owner: String?
+    /// nil when it is unknown.
+    let pending: PendingSummary?
+    let isGroupMissing: Bool
+    let dead: Int?
+    /// Why something of it is unknown.
+    let trouble: RedisReplyError?
+
+    /// The tickets of a partition's questions.
+    struct Asked {
+        private let partition: Partition
+        private let position: Int?
+        private let dead: Int?
+        private let lease: Int
+        private let pending: Int
+
+        init(_ partition: Partition, _ group: Group, _ keys: Keys, asking questions: inout Questions) {
+            self.partition = partition
+            let isInRedis = group != .postgres
+            position =
+                isInRedis ? questions.ask(RedisCommand("HMGET", keys.position(partition, group), "seq", "token")) : nil
+            dead = isInRedis ? questions.ask(RedisCommand("XLEN", keys.dead(partition, group))) : nil
+            lease = questions.ask(RedisCommand("GET", keys.lease(partition, group)))
+            pending = questions.ask(PendingSummary.question(keys.log(partition), group))
+        }
+
+        func answer(_ replies: [RedisReply], _ ledger: LedgerLook) throws(RedisError) -> SinkLook {
+            let summary: PendingSummary?
+            var isGroupMissing = false
+            var troubles = [position, dead, lease].compactMap { $0.flatMap { replies[$0].error } }
+            switch try PendingSummary.answer(replies[pending]) {
+            case .found(let found): summary = found
+            case .groupMissing:
+                (summary, isGroupMissing) = (nil, true)
+            case .failed(let error):
+                summary = nil
+                troubles.append(error)
+            }
+            let row = ledger.row(partition.number)
+            return SinkLook(
+                partition: partition.number,
+                position: position.map { Self.seq(replies[$0]) } ?? row.map { Int($0.ledger.position.seq.number) },
+                token: position.map { Self.token(replies[$0]) } ?? row.map { Int($0.ledger.token.number) },
+                owner: replies[lease].repairedText, pending: summary, isGroupMissing: isGroupMissing,
+                dead: dead.map { replies[$0].wholeNumber } ?? row?.dead, trouble: troubles.first)
+        }
+
+        /// A sink that has no position yet has applied nothing.
+        private static func seq(_ reply: RedisReply) -> Int? {
+            guard reply.count == 2 else { return nil }
+            return reply[0].isNull ? 0 : reply[0].wholeNumber
+        }
+
+        private static func token(_ reply: RedisReply) -> Int? {
+            guard reply.count == 2 else { return nil }
+            return reply[1].isNull ? 0 : reply[1].wholeNumber
+        }
+    }
+}
+
+extension LedgerLook {
+    var server: Snapshot.Server {
+        switch self {
+        case .notConfigured: .notConfigured
+        case .unreachable(let error): .unreachable(error: error)
+        case .unusable(let version, _), .rows(let version, _): .reachable(version: version)
+        }
+    }
+}

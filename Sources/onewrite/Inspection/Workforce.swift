@@ -1,0 +1,106 @@
+import Coordination
+import Foundation
+import OrderLog
+import RedisClient
+import RedisLog
+
+/// The workers of a group, as others see them.
+struct Workforce {
+    /// A worker whose process is connected.
+    struct Present {
+        let name: WorkerName
+        /// When its heart last beat, in milliseconds of Redis's clock.
+        let lastHeartbeat: Int
+        /// What it says of itself; nil when it says nothing, or nothing that makes sense.
+        let report: WorkerReport?
+    }
+
+    /// In order of their names.
+    let present: [Present]
+
+    var names: [String] { present.map(\.name.text) }
+
+    func contains(_ consumer: String) -> Bool { present.contains { $0.name.text == consumer } }
+
+    /// What is said of a partition by whoever holds it, else by anybody who says something.
+    func report(of partition: Int, heldBy holder: String?) -> WorkerReport.PartitionReport? {
+        let reports = present.compactMap { worker in
+            worker.report?.partitions.first { $0.partition == partition }.map { (worker.name.text, $0) }
+        }
+        return (reports.first { $0.0 == holder } ?? reports.first)?.1
+    }
+
+    /// Entries applied in a second by all together; nil when no worker tells.
+    var appliedPerSecond: Double? {
+        if present.isEmpty { return 0 }
+        let rates = present.compactMap { $0.report?.appliedPerSecond }.filter { $0.isFinite && $0 >= 0 }
+        return rates.isEmpty ? nil : rates.reduce(0, +)
+    }
+
+    // MARK: - Reading
+
+    /// The members of a group before it is known who of them is there.
+    struct Roll {
+        fileprivate let members: [(name: WorkerName, lastHeartbeat: Int)]
+
+        /// More were added by hand; a group has as many workers as partitions at most that do anything.
+        static let membersMax = 2048
+
+        static func question(_ group: Group, _ keys: Keys) -> RedisCommand {
+            RedisCommand("ZREVRANGE", keys.workers(group), 0, Roll.membersMax - 1, "WITHSCORES")
+        }
+
+        /// Decodes the reply to ``question(_:_:)``; a key of another type has no members.
+        init(_ reply: RedisReply) {
+            members = stride(from: 0, to: reply.count - 1, by: 2).compactMap { index in
+                // A name that no worker could have was added by hand.
+                guard let name = reply[index].string.flatMap({ WorkerName($0) }) else { return nil }
+                let heartbeat = reply[index + 1].string.flatMap { Double($0) } ?? 0
+                return (name, Int(exactly: heartbeat.rounded()) ?? 0)
+            }
+        }
+    }
+
+    /// The questions that tell who of a roll is there, and what they say.
+    struct Call {
+        private let roll: Roll
+        private let presence: Int?
+        private let reports: [Int]
+
+        init(_ roll: Roll, _ group: Group, _ keys: Keys, asking questions: inout Questions) {
+            self.roll = roll
+            guard !roll.members.isEmpty else {
+                presence = nil
+                reports = []
+                return
+            }
+            var command = RedisCommand("PUBSUB", "NUMSUB")
+            for member in roll.members { command.append(keys.presencePrefix(group) + member.name.text) }
+            presence = questions.ask(command)
+            reports = roll.members.map { questions.ask(RedisCommand("GET", keys.report(group, $0.name))) }
+        }
+
+        func answer(_ replies: [RedisReply]) throws(RedisError) -> Workforce {
+            guard let presence else { return Workforce(present: []) }
+            let subscribers = try replies[presence].requireArray(count: 2 * roll.members.count)
+            var present: [Present] = []
+            for (index, member) in roll.members.enumerated() where try subscribers[2 * index + 1].requireInteger() > 0 {
+                present.append(
+                    Present(
+                        name: member.name, lastHeartbeat: member.lastHeartbeat,
+                        report: Self.report(replies[reports[index]])))
+            }
+            return Workforce(present: present.sorted { $0.name < $1.name })
+        }
+
+        /// What isn't a report was put there by hand, and says nothing.
+        private static func report(_ reply: RedisReply) -> WorkerReport? {
+            guard let bytes = reply.bytes else { return nil }
+            do {
+                return try JSONDecoder().decode(WorkerReport.self, from: Data(bytes))
+            } catch {
+                return nil
+            }
+        }
+    }
+}
