@@ -17,7 +17,7 @@ struct Onewrite: AsyncParsableCommand {
               onewrite status
             """,
         version: "0.1.0",
-        subcommands: [InitCommand.self, WorkerCommand.self])
+        subcommands: [InitCommand.self, WorkerCommand.self, DemoCommand.self])
 
     static func main() async {
         ignoreBrokenPipes()
