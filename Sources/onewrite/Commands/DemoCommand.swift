@@ -74,8 +74,9 @@ struct DualWriteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dual-write", abstract: "The demo's naive dual write.", shouldDisplay: false)
 
-    @Option var orders: Int
-    @Option var seed: UInt64
+    // Arguments: the options of `demo` itself have these names.
+    @Argument var orders: Int
+    @Argument var seed: UInt64
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment

@@ -43,12 +43,14 @@ struct DualWrite {
     }
 
     private func write(_ order: DemoChange, _ number: Int) throws {
-        try postgres.execute(
+        let inserted = try postgres.execute(
             Self.insert,
             [
                 .integer(Int64(number)), .text(order.id), .text(order.customer ?? ""), .text(order.shop),
                 .text(order.linesText),
             ], until: limit)
+        // There already: dealt with. A killed predecessor's insert may still have been under way when this one started.
+        guard inserted.affected == 1 else { return }
         for line in order.lines {
             try redis.call(
                 RedisCommand("HINCRBY", Self.stockKey, "\(order.shop) \(line.sku)", -line.quantity), until: limit)
@@ -57,7 +59,10 @@ struct DualWrite {
     }
 
     private static let insert = PostgresStatement(
-        name: "insert", sql: "INSERT INTO orders (number, id, customer, shop, lines) VALUES ($1, $2, $3, $4, $5)")
+        name: "insert",
+        sql: """
+            INSERT INTO orders (number, id, customer, shop, lines) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+            """)
 
     private var limit: Deadline { .after(.seconds(10)) }
 }

@@ -15,8 +15,7 @@ struct DualWriteKills: Sendable {
         var process = try await start()
         for moment in moments {
             while process.isRunning, try await probe.length(ofList: DualWrite.deliveriesKey) < moment {
-                try Task.checkCancellation()
-                await Task.yield()
+                try await Task.sleep(for: .milliseconds(1))
             }
             try await Task.sleep(for: .microseconds(Int.random(in: 0...2000, using: &generator)))
             await process.kill()
@@ -31,6 +30,6 @@ struct DualWriteKills: Sendable {
 
     private func start() async throws -> ChildProcess {
         try await servers.spawn(
-            ["demo", "dual-write", "--orders", "\(orders)", "--seed", "\(seed)"], errors: .inherited)
+            ["demo", "dual-write", "\(orders)", "\(seed)"], errors: .inherited)
     }
 }
