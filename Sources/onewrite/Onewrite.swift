@@ -26,6 +26,7 @@ struct Onewrite: AsyncParsableCommand {
             StatusCommand.self,
             DashboardCommand.self,
             PendingCommand.self,
+            DemoCommand.self,
         ])
 
     static func main() async {
