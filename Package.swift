@@ -20,7 +20,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
         // The C libraries, and nothing else that is C.
@@ -97,8 +96,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
-                "ThreadedIO", "TestSupport",
-                .product(name: "Subprocess", package: "swift-subprocess"),
+                "ThreadedIO", "PrivateServers", "TestSupport",
             ],
             swiftSettings: swiftSettings),
     ],
