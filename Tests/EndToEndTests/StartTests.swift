@@ -97,7 +97,7 @@ struct StartTests {
     func usage() async throws {
         try await withServers { servers in
             expect(try await run(["worker", "--group", "mail"], on: servers), .usage, says: "mail")
-            expect(try await run(["worker", "--gruop", "stock"], on: servers), .usage, says: "--gruop")
+            expect(try await run(["worker", "--group", "stock", "--gruop", "x"], on: servers), .usage, says: "--gruop")
             expect(try await run(["worker", "--group", "stock", "--lanes", "0"], on: servers), .usage, says: "--lanes")
             expect(try await run(["worker", "--group", "stock", "--name", "a b"], on: servers), .usage, says: "--name")
             expect(try await run(["sbmit"], on: servers), .usage, says: "sbmit")
