@@ -87,6 +87,10 @@ let package = Package(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
         .testTarget(
+            name: "SubmitTests",
+            dependencies: ["onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
