@@ -88,7 +88,10 @@ let package = Package(
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SubmitTests",
-            dependencies: ["onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport"],
+            dependencies: [
+                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "EndToEndTests",
