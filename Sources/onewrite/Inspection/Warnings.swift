@@ -69,7 +69,7 @@ struct Warnings {
             let who = found.workforce.present.isEmpty ? "a worker" : "the next worker that takes their partition over"
             add(
                 "orphaned", group,
-                hint: "\(found.orphaned) pending of consumers without a live worker: \(who) will reclaim them")
+                hint: "\(found.orphaned) pending with consumers that have no live worker: \(who) will reclaim them")
         }
         if let dead = shown.dead, dead > 0 {
             add("dead-letters", group, hint: "\(dead) dead letter\(dead == 1 ? "" : "s"), set aside with a reason")
