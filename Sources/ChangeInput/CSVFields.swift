@@ -99,6 +99,5 @@ extension FieldError {
     static var unclosedQuote: FieldError {
         .row("opens a quote that is never closed: all that follows was taken for this row")
     }
-    static var strayBehind: FieldError { .row("this row can't be read, and may belong to the order before it") }
-    static var strayBefore: FieldError { .row("this row can't be read, and may belong to the order behind it") }
+    static var strayNeighbour: FieldError { .row("the order of this line can't be told, and may be this one") }
 }

@@ -6,6 +6,9 @@ struct CSVRow {
     struct Key: Equatable {
         let shop: String
         let id: String
+
+        /// Whether an order may be called so.
+        var isPlausible: Bool { shop.isIdentifier && id.isIdentifier }
     }
 
     let line: Int
@@ -17,8 +20,8 @@ struct CSVRow {
     let item: ChangeDraft.Item
     let attributes: String?
     let problem: FieldError?
-    /// Whether its columns can't be told apart, so that `key` may be wrong.
-    let isUnreadable: Bool
+    /// Whether its order can't be told: its columns can't, or they hold no shop and ID.
+    let isStray: Bool
 
     init(
         line: Int, _ text: ArraySlice<UInt8>, _ fields: [String], _ columns: CSVColumns, _ unreadable: FieldError?
@@ -33,11 +36,12 @@ struct CSVRow {
         customer = field(columns.customer)
         item = (field(columns.sku), field(columns.quantity))
         attributes = columns.attributes.map(field).flatMap { $0.isEmpty ? nil : $0 }
-        isUnreadable = unreadable != nil || fields.count != columns.count
+        let hasAllColumns = fields.count == columns.count
         problem =
             unreadable
             ?? (text.isUTF8 ? nil : .notUTF8)
-            ?? (isUnreadable ? .row("expected \(columns.count) columns, got \(fields.count)") : nil)
+            ?? (hasAllColumns ? nil : .row("expected \(columns.count) columns, got \(fields.count)"))
+        isStray = unreadable != nil || !hasAllColumns || key?.isPlausible != true
     }
 
     /// A row beyond the limit, of which only the beginning is known.
@@ -50,7 +54,7 @@ struct CSVRow {
         item = ("", "")
         attributes = nil
         self.problem = problem
-        isUnreadable = true
+        isStray = true
     }
 }
 
@@ -67,8 +71,8 @@ struct CSVOrder {
     private var text: [UInt8] = []
     private var isTextCut = false
     private var failure: RowError?
-    /// Whether all its rows can't be read: then it may be a part of its neighbours.
-    private(set) var isStray = true
+    /// The line of its last row if that is stray: then it may have been the next order's first.
+    private(set) var strayLine: Int?
 
     init(_ row: CSVRow) {
         line = row.line
@@ -85,7 +89,7 @@ struct CSVOrder {
 
     mutating func append(_ row: CSVRow) {
         keep(row)
-        if !row.isUnreadable { isStray = false }
+        strayLine = row.isStray ? row.line : nil
         if let problem = row.problem { reject(line: row.line, problem) }
         if !row.customer.utf8.elementsEqual(customer.utf8) { reject(line: row.line, differs("customer")) }
         if let own = row.attributes, !own.utf8.elementsEqual((attributes ?? "").utf8) {
@@ -95,7 +99,7 @@ struct CSVOrder {
         items.append(row.item)
         itemLines.append(row.line)
         // What is surely wrong is not kept until the order's last row: there may be no end of it.
-        if items.count > Limits.lines.upperBound || row.item.sku.utf8.count > Limits.skuBytes.upperBound
+        if row.isStray || items.count > Limits.lines.upperBound || row.item.sku.utf8.count > Limits.skuBytes.upperBound
             || row.item.quantity.utf8.count > Limits.skuBytes.upperBound
         {
             if let failure = firstFailure() { reject(line: failure.line, failure.error) }

@@ -7,8 +7,7 @@ import OrderLog
 /// one shop and ID are one order. A byte order mark and CRLF are fine, as is a last line without a line break.
 ///
 /// A row that is wrong is a result; the reader goes on behind it. An order is given whole or not at all: one wrong row
-/// rejects all of it, and a row that can't be parted into its columns also rejects its neighbours, since it may belong
-/// to either.
+/// rejects all of it, and a row whose columns or ID can't be read rejects its neighbours too, since it may belong to them.
 package struct ChangeReader: ~Copyable {
     private var framer: RecordFramer
     private var columns: CSVColumns?
@@ -96,8 +95,8 @@ package struct ChangeReader: ~Copyable {
                 continue
             }
             var next = CSVOrder(row)
-            if row.isUnreadable { last.reject(line: row.line, .strayBehind) }
-            if last.isStray { next.reject(line: last.line, .strayBefore) }
+            if row.isStray { last.reject(line: row.line, .strayNeighbour) }
+            if let line = last.strayLine { next.reject(line: line, .strayNeighbour) }
             order = next
             return last.finish()
         }

@@ -20,13 +20,16 @@ package struct InputRow: Sendable {
         self.result = result
         switch result {
         case .success(let change): self.id = change.id
-        case .failure: self.id = id.flatMap(Self.printable)
+        // Rejected rows hold anything: only what could have been an ID is shown as one.
+        case .failure: self.id = id.flatMap { $0.isIdentifier ? $0 : nil }
         }
     }
+}
 
-    /// Rejected rows hold anything: only what could have been an ID is shown as one.
-    private static func printable(_ id: String) -> String? {
-        Limits.identifierBytes.contains(id.utf8.count) && id.utf8.allSatisfy(Alphabet.identifier.contains) ? id : nil
+extension String {
+    /// Whether an `id` or `shop` may look like this.
+    var isIdentifier: Bool {
+        Limits.identifierBytes.contains(utf8.count) && utf8.allSatisfy(Alphabet.identifier.contains)
     }
 }
 

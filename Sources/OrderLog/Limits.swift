@@ -36,4 +36,10 @@ package enum Limits {
     package static let appendChangesMax = 500
     /// A line of NDJSON or a row of CSV: attributes, a hundred lines, and room.
     package static let inputLineBytesMax = 256 * 1024
+    /// Changes of a submission that are read, and have no receipt yet.
+    ///
+    /// Two calls for each of a dozen partitions; a few MB.
+    package static let submitChangesMax = 16 * 1024
+    /// The same in bytes of input, for changes with large attributes.
+    package static let submitBytesMax = 4 << 20
 }

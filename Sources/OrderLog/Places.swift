@@ -83,7 +83,10 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
     /// - Parameter text: What Redis printed, or an older entry's ID from a sink.
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 2, let milliseconds = UInt64(parts[0]), let counter = UInt64(parts[1]) else { return nil }
+        // UInt64 alone would take a sign.
+        guard parts.count == 2, parts.allSatisfy({ $0.first != "+" }), let milliseconds = UInt64(parts[0]),
+            let counter = UInt64(parts[1])
+        else { return nil }
         self.init(milliseconds: milliseconds, counter: counter)
     }
 

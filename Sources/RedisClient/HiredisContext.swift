@@ -81,7 +81,7 @@ final class HiredisContext {
     /// - Returns: Whether everything is written.
     func write() throws(Failure) -> Bool {
         var isDone: Int32 = 0
-        guard redisBufferWrite(context, &isDone) == REDIS_OK else { throw failure }
+        guard redisBufferWrite(context, &isDone) == REDIS_OK else { throw lastWords.map { .lost($0) } ?? failure }
         return isDone != 0
     }
 
@@ -98,6 +98,18 @@ final class HiredisContext {
         var reply: UnsafeMutableRawPointer?
         guard redisGetReplyFromReader(context, &reply) == REDIS_OK else { throw failure }
         return reply.map { RedisReply(owning: $0.assumingMemoryBound(to: redisReply.self)) }
+    }
+
+    /// The error that the server sent before it hung up, such as that it has no room for another client.
+    ///
+    /// hiredis reads nothing more once a write has failed.
+    private var lastWords: String? {
+        guard onewrite_redis_input_length(context) == 0 else { return nil }
+        let line = [UInt8](unsafeUninitializedCapacity: 512) { buffer, count in
+            count = max(0, recv(descriptor, buffer.baseAddress, buffer.count, 0))
+        }
+        guard line.first == UInt8(ascii: "-"), let end = line.firstIndex(of: UInt8(ascii: "\r")) else { return nil }
+        return RedisReplyError(text: String(decoding: line[1..<end], as: UTF8.self)).description
     }
 
     private var failure: Failure {

@@ -51,6 +51,14 @@ package struct Appender {
         windowMilliseconds = Int(window / .milliseconds(1))
     }
 
+    /// Makes sure that the server holds the script, so that ``send(_:to:)`` sends its digest instead of its text.
+    ///
+    /// - Parameter deadline: When to give up.
+    /// - Throws: ``StoreError``.
+    package func load(until deadline: Deadline) throws(StoreError) {
+        _ = try translatingRedisErrors { () throws(RedisError) in try connection.load(Scripts.append, until: deadline) }
+    }
+
     /// Queues a call.
     ///
     /// - Parameters:

@@ -21,12 +21,16 @@ struct Onewrite: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             InitCommand.self,
+            SubmitCommand.self,
+            CancelCommand.self,
+            StockCommand.self,
             WorkerCommand.self,
             StatusCommand.self,
             DashboardCommand.self,
             PendingCommand.self,
             OrderCommand.self,
             ConfigCommand.self,
+            DemoCommand.self,
         ])
 
     static func main() async {
@@ -45,6 +49,7 @@ struct Onewrite: AsyncParsableCommand {
 
     /// Says what went wrong in one line, and exits with its code.
     private static func end(_ error: any Error) -> Never {
+        if let stopped = error as? Stopped { Foundation.exit(stopped.status) }
         guard let failure = Failure(error) else { exit(withError: error) }
         if !failure.message.isEmpty { Console.error("error: \(failure.message)") }
         Foundation.exit(failure.status.rawValue)

@@ -45,11 +45,7 @@ struct Emulator {
         case (true, "h", 25), (true, "l", 25): isCursorShown = final == "h"
         case (false, "H", _): (row, column) = ((numbers.first ?? 1) - 1, (numbers.count > 1 ? numbers[1] : 1) - 1)
         case (false, "J", 2): clear()
-<<<<<<< HEAD
-        case (false, "K", _):
-=======
         case (false, "K", _) where rows.indices.contains(row):
->>>>>>> dashboard
             for index in min(column, size.width)..<size.width { rows[row][index] = " " }
         default: break
         }

@@ -18,13 +18,6 @@ final class PseudoTerminal: Sendable {
     private let partial = Mutex<[UInt8]>([])
 
     init(width: Int, height: Int) throws {
-<<<<<<< HEAD
-        window = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)
-        guard window >= 0, grantpt(window) == 0, unlockpt(window) == 0 else { throw Failure(step: "posix_openpt") }
-        var name = [CChar](repeating: 0, count: 128)
-        guard ptsname_r(window, &name, name.count) == 0 else { throw Failure(step: "ptsname_r") }
-        terminal = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)
-=======
         // What posix_openpt, unlockpt and ptsname do, which the module Glibc leaves out: see ioctl_tty(2).
         window = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
         var unlocked: Int32 = 0
@@ -33,7 +26,6 @@ final class PseudoTerminal: Sendable {
             throw Failure(step: "/dev/ptmx")
         }
         terminal = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)
->>>>>>> dashboard
         guard terminal >= 0 else { throw Failure(step: "open") }
         _ = fcntl(window, F_SETFL, O_NONBLOCK)
         resize(width: width, height: height)
@@ -84,19 +76,11 @@ final class PseudoTerminal: Sendable {
     }
 }
 
-<<<<<<< HEAD
-/// Waits until a condition holds, at most ten seconds.
-///
-/// - Returns: Whether it came to hold.
-func eventually(_ condition: () throws -> Bool) async throws -> Bool {
-    let deadline = ContinuousClock.now + .seconds(10)
-=======
 /// Waits until a condition holds, at most half a minute.
 ///
 /// - Returns: Whether it came to hold.
 func eventually(_ condition: () throws -> Bool) async throws -> Bool {
     let deadline = ContinuousClock.now + .seconds(30)
->>>>>>> dashboard
     while try !condition() {
         guard ContinuousClock.now < deadline else { return false }
         try await Task.sleep(for: .milliseconds(5))

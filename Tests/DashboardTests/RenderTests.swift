@@ -44,13 +44,8 @@ struct RenderTests {
 
     @Test("every size from the smallest on is filled to the edges, and no line is wider")
     func sizes() {
-<<<<<<< HEAD
-        for width in stride(from: 60, through: 200, by: 23) {
-            for height in stride(from: 12, through: 60, by: 5) {
-=======
         for width in [60, 79, 80, 121, 200] {
             for height in [12, 18, 19, 24, 60] {
->>>>>>> dashboard
                 var model = Sample.model(width: width, height: height, seconds: 3)
                 model.fail("gone", at: .seconds(4))
                 for keys: [Key] in [
@@ -58,18 +53,11 @@ struct RenderTests {
                 ] {
                     for key in keys { _ = model.handle(key) }
                     let screen = model.render()
-<<<<<<< HEAD
-                    #expect(screen.text.count == height)
-                    #expect(screen.text.allSatisfy { $0.columns <= width })
-                    #expect(screen.text.contains { $0.hasPrefix("└") && $0.hasSuffix("┘") && $0.columns == width })
-                    #expect(screen.text[height - 1].contains(model.overlay == nil ? "? help" : "esc close"))
-=======
                     let text = screen.text
                     #expect(text.count == height)
                     #expect(text.allSatisfy { $0.columns <= width })
                     #expect(text.contains { $0.hasPrefix("└") && $0.hasSuffix("┘") && $0.columns == width })
                     #expect(text[height - 1].contains(model.overlay == nil ? "? help" : "esc close"))
->>>>>>> dashboard
                 }
             }
         }
@@ -190,8 +178,6 @@ struct RenderTests {
         #expect(Emulator(plain, size: screen.size).text == screen.text)
     }
 
-<<<<<<< HEAD
-=======
     @Test("nothing that is put on a screen can command the terminal, whoever forgot to clean it")
     func put() {
         var screen = Screen(size: ScreenSize(width: 20, height: 1))
@@ -199,7 +185,6 @@ struct RenderTests {
         #expect(screen.text == ["a�[2J��1m�"])
     }
 
->>>>>>> dashboard
     @Test("writing over half a wide character takes its other half away")
     func wideOverwritten() {
         var screen = Screen(size: ScreenSize(width: 8, height: 1))

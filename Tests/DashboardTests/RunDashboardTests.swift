@@ -4,15 +4,10 @@ import Testing
 
 @testable import Dashboard
 
-<<<<<<< HEAD
-/// The whole dashboard on a pseudo-terminal. One at a time: signal handlers belong to the process.
-@Suite("Dashboard on a terminal", .serialized, .timeLimit(.minutes(1)))
-=======
 /// The whole dashboard on a pseudo-terminal.
 ///
 /// One at a time: signal handlers belong to the process.
 @Suite("Dashboard on a terminal", .serialized, .timeLimit(.minutes(3)))
->>>>>>> dashboard
 struct RunDashboardTests {
     private static let environment = ["TERM": "xterm-256color"]
 
@@ -166,12 +161,8 @@ struct RunDashboardTests {
                 terminal.type("\r\u{1B}[B\r")
                 #expect(try await shows("Pending in delivery, partition 1", terminal))
                 let wanted = DashboardQuery(group: "delivery", partition: 1, limit: 200)
-<<<<<<< HEAD
-                #expect(try await eventually { queries.withLock { $0.last == wanted } })
-=======
                 let came = try await eventually { queries.withLock { $0.last == wanted } }
                 #expect(came)
->>>>>>> dashboard
                 terminal.type("\u{3}")
                 try await dashboard.value
             })
@@ -183,11 +174,7 @@ struct RunDashboardTests {
         let terminal = try PseudoTerminal(width: 80, height: 24)
         let calls = Atomic(0)
         try await withDashboard(
-<<<<<<< HEAD
-            on: terminal, every: .milliseconds(5),
-=======
             on: terminal, every: .milliseconds(20),
->>>>>>> dashboard
             takeSnapshot: { query in
                 calls.add(1, ordering: .relaxed)
                 return Sample.answer(query)
@@ -201,11 +188,7 @@ struct RunDashboardTests {
                 terminal.type("?")
                 #expect(try await shows("esc close", terminal))
                 let before = calls.load(ordering: .relaxed)
-<<<<<<< HEAD
-                for key in 0..<20 {
-=======
                 for key in 0..<10 {
->>>>>>> dashboard
                     terminal.type("?")
                     #expect(try await shows(key.isMultiple(of: 2) ? "? help" : "esc close", terminal))
                 }
@@ -231,12 +214,8 @@ struct RunDashboardTests {
             #expect(try await shows("▸delivery", terminal))
             kill(getpid(), signal)
             try await dashboard.value
-<<<<<<< HEAD
-            #expect(try await eventually { endingSignal.load(ordering: .relaxed) == signal })
-=======
             let came = try await eventually { endingSignal.load(ordering: .relaxed) == signal }
             #expect(came)
->>>>>>> dashboard
         }
     }
 
@@ -251,12 +230,8 @@ struct RunDashboardTests {
             modes.c_lflag |= UInt32(ICANON | ECHO | ISIG)
             #expect(tcsetattr(terminal.terminal, TCSANOW, &modes) == 0)
             kill(getpid(), SIGCONT)
-<<<<<<< HEAD
-            #expect(try await eventually { terminal.isRaw })
-=======
             let came = try await eventually { terminal.isRaw }
             #expect(came)
->>>>>>> dashboard
             terminal.type("q")
             try await dashboard.value
         }
@@ -266,12 +241,8 @@ struct RunDashboardTests {
     func cancelled() async throws {
         let terminal = try PseudoTerminal(width: 80, height: 24)
         try await withDashboard(on: terminal) { dashboard in
-<<<<<<< HEAD
-            #expect(try await shows("▸delivery", terminal))
-=======
             let came = try await shows("▸delivery", terminal)
             #expect(came)
->>>>>>> dashboard
             dashboard.cancel()
         }
     }

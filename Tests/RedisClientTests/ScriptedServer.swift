@@ -29,7 +29,7 @@ final class ScriptedServer {
     private let listener: LoopbackListener
     private let thread: OtherThread
 
-    /// - Parameter greets: Whether it answers the client's opening like Redis.
+    /// Listens; `greets` when it answers the client's opening like Redis.
     init(greets: Bool = true, _ script: @escaping @Sendable (Peer) -> Void) throws {
         ignoreBrokenPipes()
         let listener = try LoopbackListener()
@@ -69,6 +69,17 @@ final class ScriptedServer {
             var byte: UInt8 = 0
             while !seen.hasSuffix(text), read(descriptor, &byte, 1) == 1 {
                 seen.unicodeScalars.append(Unicode.Scalar(byte))
+            }
+        }
+
+        /// Reads so many bytes, unless the client goes before.
+        func skip(_ count: Int) {
+            var bytes = [UInt8](repeating: 0, count: 64 << 10)
+            var left = count
+            while left > 0 {
+                let taken = read(descriptor, &bytes, min(left, bytes.count))
+                guard taken > 0 else { return }
+                left -= taken
             }
         }
 

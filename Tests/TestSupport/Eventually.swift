@@ -14,7 +14,8 @@ package func eventually(
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {
-        try #require(ContinuousClock.now < deadline, "not within \(limit): \(what)", sourceLocation: sourceLocation)
+        let isInTime = ContinuousClock.now < deadline
+        try #require(isInTime, "not within \(limit): \(what)", sourceLocation: sourceLocation)
         try await Task.sleep(for: .milliseconds(5))
     }
 }

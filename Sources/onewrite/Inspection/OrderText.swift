@@ -4,7 +4,7 @@ import OrderLog
 extension OrderTrail {
     /// The trail for people: a line for each place where the order is, was, or should be.
     var text: String {
-        var lines = ["\(id)  shop \(shop)  \(stored.map { sanitized($0.status) } ?? "not in Postgres")"]
+        var lines = ["\(id)  shop \(shop)  \(status)"]
         if let stored {
             lines.append(Self.line("placed", "\(sanitized(stored.placedAt)) by \(sanitized(stored.customer))"))
             let items = stored.lines.map { "\(sanitized($0.sku)) × \($0.quantity)" }
@@ -17,6 +17,11 @@ extension OrderTrail {
         }
         if let postgresError { lines.append("! postgres can't be asked: \(sanitized(postgresError))") }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    private var status: String {
+        if let stored { return sanitized(stored.status) }
+        return postgresError == nil ? "not in Postgres" : "?"
     }
 
     fileprivate static func line(_ name: String, _ text: String) -> String {

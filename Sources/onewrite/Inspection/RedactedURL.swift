@@ -60,6 +60,8 @@ struct RedactedURL {
         return isSecret(name) ? "\(name)=\(mark)" : String(option)
     }
 
+    /// Splits as libpq does.
+    ///
     /// libpq: <https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING>
     private static func redacted(keywords string: String) -> String {
         var rest = Substring(string)

@@ -1,0 +1,92 @@
+import ArgumentParser
+import Foundation
+import PrivateServers
+import Synchronization
+import UnixSignals
+
+/// `onewrite demo`.
+struct DemoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Kill workers while orders flow, and prove that the stores agree.",
+        discussion: """
+            Starts a private Redis and Postgres in a temporary directory and touches nothing else on this machine. Workers are \
+            killed with kill -9 while thousands of orders flow; then everything is compared with plain SQL and plain Redis \
+            commands. The same happens to a naive dual write. Takes about 20 seconds and removes everything.
+
+            Example: onewrite demo --orders 3000 --seed 42
+            """,
+        subcommands: [DualWriteCommand.self])
+
+    @Option(help: ArgumentHelp("How many orders, 100 to 50000.", valueName: "N"))
+    var orders = 3000
+
+    @Option(help: ArgumentHelp("Repeats the workload and the order of the kills (default: made up).", valueName: "N"))
+    var seed: UInt64?
+
+    @Flag(help: "Leave servers and workers running at the end, until Ctrl-C.")
+    var keep = false
+
+    func validate() throws {
+        guard (100...50_000).contains(orders) else {
+            throw ValidationError("--orders: expected 100 to 50000, got \(orders)")
+        }
+    }
+
+    func run() async throws {
+        let demo = Demo(
+            orders: orders, seed: seed ?? UInt64.random(in: 0..<1_000_000), isKept: keep)
+        let stop = Stop()
+        let work = Task { try await demo.run() }
+        let verdict = await withTaskGroup { tasks in
+            tasks.addTask {
+                for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                    // The children die with this process, and the directory's sweeper removes the rest.
+                    if stop.signal.exchange(signal.rawValue, ordering: .relaxed) != 0 {
+                        Foundation.exit(128 + signal.rawValue)
+                    }
+                    Console.error("stopping, and removing everything (again: at once)")
+                    work.cancel()
+                }
+            }
+            defer { tasks.cancelAll() }
+            return await work.result
+        }
+        let signal = stop.signal.load(ordering: .relaxed)
+        // The shell's own code for an end by this signal.
+        if signal != 0 { Foundation.exit(128 + signal) }
+        do {
+            guard try verdict.get() else { throw Failure(.no, "") }
+        } catch let error as ServerError {
+            if case .notInstalled = error { throw Failure(.badConfiguration, "the demo needs it: \(error)") }
+            throw Failure(.unreachable, "\(error)")
+        }
+    }
+
+    /// The signal that came, 0 for none.
+    private final class Stop: Sendable {
+        let signal = Atomic<Int32>(0)
+    }
+}
+
+/// `onewrite demo dual-write`: the naive application that the demo kills beside Onewrite.
+struct DualWriteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dual-write", abstract: "The demo's naive dual write.", shouldDisplay: false)
+
+    // Arguments: the options of `demo` itself have these names.
+    @Argument var orders: Int
+    @Argument var seed: UInt64
+
+    func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        guard let redisURL = environment["REDIS_URL"], let postgresURL = environment["DATABASE_URL"] else {
+            throw Failure(.badConfiguration, "REDIS_URL and DATABASE_URL aren't set: this is a part of onewrite demo")
+        }
+        let servers = DemoServers(redisURL: redisURL, postgresURL: postgresURL)
+        try await CommandLane("dual-write").run { [orders, seed] _ in
+            try DualWrite(redis: servers.redis(), postgres: servers.postgres(schema: DualWrite.schema))
+                .run(orders: orders, seed: seed)
+        }
+    }
+}

@@ -1,0 +1,117 @@
+import ArgumentParser
+import ChangeInput
+import OrderLog
+
+/// `onewrite submit`.
+struct SubmitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "submit",
+        abstract: "Append orders: one by flags, or many from NDJSON or CSV.",
+        discussion: """
+            Examples:
+              onewrite submit --id ord-1001 --shop main --customer c-17 --line TEA-250:2 --line MUG-1:1
+              onewrite submit orders.csv --rejects bad.ndjson
+              generate | onewrite submit - --json
+
+            NDJSON is an object a line: {"id":"ord-1","shop":"main","customer":"c-17","lines":[{"sku":"TEA-250","quantity":2}]}. \
+            CSV has a header id,shop,customer,sku,quantity; consecutive rows of one ID are one order.
+
+            An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
+            rejected, or its ID is there with another payload; 75 try again.
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case ndjson, csv
+    }
+
+    enum OnError: String, ExpressibleByArgument, CaseIterable {
+        case `continue`, stop
+    }
+
+    @Argument(help: "A file of changes; - is standard input.")
+    var file: String?
+
+    @Option(help: "The order's ID, which makes submitting it again harmless.")
+    var id: String?
+
+    @Option(help: "The shop.")
+    var shop: String?
+
+    @Option(help: "Who ordered.")
+    var customer: String?
+
+    @Option(name: .customLong("line"), help: ArgumentHelp("A line of the order; repeat it.", valueName: "SKU:quantity"))
+    var lines: [ItemArgument] = []
+
+    @Option(help: ArgumentHelp("A JSON object that goes to the stores untouched.", valueName: "JSON"))
+    var attributes: String?
+
+    @Option(help: "How the file is written (default: told from its name, or its beginning).")
+    var format: Format?
+
+    @Option(help: ArgumentHelp("Where rejected rows go, as NDJSON with line, field and error.", valueName: "file"))
+    var rejects: String?
+
+    @Option(help: "What a bad row does: continue with the others, or stop, so that all go in or none.")
+    var onError = OnError.continue
+
+    @OptionGroup var options: SubmitOptions
+
+    func validate() throws {
+        let flags = [
+            ("--id", id != nil), ("--shop", shop != nil), ("--customer", customer != nil), ("--line", !lines.isEmpty),
+            ("--attributes", attributes != nil),
+        ]
+        if file != nil {
+            if let flag = flags.first(where: \.1) { throw ValidationError("\(flag.0) doesn't go with a file") }
+            return
+        }
+        if flags.allSatisfy({ !$0.1 }) {
+            throw ValidationError("give a FILE, - for standard input, or one order by --id --shop --customer --line")
+        }
+        if let missing = flags.dropLast().first(where: { !$0.1 }) { throw ValidationError("\(missing.0) is missing") }
+        if rejects != nil || format != nil || onError != .continue {
+            throw ValidationError("--rejects, --format and --on-error go with a file")
+        }
+    }
+
+    func run() async throws {
+        guard let file else { return try await submitOne() }
+        let submission = FileSubmission(
+            path: file, format: format.map { $0 == .csv ? .csv : .ndjson }, rejectsPath: rejects,
+            onError: onError == .stop ? .stop : .goOn, options: options,
+            servers: try await options.servers(name: "onewrite-submit"))
+        try await StopRequest.handlingSignals(saying: "stopping: waiting for the answers in flight") { stop in
+            try await CommandLane().run { _ in try submission.run(stop) }
+        }
+    }
+
+    private func submitOne() async throws {
+        let draft = ChangeDraft(
+            id: id, shop: shop, customer: customer, lines: .items(lines.map(\.item)), attributes: attributes)
+        try await options.submit(try Change(flags: draft), to: try await options.servers(name: "onewrite-submit"))
+    }
+}
+
+/// `SKU:quantity` on the command line.
+struct ItemArgument: ExpressibleByArgument {
+    let item: ChangeDraft.Item
+
+    init?(argument: String) {
+        guard let colon = argument.firstIndex(of: ":") else { return nil }
+        item = (String(argument[..<colon]), String(argument[argument.index(after: colon)...]))
+    }
+}
+
+extension Change {
+    /// Makes a change of what was given by flags.
+    ///
+    /// - Throws: ``Failure`` that names the field.
+    init(flags draft: ChangeDraft) throws {
+        do throws(FieldError) {
+            try self.init(draft)
+        } catch {
+            throw Failure(.badRows, error.description)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import OrderLog
+import PrivateServers
+
+/// The demo's course, from the private servers to the verdict.
+struct Demo: Sendable {
+    let orders: Int
+    let seed: UInt64
+    /// Whether servers and workers run on at the end, until the task is cancelled.
+    let isKept: Bool
+
+    private static let partitions = 8
+    /// How many files each submitter sends, and how long it takes for each.
+    private static let files = 24
+    private static let pace: Duration = .milliseconds(230)
+
+    /// - Returns: Whether everything agrees.
+    func run() async throws -> Bool {
+        let narration = Narration()
+        let directory = try await PrivateDirectory()
+        narration.say(
+            "seed \(seed) · \(FieldError.spaced(orders)) orders · all of it in \(directory.path), removed at the end")
+        do {
+            let verdict = try await run(in: directory, narration)
+            await directory.remove()
+            return verdict
+        } catch {
+            await directory.remove()
+            throw error
+        }
+    }
+
+    private func run(in directory: PrivateDirectory, _ narration: Narration) async throws -> Bool {
+        async let startedRedis = PrivateRedis.start(in: directory)
+        async let startedPostgres = PrivatePostgres.start(in: directory)
+        let (redis, postgres) = (try await startedRedis, try await startedPostgres)
+        let servers = DemoServers(
+            redisURL: redis.url, postgresURL: postgres.url, namespace: "onewrite",
+            executable: try DemoServers.ownExecutable(), directory: directory.path)
+        let probe = StoreProbe(servers, partitions: Self.partitions)
+        let fleet = WorkerFleet(servers, probe)
+        let verdict: Result<Bool, any Error>
+        do {
+            narration.say("a private Redis and Postgres answer on unix sockets")
+            verdict = .success(try await run(servers, probe, fleet, narration))
+        } catch {
+            verdict = .failure(error)
+        }
+        await fleet.stopAll()
+        await redis.stop()
+        // Nobody reads what an orderly stop would write.
+        await postgres.stop(.immediate)
+        return try verdict.get()
+    }
+
+    private func run(
+        _ servers: DemoServers, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration
+    ) async throws -> Bool {
+        var generator = SeededGenerator(seed: seed)
+        let made = try await servers.run(["init", "--partitions", "\(Self.partitions)"])
+        narration.say("onewrite init · " + made.trimmingCharacters(in: .whitespacesAndNewlines))
+        try await fleet.startAll()
+        narration.say("six workers: " + WorkerFleet.names.map(\.description).joined(separator: " "))
+
+        let (submissions, tally) = try await flow(servers, probe, fleet, narration, &generator)
+        try await waiting(upTo: .seconds(60), "not everything was applied") { try await probe.backlog() == 0 }
+        narration.say("every group has applied and acknowledged everything")
+        let contents = try await servers.contents()
+        let check = StoreCheck(contents, submissions)
+        narration.say("compared with plain SQL and plain Redis commands, by none of Onewrite's code")
+
+        let dualWrite = DualWriteKills(servers: servers, probe: probe, orders: orders, seed: seed)
+        try await CommandLane("naive").run { _ in try DualWrite.create(on: servers.postgres()) }
+        narration.say("beside it a naive dual write: the same orders to Postgres, then Redis, then the delivery list")
+        let naive = try await dualWrite.run(kills: tally.kills, using: &generator)
+        narration.say("… killed -9 as often. Now two naive clients set the same stock count, \(CountRace.rounds) times")
+        let naiveRaces = try await CountRace.runNaively(on: servers, seed: generator.next())
+        narration.say("done")
+
+        let summary = DemoSummary(
+            orders: orders, tally: tally, check: check, racesThatDiffer: contents.racesThatDiffer, naive: naive,
+            naiveRacesThatDiffer: naiveRaces)
+        summary.lines.forEach(Console.print)
+        if isKept { try await keep(servers, fleet) }
+        return check.isClean
+    }
+
+    /// Submits everything while workers are killed.
+    private func flow(
+        _ servers: DemoServers, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration,
+        _ generator: inout SeededGenerator
+    ) async throws -> ([Submission], KillSchedule.Tally) {
+        let workload = Workload(orders: orders, filesEach: Self.files, using: &generator)
+        narration.say(
+            "three submitters: \(FieldError.spaced(orders)) orders in \(Workload.shops.count) shops, "
+                + "\(FieldError.spaced(workload.submittedTwice)) of them submitted twice; "
+                + "\(workload.cancellations) cancellations, \(workload.counts) stock counts, "
+                + "\(workload.receptions) receptions")
+        let submitters = Submitters(servers: servers, pace: Self.pace)
+        async let submitted = submitters.run(workload)
+        let tally = try await KillSchedule(fleet: fleet, probe: probe, narration: narration).run(using: &generator)
+        var submissions = try await submitted
+        let accepted = submissions.count { $0.receipt.outcome == "accepted" }
+        narration.say(
+            "all submitted: \(FieldError.spaced(accepted)) accepted, "
+                + "\(FieldError.spaced(submissions.count - accepted)) known already")
+        async let first = submitters.submit(CountRace.changes(ofClient: 0), named: "race-0")
+        async let second = submitters.submit(CountRace.changes(ofClient: 1), named: "race-1")
+        submissions += try await first + second
+        narration.say("two clients have set the same stock count at the same time, \(CountRace.rounds) times")
+        return (submissions, tally)
+    }
+
+    /// Waits for Ctrl-C.
+    private func keep(_ servers: DemoServers, _ fleet: WorkerFleet) async throws {
+        for line in [
+            "", "servers and workers run on until Ctrl-C. In another terminal:",
+            "  export REDIS_URL='\(servers.redisURL)'", "  export DATABASE_URL='\(servers.postgresURL)'",
+            "  onewrite status", "the workers' logs: \(servers.directory)/*.log",
+        ] { Console.print(line) }
+        while true { try await Task.sleep(for: .seconds(3600)) }
+    }
+}
+
+extension StoreContents {
+    /// In how many rounds of ``CountRace`` Postgres and Redis ended with different counts.
+    var racesThatDiffer: Int {
+        let rounds = stockInPostgres.filter { $0.key.shop == CountRace.shop }
+        return CountRace.rounds - rounds.count { stockInRedis[$0.key] == $0.value }
+    }
+}
+
+extension DemoServers {
+    /// The file that this process runs; not `/proc/self/exe`, which is the child's own.
+    static func ownExecutable() throws -> String {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    }
+}

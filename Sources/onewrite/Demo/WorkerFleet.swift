@@ -1,0 +1,107 @@
+import Foundation
+import PrivateServers
+import Synchronization
+
+/// The demo's workers: two processes for each group, each with its log in a file.
+final class WorkerFleet: Sendable {
+    struct Name: Hashable, Sendable, CustomStringConvertible {
+        let group: String
+        let letter: String
+        var description: String { "\(group)-\(letter)" }
+        /// The other worker of the group.
+        var sibling: Name { Name(group: group, letter: letter == "a" ? "b" : "a") }
+    }
+
+    /// How a killed worker's partitions came to the other.
+    struct Takeover: Sendable {
+        let duration: Duration
+        /// The lines in which the other worker said so.
+        let lines: [String]
+
+        /// The sum over the lines of the number in front of a word: `reclaimed 31 pending, 1 applied, 30 duplicates`.
+        func sum(_ word: String) -> Int {
+            lines.map { line in
+                let words = line.split { $0 == " " || $0 == "," }
+                return words.firstIndex(of: word[...]).flatMap { $0 > 0 ? Int(words[$0 - 1]) : nil } ?? 0
+            }.reduce(0, +)
+        }
+    }
+
+    static let names = StoreContents.groups.flatMap { [Name(group: $0, letter: "a"), Name(group: $0, letter: "b")] }
+
+    private let servers: DemoServers
+    private let probe: StoreProbe
+    private let processes = Mutex<[Name: ChildProcess]>([:])
+
+    init(_ servers: DemoServers, _ probe: StoreProbe) {
+        self.servers = servers
+        self.probe = probe
+    }
+
+    func process(_ name: Name) -> ChildProcess? { processes.withLock { $0[name] } }
+
+    func start(_ name: Name) async throws {
+        let child = try await servers.spawn(
+            ["worker", "--group", name.group, "--name", "\(name)"], errors: .appended(to: logPath(name)))
+        processes.withLock { $0[name] = child }
+    }
+
+    /// Starts all, and returns when each serves a part of the partitions.
+    func startAll() async throws {
+        for name in Self.names { try await start(name) }
+        try await waiting(upTo: .seconds(20), "the workers did not share the partitions") { [self] in
+            for group in StoreContents.groups {
+                let holders = try await probe.holders(of: group)
+                if holders.contains(nil) || Set(holders).count < 2 { return false }
+            }
+            return true
+        }
+    }
+
+    /// Ends all in an orderly way.
+    func stopAll() async {
+        let all = processes.withLock { Array($0.values) }
+        await withTaskGroup { tasks in
+            for process in all { tasks.addTask { _ = await process.stop() } }
+        }
+    }
+
+    func logPath(_ name: Name) -> String { "\(servers.directory)/\(name).log" }
+
+    /// Waits until the other worker has the partitions of one that was killed.
+    func takeover(from name: Name) async throws -> Takeover {
+        let start = ContinuousClock.now
+        let before = linesOfTakeover(from: name).count
+        let held = try await probe.holders(of: name.group).count { $0 == "\(name)" }
+        try await waiting(upTo: .seconds(20), "nobody took over from \(name)") { [self] in
+            try await !probe.holders(of: name.group).contains("\(name)")
+        }
+        // A lease has moved before the entries behind it are reclaimed, which is when the line is written.
+        let deadline = ContinuousClock.now + .seconds(5)
+        var lines = linesOfTakeover(from: name).dropFirst(before)
+        while lines.count < held && ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(10))
+            lines = linesOfTakeover(from: name).dropFirst(before)
+        }
+        return Takeover(duration: start.duration(to: .now), lines: Array(lines))
+    }
+
+    private func linesOfTakeover(from name: Name) -> [String] {
+        let log = FileManager.default.contents(atPath: logPath(name.sibling)) ?? Data()
+        return String(decoding: log, as: UTF8.self).split(separator: "\n").map(String.init)
+            .filter { $0.contains("took over from \(name) (gone)") }
+    }
+}
+
+/// Waits until a condition holds.
+///
+/// - Throws: ``Failure`` with `message` when the time is up; what the condition throws; `CancellationError`.
+func waiting(
+    upTo limit: Duration, _ message: String, _ condition: () async throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    while try await !condition() {
+        guard ContinuousClock.now < deadline else { throw Failure(.tryAgain, "\(message) within \(limit)") }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}

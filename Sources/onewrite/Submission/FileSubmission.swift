@@ -1,0 +1,134 @@
+import ChangeInput
+import Foundation
+import OrderLog
+import RedisLog
+
+/// Submits a file or standard input.
+struct FileSubmission {
+    enum OnError {
+        /// Good rows go in.
+        case goOn
+        /// All rows are looked at first, and none goes in when one is bad.
+        case stop
+    }
+
+    let path: String
+    let format: InputFormat?
+    let rejectsPath: String?
+    let onError: OnError
+    let options: SubmitOptions
+    let servers: Servers
+
+    /// Does it, on the lane's thread.
+    ///
+    /// - Parameter stop: Ends it early.
+    /// - Throws: ``Failure`` after the summary, when not every row is in the log.
+    func run(_ stop: StopRequest) throws {
+        var input = try SubmissionInput(path: path)
+        let rejects = try rejectsPath.map { try RejectsFile(path: $0, besides: input.descriptor) }
+        defer { rejects?.flush() }
+        let format = format ?? InputFormat(path: path)
+        if onError == .stop {
+            input = try input.repeatable(stop)
+            try check(input, format, rejects, stop)
+            input.rewind()
+        }
+        try submit(input, format, rejects, stop)
+    }
+
+    /// Looks at every row, and throws when one is bad.
+    private func check(
+        _ input: SubmissionInput, _ format: InputFormat?, _ rejects: RejectsFile?, _ stop: StopRequest
+    ) throws {
+        let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
+        var reader = ChangeReader(format: format, read: input.bytes(stop) {})
+        var rows = 0
+        do throws(InputError) {
+            while let row = try reader.next() {
+                rows += 1
+                guard case .failure(let error) = row.result else { continue }
+                report.take(
+                    Receipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
+            }
+        } catch {
+            if let status = stop.exitStatus { throw Stopped(status: status) }
+            throw input.failure(error)
+        }
+        guard report.tally.refused > 0 else { return }
+        report.flush()
+        rejects?.flush()
+        let summary =
+            "nothing was submitted: \(FieldError.spaced(report.tally.refused)) of \(FieldError.spaced(rows)) "
+            + "\(reader.format == .csv ? "orders" : "rows") rejected\(rejects.map { " → \($0.path)" } ?? "")"
+        show([summary] + report.problemLines)
+        throw Failure(.badRows, "")
+    }
+
+    private func submit(
+        _ input: SubmissionInput, _ format: InputFormat?, _ rejects: RejectsFile?, _ stop: StopRequest
+    ) throws {
+        let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
+        let progress = ProgressLine(
+            isWanted: !(options.json && Console.outputIsTerminal), totalBytes: input.size)
+        let submitter = try Submitter(
+            servers, stop: stop, keepsInput: rejects != nil,
+            notice: {
+                progress.clear()
+                Console.error($0)
+            }, take: report.take)
+        var reader = ChangeReader(
+            format: format,
+            read: input.bytes(stop) {
+                submitter.settle()
+                report.flush()
+            })
+        var failure: InputError?
+        do throws(InputError) {
+            while submitter.canGoOn, let row = try reader.next() {
+                submitter.add(row)
+                progress.update(bytes: reader.bytesConsumed, report.tally)
+            }
+        } catch {
+            // Being stopped ends the input too, and is no trouble with it.
+            if !stop.isRequested { failure = error }
+        }
+        submitter.finish()
+        report.flush()
+        rejects?.flush()
+        progress.clear()
+        if let failure, report.tally.total == 0 { throw input.failure(failure) }
+        show([report.summary(of: reader.format)] + report.problemLines)
+        try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
+        var wait = try AppliedWait(for: report.targets, servers, stop: stop)
+        try wait.run(options.wait?.groups() ?? [])
+        if report.tally.refused > 0 { throw Failure(.badRows, "") }
+    }
+
+    /// The summary is data unless the receipts are.
+    private func show(_ lines: [String]) {
+        let text = lines.joined(separator: "\n")
+        if options.json { Console.error(text) } else { Console.print(text) }
+    }
+
+    /// Throws unless everything was read, and has a certain outcome.
+    private func conclude(
+        _ end: Submitter.End?, _ tally: SubmissionReport.Tally, _ failure: Failure?, _ stop: StopRequest
+    ) throws {
+        let again = "Submit the same again: what is in the log is not taken twice"
+        switch end {
+        case .failed(let failure): throw failure
+        case .gaveUp(let reason): throw Failure(.tryAgain, "gave up: \(reason). \(again)")
+        case .stopped, nil: break
+        }
+        if let status = stop.exitStatus {
+            Console.error("stopped before the end of \(path == "-" ? "the input" : path). \(again)")
+            throw Stopped(status: status)
+        }
+        if let failure { throw failure }
+    }
+}
+
+/// A signal ended the command, and everything has been said.
+struct Stopped: Error {
+    let status: Int32
+}

@@ -1,0 +1,58 @@
+import ChangeInput
+import Foundation
+import OrderLog
+
+/// The file of refused rows: an NDJSON object each.
+final class RejectsFile {
+    let path: String
+    private let descriptor: Int32
+    private var bytes: [UInt8] = []
+    private var isBroken = false
+
+    /// Makes the file empty.
+    ///
+    /// - Parameters:
+    ///   - path: Where.
+    ///   - input: The file that is read, which must be another.
+    /// - Throws: ``Failure``.
+    init(path: String, besides input: Int32) throws {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else {
+            throw Failure(.usage, "--rejects: can't write \(path): \(String(cString: strerror(errno)))")
+        }
+        var (mine, theirs) = (stat(), stat())
+        if fstat(descriptor, &mine) == 0, fstat(input, &theirs) == 0, mine.st_dev == theirs.st_dev,
+            mine.st_ino == theirs.st_ino
+        {
+            throw Failure(.usage, "--rejects: \(path) is the input itself")
+        }
+        // Only now: the input would have been emptied. A pipe or terminal can't be, and needn't.
+        _ = ftruncate(descriptor, 0)
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    func write(_ problem: RowError, id: String?, input: [UInt8]) {
+        var json = JSONLine()
+        json.add("line", Int64(problem.line))
+        json.add("field", problem.error.field)
+        json.add("error", problem.error.message)
+        if let id { json.add("id", id) }
+        json.add("input", String(decoding: input, as: UTF8.self))
+        bytes.append(contentsOf: (json.text + "\n").utf8)
+        if bytes.count >= 64 * 1024 { flush() }
+    }
+
+    /// Writes what is left.
+    ///
+    /// A full disk is told once; the submission goes on.
+    func flush() {
+        defer { bytes.removeAll(keepingCapacity: true) }
+        guard !bytes.isEmpty, !isBroken, !bytes.isWritten(to: descriptor) else { return }
+        isBroken = true
+        Console.error("warning: --rejects: can't write \(path): \(String(cString: strerror(errno)))")
+    }
+}

@@ -1,0 +1,50 @@
+import Foundation
+import Synchronization
+import ThreadedIO
+import UnixSignals
+
+/// Asks a submission to stop: it reads no more, and waits a moment for the answers in flight.
+///
+/// Safe from every thread; only the first request counts.
+final class StopRequest: Sendable {
+    enum Reason: Int {
+        case interrupted = 2
+        case terminated = 15
+        /// Whoever reads the receipts went away, as in `… | head -1`.
+        case outputClosed = 13
+    }
+
+    private let first = Atomic(0)
+    /// Ends the waits of the lane: for input, and between two attempts.
+    let interrupt = Interrupt()
+
+    func request(_ reason: Reason) {
+        _ = first.compareExchange(expected: 0, desired: reason.rawValue, ordering: .relaxed)
+        interrupt.signal()
+    }
+
+    var reason: Reason? { Reason(rawValue: first.load(ordering: .relaxed)) }
+    var isRequested: Bool { first.load(ordering: .relaxed) != 0 }
+
+    /// The code by which the shell knows an end by this signal.
+    var exitStatus: Int32? { reason.map { 128 + Int32($0.rawValue) } }
+
+    /// Runs a body; Ctrl-C and SIGTERM ask it to stop, and a second one ends the process at once.
+    static func handlingSignals<Result>(
+        saying notice: String, _ body: (StopRequest) async throws -> Result
+    ) async throws -> Result {
+        let stop = StopRequest()
+        return try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+                    if stop.isRequested { Foundation.exit(128 + signal.rawValue) }
+                    if Console.errorIsTerminal { Console.write("\n", to: STDERR_FILENO) }
+                    Console.error("\(notice) (again stops at once)")
+                    stop.request(signal == .sigint ? .interrupted : .terminated)
+                }
+            }
+            defer { tasks.cancelAll() }
+            return try await body(stop)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import ChangeInput
+import Foundation
+import OrderLog
+import ThreadedIO
+
+/// What is submitted: a file or standard input, read once or twice.
+final class SubmissionInput {
+    /// What people call it.
+    let name: String
+    let descriptor: Int32
+    /// In bytes; nil for a pipe.
+    let size: Int?
+    private let ownsDescriptor: Bool
+
+    private init(name: String, descriptor: Int32, ownsDescriptor: Bool) {
+        self.name = name
+        self.descriptor = descriptor
+        self.ownsDescriptor = ownsDescriptor
+        var status = stat()
+        let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        // Somebody may have read a part of standard input already.
+        size = isFile ? max(0, Int(status.st_size) - Int(lseek(descriptor, 0, SEEK_CUR))) : nil
+    }
+
+    /// Opens an input.
+    ///
+    /// - Parameter path: A file's, or `-`.
+    /// - Throws: ``Failure`` that names the file.
+    convenience init(path: String) throws {
+        if path == "-" {
+            self.init(name: "standard input", descriptor: STDIN_FILENO, ownsDescriptor: false)
+            return
+        }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.unreadable(path, errno) }
+        self.init(name: path, descriptor: descriptor, ownsDescriptor: true)
+        var status = stat()
+        if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { throw Self.unreadable(path, EISDIR) }
+    }
+
+    deinit {
+        if ownsDescriptor { close(descriptor) }
+    }
+
+    /// The same input in a form that can be read twice: a pipe is copied to a temporary file without a name.
+    func repeatable(_ stop: StopRequest) throws -> SubmissionInput {
+        guard size == nil else { return self }
+        let directory = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        var template = Array("\(directory)/onewrite-XXXXXX".utf8CString)
+        let copy = mkstemp(&template)
+        guard copy >= 0 else {
+            throw Failure(.noInput, "no temporary file can be made in \(directory): \(String(cString: strerror(errno)))")
+        }
+        unlink(template)
+        var isKept = false
+        defer { if !isKept { close(copy) } }
+        let source = bytes(stop) {}
+        while let chunk = try source() {
+            guard chunk.isWritten(to: copy) else {
+                throw Failure(.noInput, "\(name) can't be kept in \(directory): \(String(cString: strerror(errno)))")
+            }
+        }
+        lseek(copy, 0, SEEK_SET)
+        isKept = true
+        return SubmissionInput(name: name, descriptor: copy, ownsDescriptor: true)
+    }
+
+    func rewind() {
+        lseek(descriptor, 0, SEEK_SET)
+    }
+
+    /// A source for ``ChangeReader``.
+    ///
+    /// - Parameters:
+    ///   - stop: Ends the waiting.
+    ///   - beforeWaiting: Called when nothing can be read at this moment: what was read so far must not wait too.
+    /// - Returns: The source; it throws when it was stopped, so that nothing is taken for whole that was cut off.
+    func bytes(
+        _ stop: StopRequest, beforeWaiting: @escaping () -> Void
+    ) -> () throws(InputError) -> [UInt8]? {
+        let source = DescriptorSource(descriptor)
+        return { [self] () throws(InputError) in
+            if stop.isRequested { throw .unreadable(errno: EINTR) }
+            if wait(for: .reading, on: descriptor, until: Deadline(.now), interrupt: nil) != .ready {
+                beforeWaiting()
+                while !stop.isRequested,
+                    wait(for: .reading, on: descriptor, until: .after(.seconds(3600)), interrupt: stop.interrupt)
+                        == .timedOut
+                {}
+                if stop.isRequested { throw .unreadable(errno: EINTR) }
+            }
+            return try source.read()
+        }
+    }
+
+    /// Makes a failure of what ends an input.
+    func failure(_ error: InputError) -> Failure {
+        switch error {
+        case .unreadable(let number): Self.unreadable(name, number)
+        case .header(let message): Failure(.badRows, "\(name), line 1: \(message)")
+        }
+    }
+
+    private static func unreadable(_ name: String, _ number: Int32) -> Failure {
+        Failure(.noInput, "\(name) can't be read: \(String(cString: strerror(number)))")
+    }
+}

@@ -1,0 +1,198 @@
+import ChangeInput
+import OrderLog
+import RedisLog
+
+/// The changes of a submission that have no outcome yet: which are sent when, and in which order receipts are given.
+///
+/// Decides only; whoever holds it does the sending. A partition has one call under way at a time, so that a retry can't
+/// overtake, and a shop's order is the input's. Receipts come in the input's order, so it holds all that came behind the
+/// oldest change without an outcome: ``isFull`` says when to read no further.
+struct SubmissionQueue {
+    /// How far a partition's call is.
+    enum CallState {
+        /// To be sent, for the first time or again.
+        case ready
+        /// On the connection.
+        case sent
+        /// Refused for now: to be sent again at this moment.
+        case waiting(until: ContinuousClock.Instant)
+        /// The server has forgotten the script, and ran nothing.
+        case scriptMissing
+    }
+
+    /// A partition's changes that are under way, or wait for their turn: positions in `rows`.
+    private struct Lane {
+        var call: [Int] = []
+        var state = CallState.ready
+        /// Whether the call was sent once without an answer: it may be in the log.
+        var isDoubtful = false
+        var queued: [Int] = []
+    }
+
+    private struct Row {
+        let line: Int?
+        let id: String?
+        let shop: String?
+        var input: [UInt8]?
+        let bytes: Int
+        var change: Change?
+        var outcome: Receipt.Outcome?
+    }
+
+    private let partitioning: Partitioning
+    private let keepsInput: Bool
+    private var lanes: [Lane]
+    /// The rows without a receipt; `given` of them at the front have one by now.
+    private var rows: [Row] = []
+    private var given = 0
+    /// The position that the first of `rows` has.
+    private var base = 0
+    private var bytes = 0
+    private var calls: Set<Partition> = []
+
+    /// - Parameters:
+    ///   - partitioning: The log's.
+    ///   - keepsInput: Whether receipts carry the rows' text.
+    init(_ partitioning: Partitioning, keepsInput: Bool) {
+        self.partitioning = partitioning
+        self.keepsInput = keepsInput
+        lanes = Array(repeating: Lane(), count: partitioning.count)
+    }
+
+    var isEmpty: Bool { given == rows.count }
+    var hasCalls: Bool { !calls.isEmpty }
+
+    /// Whether nothing should be read before an outcome is known.
+    var isFull: Bool { rows.count - given >= Limits.submitChangesMax || bytes >= Limits.submitBytesMax }
+
+    /// Adds a row of the input.
+    ///
+    /// - Parameter row: A valid change, or one that is rejected.
+    /// - Returns: The partition that has a whole call's changes waiting now.
+    mutating func add(_ row: InputRow) -> Partition? {
+        let kept = keepsInput ? row.text : nil
+        switch row.result {
+        case .failure(let error):
+            append(Row(
+                line: row.line, id: row.id, shop: nil, input: kept, bytes: row.text.count, change: nil,
+                outcome: .rejected(error)))
+            return nil
+        case .success(let change):
+            return add(change, line: row.line, input: kept, bytes: row.text.count)
+        }
+    }
+
+    /// Adds a change.
+    mutating func add(_ change: Change, line: Int?, input: [UInt8]?, bytes: Int) -> Partition? {
+        let partition = partitioning.partition(ofShop: change.shop)
+        lanes[partition.number].queued.append(base + rows.count)
+        append(Row(
+            line: line, id: change.id, shop: change.shop, input: input, bytes: bytes, change: change, outcome: nil))
+        return lanes[partition.number].queued.count == Limits.appendChangesMax ? partition : nil
+    }
+
+    private mutating func append(_ row: Row) {
+        bytes += row.bytes
+        rows.append(row)
+    }
+
+    // MARK: - Calls
+
+    func hasCall(_ partition: Partition) -> Bool { calls.contains(partition) }
+
+    /// Partitions without a call that have changes waiting.
+    var partitionsWaiting: [Partition] {
+        partitioning.all.filter { lanes[$0.number].call.isEmpty && !lanes[$0.number].queued.isEmpty }
+    }
+
+    /// Makes a call of a partition's next changes; it has none.
+    mutating func makeCall(_ partition: Partition) {
+        let queued = lanes[partition.number].queued
+        precondition(lanes[partition.number].call.isEmpty && !queued.isEmpty, "a partition has one call at a time")
+        lanes[partition.number].call = Array(queued.prefix(Limits.appendChangesMax))
+        lanes[partition.number].queued = Array(queued.dropFirst(Limits.appendChangesMax))
+        lanes[partition.number].state = .ready
+        calls.insert(partition)
+    }
+
+    /// The partitions whose calls are in a state, in no order: between partitions none is promised.
+    func calls(where isWanted: (CallState) -> Bool) -> [Partition] {
+        calls.filter { isWanted(lanes[$0.number].state) }
+    }
+
+    /// A call's changes: the same ones each time that it is sent.
+    func changes(_ partition: Partition) -> [Change] {
+        lanes[partition.number].call.compactMap { rows[$0 - base].change }
+    }
+
+    func state(_ partition: Partition) -> CallState { lanes[partition.number].state }
+
+    mutating func setState(_ state: CallState, of partition: Partition) {
+        lanes[partition.number].state = state
+    }
+
+    /// The connection broke: whatever was on it may have been done.
+    mutating func loseConnection() {
+        for partition in calls {
+            guard case .sent = lanes[partition.number].state else { continue }
+            lanes[partition.number].state = .ready
+            lanes[partition.number].isDoubtful = true
+        }
+    }
+
+    /// A call is answered.
+    ///
+    /// - Parameters:
+    ///   - partition: Whose.
+    ///   - epoch: The log's.
+    ///   - results: As many as the call has changes.
+    mutating func answer(_ partition: Partition, epoch: Epoch, _ results: [Appender.Result]) {
+        let call = finish(partition)
+        for (position, result) in zip(call, results) {
+            rows[position - base].outcome = .answered(result, in: partition, epoch: epoch)
+        }
+    }
+
+    /// Gives up all that has no outcome.
+    ///
+    /// - Parameter reason: Why.
+    mutating func abandon(_ reason: String) {
+        for partition in calls {
+            var isDoubtful = lanes[partition.number].isDoubtful
+            if case .sent = lanes[partition.number].state { isDoubtful = true }
+            for position in finish(partition) {
+                rows[position - base].outcome = isDoubtful ? .unknown(reason) : .unsent(reason)
+            }
+        }
+        for index in lanes.indices {
+            for position in lanes[index].queued { rows[position - base].outcome = .unsent(reason) }
+            lanes[index].queued = []
+        }
+    }
+
+    private mutating func finish(_ partition: Partition) -> [Int] {
+        defer { lanes[partition.number].call = [] }
+        lanes[partition.number].isDoubtful = false
+        calls.remove(partition)
+        return lanes[partition.number].call
+    }
+
+    // MARK: - Receipts
+
+    /// The next receipt, in the input's order; nil while its outcome isn't known.
+    mutating func nextReceipt() -> Receipt? {
+        guard given < rows.count, let outcome = rows[given].outcome else { return nil }
+        let row = rows[given]
+        rows[given].change = nil
+        rows[given].input = nil
+        given += 1
+        bytes -= row.bytes
+        // Now and then, so that each row is moved at most twice.
+        if given >= 1024, given * 2 >= rows.count {
+            rows.removeFirst(given)
+            base += given
+            given = 0
+        }
+        return Receipt(line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome)
+    }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import ChangeInput
+import Foundation
+import OrderLog
+import RedisLog
+
+/// What every command takes that appends to the log.
+struct SubmitOptions: ParsableArguments {
+    @Flag(help: "Print a receipt a change, as NDJSON in the input's order.")
+    var json = false
+
+    @Option(
+        defaultAsFlag: WaitGroups.all, parsing: .next,
+        help: ArgumentHelp(
+            "Return when these groups have applied it: --wait for all three, or --wait=stock,delivery.",
+            valueName: "groups"))
+    var wait: WaitGroups?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long to try again, and how long to wait for the groups (default: 30s).", valueName: "duration"))
+    var timeout: String?
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        _ = try wait?.groups()
+    }
+
+    /// The servers, when the settings allow what is asked for.
+    func servers(name: String) async throws -> Servers {
+        let settings = try await common.settings([Setting.timeout.key: timeout])
+        let servers = try Servers(settings, name: name)
+        _ = (try settings.timeout(), try settings.window())
+        if try wait?.groups().contains(.postgres) == true, settings.value(.databaseURL) == nil {
+            throw Failure(
+                .badConfiguration,
+                "--wait: no Postgres is configured to ask. Set DATABASE_URL, or wait for --wait=stock,delivery")
+        }
+        return servers
+    }
+
+    /// Appends one change, says what became of it, and waits for the groups.
+    func submit(_ change: Change, to servers: Servers) async throws {
+        let groups = try wait?.groups() ?? []
+        try await StopRequest.handlingSignals(saying: "stopping: waiting for the answer") { stop in
+            try await CommandLane().run { _ in
+                let report = SubmissionReport(receipts: nil, rejects: nil)
+                var receipt: Receipt?
+                let submitter = try Submitter(servers, stop: stop, notice: Console.error) {
+                    report.take($0)
+                    receipt = $0
+                }
+                submitter.add(change)
+                submitter.finish()
+                guard let receipt else { throw Failure(.bug, "no receipt for \(change.id)") }
+                try show(receipt, submitter.end)
+                var wait = try AppliedWait(for: report.targets, servers, stop: stop)
+                try wait.run(groups)
+            }
+        }
+    }
+
+    private func show(_ receipt: Receipt, _ end: Submitter.End?) throws {
+        if json { Console.print(receipt.json()) }
+        if case .failed(let failure) = end { throw failure }
+        let id = receipt.id ?? "?"
+        switch receipt.outcome {
+        case .answered(let result, let partition, _):
+            guard result.outcome != .conflict else {
+                throw Failure(.badRows, "\(receipt.conflict(result, partition)). Use a new ID.")
+            }
+            if json { return }
+            Console.print("\(id)  \(result.outcome.rawValue)  partition \(partition)  seq \(result.seq)  \(result.entry)")
+        case .rejected(let error): throw Failure(.badRows, error.error.description)
+        case .unknown(let reason):
+            throw Failure(
+                .tryAgain,
+                "\(id) may be in the log or not (\(reason)). Submit the same again: it is taken once")
+        case .unsent(let reason): throw Failure(.tryAgain, "\(id) is not in the log: \(reason). Try again")
+        }
+    }
+}

@@ -1,0 +1,321 @@
+import ChangeInput
+import Coordination
+import OrderLog
+import RedisClient
+import RedisLog
+import ThreadedIO
+
+/// Appends changes to the log: in the input's order within a shop, each once, whatever breaks on the way.
+///
+/// For one lane, whose thread it blocks. Calls of several partitions travel together, and are answered while the caller
+/// reads on. A call without an answer is sent again, the same changes to the same partition, until `timeout` has passed
+/// since the last answer; then its changes are ``Receipt/Outcome/unknown(_:)``, and ``canGoOn`` is false.
+final class Submitter {
+    /// Why a submission takes no more changes.
+    enum End {
+        /// Somebody asked it to stop.
+        case stopped
+        /// Too long without an answer.
+        case gaveUp(String)
+        /// Trying again can't help.
+        case failed(Failure)
+    }
+
+    /// How long answers are waited for once somebody asked to stop.
+    private static let stopPatience: Duration = .seconds(5)
+
+    private let servers: Servers
+    private let identity: LogIdentity
+    private let timeout: Duration
+    private let window: Duration
+    private let stop: StopRequest
+    private let notice: (String) -> Void
+    private let take: (Receipt) -> Void
+
+    private var connection: RedisConnection
+    private var appender: Appender
+    private var queue: SubmissionQueue
+    /// The partitions whose calls are on the connection, in their order.
+    private var sent: [Partition] = []
+    private var backoff = Backoff(most: .seconds(1))
+    private var progressAt = ContinuousClock.now
+    private var stoppingSince: ContinuousClock.Instant?
+    /// What keeps the calls from being answered, for the last word.
+    private var obstacle = "no answer in time"
+    private var told: Set<String> = []
+    private(set) var end: End?
+
+    /// Connects, once: a server that isn't there at the start is an error at once.
+    ///
+    /// - Parameters:
+    ///   - servers: Where to.
+    ///   - stop: Asks it to stop.
+    ///   - keepsInput: Whether receipts carry the rows' text.
+    ///   - notice: Takes a line for people, about what is waited for.
+    ///   - take: Takes the receipts, in the input's order.
+    /// - Throws: ``Failure``, ``StoreError`` or ``RedisError``.
+    init(
+        _ servers: Servers, stop: StopRequest, keepsInput: Bool = false, notice: @escaping (String) -> Void,
+        take: @escaping (Receipt) -> Void
+    ) throws {
+        self.servers = servers
+        self.stop = stop
+        self.notice = notice
+        self.take = take
+        timeout = try servers.settings.timeout()
+        window = try servers.settings.window()
+        connection = try servers.redis()
+        identity = try servers.identity(connection)
+        appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
+        queue = SubmissionQueue(identity.partitioning, keepsInput: keepsInput)
+        try appender.load(until: .after(StreamLog.timeout))
+    }
+
+    /// Whether more changes are taken.
+    var canGoOn: Bool { end == nil && !stop.isRequested }
+
+    /// Takes a row; waits for answers when too much is under way.
+    func add(_ row: InputRow) {
+        room(after: queue.add(row))
+    }
+
+    /// Takes a change that was given by flags.
+    func add(_ change: Change) {
+        room(after: queue.add(change, line: nil, input: nil, bytes: 0))
+    }
+
+    private func room(after full: Partition?) {
+        giveReceipts()
+        if let full {
+            while canGoOn, queue.hasCall(full) { advance(sendingAll: false) }
+            if canGoOn { begin(full) }
+        }
+        while canGoOn, queue.isFull { advance() }
+    }
+
+    /// Returns when every change has its receipt, or ``canGoOn`` is false.
+    func settle() {
+        while canGoOn, !queue.isEmpty { advance() }
+    }
+
+    /// Ends the submission: every change has its receipt then.
+    func finish() {
+        settle()
+        // Who asked to stop waits for what is in the air, and for nothing that isn't.
+        while end == nil, queue.hasCalls { advance() }
+        if end == nil, stop.isRequested { end = .stopped }
+        queue.abandon(reasonOfEnd)
+        giveReceipts()
+        connection.close()
+    }
+
+    private var reasonOfEnd: String {
+        switch end {
+        case .gaveUp(let reason): reason
+        case .failed(let failure): failure.message
+        case .stopped, nil: "stopped"
+        }
+    }
+
+    private func giveReceipts() {
+        while let receipt = queue.nextReceipt() { take(receipt) }
+    }
+
+    // MARK: - One step
+
+    /// Does the next thing that can be done, and waits for it.
+    ///
+    /// - Parameter sendingAll: Whether calls that could still grow are sent too.
+    private func advance(sendingAll: Bool = true) {
+        if sendingAll, !stop.isRequested {
+            for partition in queue.partitionsWaiting { begin(partition) }
+        }
+        guard !hasRunOutOfTime() else { return }
+        guard connection.isUsable || reconnect() else { return }
+        for partition in queue.calls(where: { $0.isDue }) { send(partition) }
+        guard end == nil, connection.isUsable, queue.hasCalls else { return }
+        if !sent.isEmpty {
+            receive()
+        } else if let forgotten = queue.calls(where: { $0.isScriptMissing }).first {
+            appendWithText(forgotten)
+        } else {
+            pauseUntilDue()
+        }
+        giveReceipts()
+    }
+
+    private func begin(_ partition: Partition) {
+        // What was read after a long silence of the input starts its own time.
+        if !queue.hasCalls { progressAt = .now }
+        queue.makeCall(partition)
+        if connection.isUsable { send(partition) }
+    }
+
+    private func send(_ partition: Partition) {
+        guard connection.isUsable else { return }
+        appender.send(queue.changes(partition), to: partition)
+        queue.setState(.sent, of: partition)
+        sent.append(partition)
+        do throws(StoreError) {
+            try translatingRedisErrors { () throws(RedisError) in try connection.flush(until: answerDeadline) }
+        } catch {
+            handle(error, of: nil)
+        }
+    }
+
+    private func receive() {
+        let partition = sent.removeFirst()
+        do throws(StoreError) {
+            if let reply = try appender.receive(until: answerDeadline) {
+                try settle(partition, reply)
+            } else {
+                queue.setState(.scriptMissing, of: partition)
+            }
+        } catch {
+            handle(error, of: partition)
+        }
+    }
+
+    /// The connection carries nothing else at this moment.
+    private func appendWithText(_ partition: Partition) {
+        queue.setState(.sent, of: partition)
+        do throws(StoreError) {
+            try settle(
+                partition, try appender.append(queue.changes(partition), to: partition, until: answerDeadline))
+        } catch {
+            handle(error, of: partition)
+        }
+    }
+
+    private func settle(_ partition: Partition, _ reply: Appender.Reply) throws(StoreError) {
+        switch reply {
+        case .appended(let epoch, let results):
+            guard results.count == queue.changes(partition).count else {
+                throw StoreError(.redis, .malformed, "unexpected answer from Redis: a result for each change")
+            }
+            queue.answer(partition, epoch: epoch, results)
+            progressAt = .now
+            backoff.reset()
+            obstacle = "no answer in time"
+        case .closed:
+            postpone(
+                partition, because: "the log is closed",
+                telling: "the log is closed: waiting for a worker of group postgres to open it")
+        case .noLog:
+            end = .failed(
+                Failure(
+                    .tryAgain,
+                    "there is no log at \(servers.keys.namespace), partition \(partition), on Redis \(connection.address). "
+                        + "Run: onewrite init"))
+        case .mismatch:
+            end = .failed(
+                Failure(
+                    .badConfiguration,
+                    "another log than \(identity.log) is at \(servers.keys.namespace) on Redis \(connection.address) by now"))
+        }
+    }
+
+    // MARK: - Trouble
+
+    /// - Parameters:
+    ///   - error: What happened.
+    ///   - partition: Whose answer it is; nil when it is about the connection alone.
+    private func handle(_ error: StoreError, of partition: Partition?) {
+        switch error.kind {
+        case .unavailable, .interrupted:
+            connection.close()
+            queue.loseConnection()
+            sent.removeAll()
+            obstacle = error.message
+            tell("\(error.message); trying again")
+        case .refused, .groupMissing:
+            guard let partition else { return }
+            postpone(partition, because: error.message, telling: "\(error.message); trying again")
+        case .notPermitted, .malformed:
+            end = .failed(Failure(error) ?? Failure(.bug, error.message))
+        }
+    }
+
+    private func postpone(_ partition: Partition, because reason: String, telling text: String) {
+        obstacle = reason
+        tell(text)
+        var generator = SystemRandomNumberGenerator()
+        queue.setState(.waiting(until: .now + backoff.next(using: &generator)), of: partition)
+    }
+
+    /// Says a thing once.
+    private func tell(_ text: String) {
+        if told.insert(text).inserted { notice(text) }
+    }
+
+    private func reconnect() -> Bool {
+        var generator = SystemRandomNumberGenerator()
+        pause(until: .now + backoff.next(using: &generator))
+        guard !hasRunOutOfTime() else { return false }
+        do {
+            connection = try servers.redis()
+            appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
+            try appender.load(until: answerDeadline)
+            return true
+        } catch {
+            connection.close()
+            guard let failure = Failure(error) else {
+                end = .failed(Failure(.bug, "\(error)"))
+                return false
+            }
+            switch failure.status {
+            case .unreachable, .tryAgain: obstacle = failure.message
+            default: end = .failed(failure)
+            }
+            return false
+        }
+    }
+
+    // MARK: - Time
+
+    private var deadline: ContinuousClock.Instant {
+        let timeoutAt = progressAt + timeout
+        return stoppingSince.map { min(timeoutAt, $0 + Self.stopPatience) } ?? timeoutAt
+    }
+
+    /// How long one answer may take before it is asked for again.
+    private var answerDeadline: Deadline { min(.after(StreamLog.timeout), Deadline(deadline)) }
+
+    private func hasRunOutOfTime() -> Bool {
+        if stop.isRequested, stoppingSince == nil {
+            stoppingSince = .now
+            // It has done its work; what is waited for from now on is bounded.
+            stop.interrupt.clear()
+        }
+        guard end == nil, ContinuousClock.now >= deadline else { return end != nil }
+        end = stop.isRequested ? .stopped : .gaveUp(obstacle)
+        return true
+    }
+
+    private func pauseUntilDue() {
+        let moments = queue.calls(where: { _ in true }).compactMap { queue.state($0).dueAt }
+        pause(until: moments.min() ?? .now)
+    }
+
+    private func pause(until moment: ContinuousClock.Instant) {
+        stop.interrupt.wait(until: Deadline(min(moment, deadline)))
+    }
+}
+
+extension SubmissionQueue.CallState {
+    fileprivate var isDue: Bool {
+        switch self {
+        case .ready: true
+        case .waiting(let until): ContinuousClock.now >= until
+        case .sent, .scriptMissing: false
+        }
+    }
+
+    fileprivate var isScriptMissing: Bool {
+        if case .scriptMissing = self { true } else { false }
+    }
+
+    fileprivate var dueAt: ContinuousClock.Instant? {
+        if case .waiting(let until) = self { until } else { nil }
+    }
+}

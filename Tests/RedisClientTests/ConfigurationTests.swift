@@ -1,0 +1,65 @@
+import RedisClient
+import Testing
+
+@Suite("A Redis URL")
+struct ConfigurationTests {
+    @Test(
+        "names the server, the user and the database",
+        arguments: [
+            ("redis://localhost", RedisConfiguration(.tcp(host: "localhost", port: 6379))),
+            ("redis://localhost/", RedisConfiguration(.tcp(host: "localhost", port: 6379))),
+            ("REDIS://10.0.0.1:7000/12", RedisConfiguration(.tcp(host: "10.0.0.1", port: 7000), database: 12)),
+            ("redis://[::1]:6380/1", RedisConfiguration(.tcp(host: "::1", port: 6380), database: 1)),
+            ("redis://host?db=4", RedisConfiguration(.tcp(host: "host", port: 6379), database: 4)),
+            ("redis://:pw@host", RedisConfiguration(.tcp(host: "host", port: 6379), password: "pw")),
+            (
+                "redis://shop:a%40b%3A%2F%25%C3%A9@host:1/2",
+                RedisConfiguration(.tcp(host: "host", port: 1), username: "shop", password: "a@b:/%é", database: 2)
+            ),
+            ("unix:///run/redis.sock", RedisConfiguration(.unix(path: "/run/redis.sock"))),
+            ("redis+unix:///a%20b?db=3", RedisConfiguration(.unix(path: "/a b"), database: 3)),
+            (
+                "redis-socket:///s?database=1&username=shop&password=p%26w",
+                RedisConfiguration(.unix(path: "/s"), username: "shop", password: "p&w", database: 1)
+            ),
+            ("unix://:p%40w@/s", RedisConfiguration(.unix(path: "/s"), password: "p@w")),
+        ])
+    func parses(_ url: String, _ expected: RedisConfiguration) throws {
+        let parsed = try RedisConfiguration(url: url)
+        #expect(parsed == expected)
+        #expect(parsed.password == expected.password && parsed.username == expected.username)
+    }
+
+    @Test(
+        "that can't be meant is refused, and no part of it repeated",
+        arguments: [
+            ("s3cret", .malformed), ("", .malformed), ("redis://:s3cret pw@host", .malformed),
+            ("redis://:s3cret%zz@host", .malformed), ("redis://host/1#s3cret", .malformed),
+            ("http://s3cret", .unknownScheme), ("localhost:6379", .unknownScheme), ("redis:///1", .missingHost),
+            ("redis://:s3cret@", .missingHost), ("redis://host:0", .badPort), ("redis://host:65536", .badPort),
+            ("redis://host/s3cret", .badDatabase), ("redis://host/-1", .badDatabase),
+            ("redis://host/1/2", .badDatabase),
+            ("unix:///s?db=", .badDatabase), ("unix:///s?s3cret=1", .unknownOption), ("unix://run/redis", .missingPath),
+            ("unix:///", .missingPath), ("unix:///" + String(repeating: "s", count: 107), .badPath),
+            ("redis://s3cret@host", .userWithoutPassword), ("rediss://host", .tlsUnsupported),
+        ] as [(String, RedisURLError)])
+    func refuses(_ url: String, _ expected: RedisURLError) throws {
+        let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
+        #expect(error == expected)
+        #expect(!"\(error)".contains("s3cret"))
+    }
+
+    @Test("is shown as an address without the password, however it is printed")
+    func hidesPassword() throws {
+        let configuration = try RedisConfiguration(url: "redis://shop:s3cret@[::1]/3")
+        #expect(configuration.address == "[::1]:6379/3")
+        var dumped = ""
+        dump(configuration, to: &dumped)
+        for text in ["\(configuration)", String(reflecting: configuration), dumped, "\([configuration])"] {
+            #expect(text.contains("[::1]:6379/3"))
+            #expect(!text.contains("s3cret"))
+        }
+        #expect(try RedisConfiguration(url: "unix:///run/s?db=2").address == "unix:/run/s/2")
+        #expect(try RedisConfiguration(url: "redis://h:1").address == "h:1/0")
+    }
+}
