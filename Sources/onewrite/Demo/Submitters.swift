@@ -1,8 +1,5 @@
 import Foundation
 import PrivateServers
-import OrderLog
-import RedisLog
-import ThreadedIO
 
 /// Submits a workload with real `onewrite submit` processes, several at a time.
 struct Submitters: Sendable {
@@ -33,7 +30,6 @@ struct Submitters: Sendable {
         let path = "\(servers.directory)/\(name).ndjson"
         let text = changes.map { $0.json + "\n" }.joined()
         try Data(text.utf8).write(to: URL(filePath: path))
-        if true { return try await TEMP(changes) }
         let output = try await servers.run(["submit", "-", "--json"], input: .file(path))
         try FileManager.default.removeItem(atPath: path)
         let decoder = JSONDecoder()
@@ -44,21 +40,5 @@ struct Submitters: Sendable {
             throw Failure(.bug, "onewrite submit gave \(receipts.count) receipts for \(changes.count) changes")
         }
         return zip(changes, receipts).map(Submission.init)
-    }
-}
-
-extension Submitters {
-    func TEMP(_ changes: [DemoChange]) async throws -> [Submission] {
-        try await CommandLane("temp").run { _ in
-            let redis = try servers.redis()
-            guard let keys = Keys(namespace: servers.namespace), let id = try redis.identity(keys) else { throw Failure(.bug, "x") }
-            let appender = Appender(redis, keys: keys, identity: id, window: .seconds(86400))
-            return try changes.map { c in
-                let change = try Change(ChangeDraft(type: c.kind.rawValue, id: c.id, shop: c.shop, customer: c.customer, order: c.order, lines: .text(c.linesText), attributes: c.attributes))
-                let p = id.partitioning.partition(ofShop: c.shop)
-                guard case .appended(_, let r) = try appender.append([change], to: p, until: .after(.seconds(5))) else { throw Failure(.bug, "y") }
-                return Submission(change: c, receipt: DemoReceipt(id: c.id, outcome: r[0].outcome.rawValue, partition: p.number, seq: r[0].seq.number, entry: "\(r[0].entry)"))
-            }
-        }
     }
 }
