@@ -52,11 +52,11 @@ struct DemoCommand: AsyncParsableCommand {
             defer { tasks.cancelAll() }
             return await work.result
         }
-        let signal = stop.signal.load(ordering: .relaxed)
-        // The shell's own code for an end by this signal.
-        if signal != 0 { Foundation.exit(128 + signal) }
         do {
             guard try verdict.get() else { throw Failure(.no, "") }
+        } catch is CancellationError {
+            // The shell's own code for an end by this signal.
+            Foundation.exit(128 + stop.signal.load(ordering: .relaxed))
         } catch let error as ServerError {
             if case .notInstalled = error { throw Failure(.badConfiguration, "the demo needs it: \(error)") }
             throw Failure(.unreachable, "\(error)")

@@ -44,6 +44,7 @@ struct Demo: Sendable {
             narration.say("a private Redis and Postgres answer on unix sockets")
             verdict = .success(try await run(servers, probe, fleet, narration))
         } catch {
+            if !(error is CancellationError) { fleet.logTails.forEach(Console.error) }
             verdict = .failure(error)
         }
         await fleet.stopAll()
@@ -81,7 +82,7 @@ struct Demo: Sendable {
             orders: orders, tally: tally, check: check, racesThatDiffer: contents.racesThatDiffer, naive: naive,
             naiveRacesThatDiffer: naiveRaces)
         summary.lines.forEach(Console.print)
-        if isKept { try await keep(servers, fleet) }
+        if isKept { await keep(servers) }
         return check.isClean
     }
 
@@ -112,13 +113,15 @@ struct Demo: Sendable {
     }
 
     /// Waits for Ctrl-C.
-    private func keep(_ servers: DemoServers, _ fleet: WorkerFleet) async throws {
+    private func keep(_ servers: DemoServers) async {
         for line in [
             "", "servers and workers run on until Ctrl-C. In another terminal:",
             "  export REDIS_URL='\(servers.redisURL)'", "  export DATABASE_URL='\(servers.postgresURL)'",
             "  onewrite status", "the workers' logs: \(servers.directory)/*.log",
         ] { Console.print(line) }
-        while true { try await Task.sleep(for: .seconds(3600)) }
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: .seconds(3600)) } catch { return }
+        }
     }
 }
 

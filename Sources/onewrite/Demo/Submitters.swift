@@ -1,8 +1,5 @@
 import Foundation
 import PrivateServers
-import OrderLog
-import RedisLog
-import ThreadedIO
 
 /// Submits a workload with real `onewrite submit` processes, several at a time.
 struct Submitters: Sendable {
@@ -33,7 +30,6 @@ struct Submitters: Sendable {
         let path = "\(servers.directory)/\(name).ndjson"
         let text = changes.map { $0.json + "\n" }.joined()
         try Data(text.utf8).write(to: URL(filePath: path))
-        if true { return try await TEMP(changes) }
         let output = try await servers.run(["submit", "-", "--json"], input: .file(path))
         try FileManager.default.removeItem(atPath: path)
         let decoder = JSONDecoder()
@@ -46,6 +42,7 @@ struct Submitters: Sendable {
         return zip(changes, receipts).map(Submission.init)
     }
 }
+<<<<<<< HEAD
 
 extension Submitters {
     func TEMP(_ changes: [DemoChange]) async throws -> [Submission] {
@@ -73,3 +70,5 @@ extension Submitters {
         }
     }
 }
+=======
+>>>>>>> demo

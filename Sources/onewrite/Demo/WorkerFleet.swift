@@ -66,6 +66,11 @@ final class WorkerFleet: Sendable {
         }
     }
 
+    /// The last lines of each worker's log, for when something went wrong.
+    var logTails: [String] {
+        Self.names.flatMap { name in lines(ofLog: name).suffix(3).map(String.init) }
+    }
+
     func logPath(_ name: Name) -> String { "\(servers.directory)/\(name).log" }
 
     /// Waits until the other worker has the partitions of one that was killed.
@@ -87,9 +92,12 @@ final class WorkerFleet: Sendable {
     }
 
     private func linesOfTakeover(from name: Name) -> [String] {
-        let log = FileManager.default.contents(atPath: logPath(name.sibling)) ?? Data()
-        return String(decoding: log, as: UTF8.self).split(separator: "\n").map(String.init)
-            .filter { $0.contains("took over from \(name) (gone)") }
+        lines(ofLog: name.sibling).filter { $0.contains("took over from \(name) (gone)") }.map(String.init)
+    }
+
+    private func lines(ofLog name: Name) -> [Substring] {
+        let log = FileManager.default.contents(atPath: logPath(name)) ?? Data()
+        return String(decoding: log, as: UTF8.self).split(separator: "\n")
     }
 }
 
