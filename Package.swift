@@ -100,6 +100,19 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "SubmitTests",
+            dependencies: [
+                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "DemoTests",
+            dependencies: [
+                "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",

@@ -42,33 +42,3 @@ struct Submitters: Sendable {
         return zip(changes, receipts).map(Submission.init)
     }
 }
-<<<<<<< HEAD
-
-extension Submitters {
-    func TEMP(_ changes: [DemoChange]) async throws -> [Submission] {
-        try await CommandLane("temp").run { _ in
-            let redis = try servers.redis()
-            guard let keys = Keys(namespace: servers.namespace), let id = try redis.identity(keys) else {
-                throw Failure(.bug, "x")
-            }
-            let appender = Appender(redis, keys: keys, identity: id, window: .seconds(86400))
-            return try changes.map { c in
-                let change = try Change(
-                    ChangeDraft(
-                        type: c.kind.rawValue, id: c.id, shop: c.shop, customer: c.customer, order: c.order,
-                        lines: .text(c.linesText), attributes: c.attributes))
-                let p = id.partitioning.partition(ofShop: c.shop)
-                guard case .appended(_, let r) = try appender.append([change], to: p, until: .after(.seconds(5))) else {
-                    throw Failure(.bug, "y")
-                }
-                return Submission(
-                    change: c,
-                    receipt: DemoReceipt(
-                        id: c.id, outcome: r[0].outcome.rawValue, partition: p.number, seq: r[0].seq.number,
-                        entry: "\(r[0].entry)"))
-            }
-        }
-    }
-}
-=======
->>>>>>> demo
