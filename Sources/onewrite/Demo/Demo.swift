@@ -16,6 +16,8 @@ struct Demo: Sendable {
 
     /// - Returns: Whether everything agrees.
     func run() async throws -> Bool {
+        // Before anything is made: what is missing is said at once.
+        _ = try (Program.redisServer(), Program.postgres("initdb"))
         let narration = Narration()
         let directory = try await PrivateDirectory()
         narration.say(

@@ -38,7 +38,7 @@ struct DemoServers: Sendable {
 
     /// Opens a connection on the lane that will use it.
     ///
-    /// - Parameter schema: Where unqualified names are looked up; nil for the log's own.
+    /// Unqualified names are looked up in `schema`; nil stands for the log's own.
     func postgres(schema: String? = nil) throws -> PostgresConnection {
         var configuration = try PostgresConfiguration(url: postgresURL)
         configuration.applicationName = "onewrite-demo"

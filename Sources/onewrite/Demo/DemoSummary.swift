@@ -22,14 +22,15 @@ struct DemoSummary: Sendable {
         lines += ["", Self.row("", "onewrite", "naive dual write")]
         lines.append(Self.row("orders", FieldError.spaced(orders), FieldError.spaced(naive.orders)))
         lines.append(Self.row("kill -9", "\(tally.kills)", "\(tally.kills)"))
+        lines.append(Self.row("  of them between apply and acknowledge", "\(tally.between)", "–"))
         lines.append(
             Self.row("orders that differ between the stores", "\(ordersThatDiffer)", "\(naive.ordersThatDiffer)"))
         lines.append(
             Self.row("stock counters that differ", "\(countersThatDiffer)", "\(naive.countersThatDiffer)"))
         lines.append(
             Self.row(
-                "same count set by two at once: differ of \(CountRace.rounds)", "\(racesThatDiffer)",
-                "\(naiveRacesThatDiffer)"))
+                "same count set by two clients at once: differ", "\(racesThatDiffer) of \(CountRace.rounds)",
+                "\(naiveRacesThatDiffer) of \(CountRace.rounds)"))
         lines += [
             "",
             "the naive dual write: \(naive.ordersThatDiffer) of \(FieldError.spaced(naive.orders)) orders differ between the "

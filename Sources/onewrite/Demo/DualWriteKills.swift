@@ -10,6 +10,8 @@ struct DualWriteKills: Sendable {
     /// - Parameters:
     ///   - kills: How often it is killed, at moments spread over the orders by chance.
     ///   - generator: Where chance comes from.
+    /// - Returns: How far the stores are apart at the end.
+    /// - Throws: ``Failure`` when it ends by itself with an error; what the servers throw; `CancellationError`.
     func run(kills: Int, using generator: inout SeededGenerator) async throws -> DualWriteResult {
         let moments = (0..<kills).map { _ in Int64.random(in: 1..<Int64(orders), using: &generator) }.sorted()
         var process = try await start()

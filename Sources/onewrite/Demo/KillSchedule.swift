@@ -62,6 +62,6 @@ struct KillSchedule: Sendable {
         let partitions = Narration.count(takeover.lines.count, "partition", "partitions")
         narration.say(
             "\(name) took over \(partitions) in \(milliseconds) ms: reclaimed \(takeover.sum("pending")) pending, "
-                + "\(takeover.sum("applied")) applied, \(takeover.sum("duplicates")) applied before: without effect")
+                + "\(takeover.sum("applied")) applied now, \(takeover.sum("duplicates")) had been applied")
     }
 }

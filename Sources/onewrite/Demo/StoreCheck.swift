@@ -42,7 +42,9 @@ struct StoreCheck: Sendable {
             finding(.log, contents.log.map(\.count).reduce(0, +), Self.holes(contents)),
             finding(.ledger, contents.ledger.map(\.count).reduce(0, +), Self.ledger(contents)),
             finding(.orders, contents.orders.count, compare(fold.orders, contents.orders)),
-            finding(.orderLines, contents.orderLines.values.map(\.count).reduce(0, +), compare(fold.orderLines, contents.orderLines)),
+            finding(
+                .orderLines, contents.orderLines.values.map(\.count).reduce(0, +),
+                compare(fold.orderLines, contents.orderLines)),
             finding(.stockInPostgres, contents.stockInPostgres.count, compare(fold.stock, contents.stockInPostgres)),
             finding(.stockInRedis, contents.stockInRedis.count, compare(fold.stock, contents.stockInRedis)),
             finding(.deliveries, contents.deliveries.map(\.count).reduce(0, +), Self.deliveries(contents, fold)),
@@ -71,7 +73,9 @@ struct StoreCheck: Sendable {
                 continue
             }
             let place = "partition \(partition) seq \(seq)"
-            if receipt.outcome == "accepted", let other = accepted.updateValue(change.id, forKey: Place(partition: partition, seq: seq)) {
+            if receipt.outcome == "accepted",
+                let other = accepted.updateValue(change.id, forKey: Place(partition: partition, seq: seq))
+            {
                 differences.append("\(change.shop) \(change.id): accepted at \(place), where \(other) was accepted")
             }
             let found = bySeq[partition][seq] ?? []
@@ -122,7 +126,8 @@ struct StoreCheck: Sendable {
         contents.log.indices.flatMap { partition in
             compareInOrder(
                 fold.deliveries[partition].map(sortedJSON), contents.deliveries[partition].map(sortedJSON),
-                in: "partition \(partition)") { $0 }
+                in: "partition \(partition)"
+            ) { $0 }
         }
     }
 

@@ -49,7 +49,7 @@ final class WorkerFleet: Sendable {
     /// Starts all, and returns when each serves a part of the partitions.
     func startAll() async throws {
         for name in Self.names { try await start(name) }
-        try await waiting(upTo: .seconds(20), "the workers did not share the partitions") { [self] in
+        try await waiting(upTo: .seconds(60), "the workers did not share the partitions") { [self] in
             for group in StoreContents.groups {
                 let holders = try await probe.holders(of: group)
                 if holders.contains(nil) || Set(holders).count < 2 { return false }
@@ -78,11 +78,11 @@ final class WorkerFleet: Sendable {
         let start = ContinuousClock.now
         let before = linesOfTakeover(from: name).count
         let held = try await probe.holders(of: name.group).count { $0 == "\(name)" }
-        try await waiting(upTo: .seconds(20), "nobody took over from \(name)") { [self] in
+        try await waiting(upTo: .seconds(60), "nobody took over from \(name)") { [self] in
             try await !probe.holders(of: name.group).contains("\(name)")
         }
         // A lease has moved before the entries behind it are reclaimed, which is when the line is written.
-        let deadline = ContinuousClock.now + .seconds(5)
+        let deadline = ContinuousClock.now + .seconds(10)
         var lines = linesOfTakeover(from: name).dropFirst(before)
         while lines.count < held && ContinuousClock.now < deadline {
             try await Task.sleep(for: .milliseconds(10))

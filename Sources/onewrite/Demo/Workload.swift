@@ -27,7 +27,9 @@ struct Workload: Sendable {
         }
         for number in 0..<orders {
             let submitter = number % Self.submitters
-            place(Self.order(number, using: &generator), number, by: submitter, file: number * filesEach / orders, &generator)
+            place(
+                Self.order(number, using: &generator), number, by: submitter, file: number * filesEach / orders,
+                &generator)
             stock(number, by: submitter, file: number * filesEach / orders, &generator)
         }
     }
