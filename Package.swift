@@ -20,7 +20,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
         // The C libraries, and nothing else that is C.
@@ -94,6 +93,20 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "InspectionTests",
+            dependencies: [
+                "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "ThreadedIO", "PrivateServers", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "SubmitTests",
+            dependencies: [
+                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "DemoTests",
             dependencies: [
                 "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
@@ -103,8 +116,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
-                "ThreadedIO", "TestSupport",
-                .product(name: "Subprocess", package: "swift-subprocess"),
+                "ThreadedIO", "PrivateServers", "TestSupport",
             ],
             swiftSettings: swiftSettings),
     ],

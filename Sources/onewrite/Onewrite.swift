@@ -15,6 +15,8 @@ struct Onewrite: AsyncParsableCommand {
               onewrite worker --group postgres &
               onewrite submit --id ord-1 --shop main --customer c-17 --line TEA-250:2
               onewrite status
+
+            Completions for your shell: onewrite --generate-completion-script bash (or zsh, fish).
             """,
         version: "0.1.0",
         subcommands: [
@@ -26,6 +28,8 @@ struct Onewrite: AsyncParsableCommand {
             StatusCommand.self,
             DashboardCommand.self,
             PendingCommand.self,
+            OrderCommand.self,
+            ConfigCommand.self,
             DemoCommand.self,
         ])
 

@@ -1,12 +1,12 @@
 import FoundationEssentials
 
 /// Numbers and ages as a person reads them; unknown is `?`.
-enum Readable {
+package enum Readable {
     static let unknown = "?"
     static let none = "–"
 
     /// An age: `0.4s`, `41.7s`, `3m 12s`, `2h 5m`, `3d 4h`.
-    static func age(milliseconds: Int) -> String {
+    package static func age(milliseconds: Int) -> String {
         let milliseconds = max(0, milliseconds)
         if milliseconds < 59_950 {
             let tenths = (milliseconds + 50) / 100

@@ -25,7 +25,8 @@ struct CancelCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("line"),
-        help: ArgumentHelp("A line of the order; repeat it (default: as in Postgres).", valueName: "SKU:quantity"))
+        help: ArgumentHelp("A line of the order; repeat it (default: as in Postgres).", valueName: "SKU:quantity"),
+        transform: ItemArgument.init)
     var lines: [ItemArgument] = []
 
     @OptionGroup var options: SubmitOptions

@@ -29,12 +29,3 @@ struct StatusCommand: AsyncParsableCommand {
         }
     }
 }
-
-extension Console {
-    /// Prints a value as one line of JSON.
-    static func printJSON(_ value: some Encodable) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(value), as: UTF8.self))
-    }
-}

@@ -40,7 +40,8 @@ struct StockCommand: ParsableCommand {
 
 /// What `stock count` and `stock receive` take.
 struct StockChange: ParsableArguments {
-    @Argument(help: ArgumentHelp("What was counted, or came in.", valueName: "SKU:quantity"))
+    @Argument(
+        help: ArgumentHelp("What was counted, or came in.", valueName: "SKU:quantity"), transform: ItemArgument.init)
     var items: [ItemArgument]
 
     @Option(help: "The shop.")

@@ -62,6 +62,7 @@ struct StockTable {
     ///   - shop: The shop.
     ///   - skus: Which; all when there are none.
     ///   - servers: Where.
+    /// - Throws: ``Failure``, ``RedisError`` or ``PostgresError``.
     init(shop: String, skus: [String], _ servers: Servers) throws {
         self.shop = shop
         let redis = try servers.redis()

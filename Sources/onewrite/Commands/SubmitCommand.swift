@@ -40,7 +40,9 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: "Who ordered.")
     var customer: String?
 
-    @Option(name: .customLong("line"), help: ArgumentHelp("A line of the order; repeat it.", valueName: "SKU:quantity"))
+    @Option(
+        name: .customLong("line"), help: ArgumentHelp("A line of the order; repeat it.", valueName: "SKU:quantity"),
+        transform: ItemArgument.init)
     var lines: [ItemArgument] = []
 
     @Option(help: ArgumentHelp("A JSON object that goes to the stores untouched.", valueName: "JSON"))
@@ -94,12 +96,15 @@ struct SubmitCommand: AsyncParsableCommand {
 }
 
 /// `SKU:quantity` on the command line.
-struct ItemArgument: ExpressibleByArgument {
+struct ItemArgument {
     let item: ChangeDraft.Item
 
-    init?(argument: String) {
-        guard let colon = argument.firstIndex(of: ":") else { return nil }
-        item = (String(argument[..<colon]), String(argument[argument.index(after: colon)...]))
+    /// Parts the text; whether SKU and quantity may be so is the log's to say.
+    init(_ text: String) throws {
+        guard let colon = text.firstIndex(of: ":") else {
+            throw ValidationError("expected SKU:quantity, got \(FieldError.quote(text))")
+        }
+        item = (String(text[..<colon]), String(text[text.index(after: colon)...]))
     }
 }
 

@@ -4,6 +4,7 @@ import OrderLog
 /// What needs a person, gravest first, with what to do about it.
 struct Warnings {
     private let findings: [GroupFindings]
+    private let ledger: LedgerLook
     private(set) var all: [Snapshot.Warning] = []
 
     /// As many different troubles of one kind are told one by one; a table of a thousand helps nobody.
@@ -13,9 +14,10 @@ struct Warnings {
 
     init(_ findings: [GroupFindings], ledger: LedgerLook, facts: ServerFacts, now: Int) {
         self.findings = findings
+        self.ledger = ledger
         addStates(.halted, "halted until a person decides")
         addClosed()
-        for found in findings { add(to: found, ledger: ledger, now: now) }
+        for found in findings { add(to: found, now: now) }
         addStates(.stalled, "stalled, and trying again")
         addUnreadable()
         if let policy = facts.evictionPolicy, policy != "noeviction" {
@@ -33,7 +35,7 @@ struct Warnings {
     }
 
     /// What is about a group as a whole.
-    private mutating func add(to found: GroupFindings, ledger: LedgerLook, now: Int) {
+    private mutating func add(to found: GroupFindings, now: Int) {
         let (group, shown) = (found.group, found.shown)
         let hasWork = (shown.lag ?? 1) > 0 || (shown.pending ?? 1) > 0
         if found.workforce.present.isEmpty, hasWork {
@@ -54,7 +56,7 @@ struct Warnings {
             add(
                 "group-missing", group, partition: missing.count == 1 ? missing[0] : nil,
                 hint:
-                    "the consumer group is missing in \(Self.list(missing)): a worker that takes it over creates it again, "
+                    "the consumer group is missing in \(list(missing)): a worker that takes it over creates it again, "
                     + "and so does onewrite init")
         }
         let silent = found.workforce.present.filter { now - $0.lastHeartbeat > Self.silenceMilliseconds }
@@ -69,7 +71,7 @@ struct Warnings {
             let who = found.workforce.present.isEmpty ? "a worker" : "the next worker that takes their partition over"
             add(
                 "orphaned", group,
-                hint: "\(found.orphaned) pending of consumers without a live worker: \(who) will reclaim them")
+                hint: "\(found.orphaned) pending with consumers that have no live worker: \(who) will reclaim them")
         }
         if let dead = shown.dead, dead > 0 {
             add("dead-letters", group, hint: "\(dead) dead letter\(dead == 1 ? "" : "s"), set aside with a reason")
@@ -81,19 +83,22 @@ struct Warnings {
         for found in findings {
             var partitions: [String: [Int]] = [:]
             for partition in found.shown.partitions where partition.state == state {
-                partitions[partition.error ?? fallback, default: []].append(partition.partition)
+                // That Postgres can't be reached is told once, in our own words.
+                let reason =
+                    ledger.server.error == nil || found.group != .postgres ? partition.error : "waiting for Postgres"
+                partitions[reason ?? fallback, default: []].append(partition.partition)
             }
             let ordered = partitions.sorted { $0.value[0] < $1.value[0] }
             for (error, numbers) in ordered.prefix(Self.listedMax) {
                 let isOne = numbers.count == 1
                 add(
                     state.rawValue, found.group, partition: isOne ? numbers[0] : nil,
-                    hint: "\(isOne ? "" : Self.list(numbers) + " ")\(state.rawValue): \(error)")
+                    hint: "\(isOne ? "" : list(numbers) + " ")\(state.rawValue): \(error)")
             }
             let rest = ordered.dropFirst(Self.listedMax).flatMap(\.value)
             if !rest.isEmpty {
                 add(
-                    state.rawValue, found.group, hint: "\(Self.list(rest.sorted())) \(state.rawValue) for other reasons"
+                    state.rawValue, found.group, hint: "\(list(rest.sorted())) \(state.rawValue) for other reasons"
                 )
             }
         }
@@ -116,7 +121,7 @@ struct Warnings {
             : "A worker of the group postgres opens it, and so does onewrite init"
         for (reason, numbers) in partitions.sorted(by: { $0.key < $1.key }).prefix(Self.listedMax) {
             let whole = numbers.count == found.sinks.count
-            let place = whole ? "the log" : "the log of \(Self.list(numbers))"
+            let place = whole ? "the log" : "the log of \(list(numbers))"
             add(
                 "closed", partition: numbers.count == 1 && !whole ? numbers[0] : nil,
                 hint: "\(place) is closed: \(reason). \(advice)")
@@ -130,18 +135,19 @@ struct Warnings {
             guard let error = troubled.first?.trouble else { continue }
             add(
                 "unreadable", found.group, partition: troubled.count == 1 ? troubled[0].partition : nil,
-                hint: "not all can be read in \(Self.list(troubled.map(\.partition))): \(error)")
+                hint: "not all can be read in \(list(troubled.map(\.partition))): \(error)")
         }
         let heads = findings.first?.heads.enumerated().filter { $0.element.trouble != nil } ?? []
         if let error = heads.first?.element.trouble {
-            add("unreadable", hint: "the head can't be read in \(Self.list(heads.map(\.offset))): \(error)")
+            add("unreadable", hint: "the head can't be read in \(list(heads.map(\.offset))): \(error)")
         }
     }
 
-    /// `partition 3`, `partitions 0 2 5`, `partitions 0 1 2 3 4 5 6 7 and 1016 more`.
-    private static func list(_ partitions: [Int]) -> String {
-        let shown = partitions.prefix(listedMax).map(String.init).joined(separator: " ")
-        let more = partitions.count > listedMax ? " and \(partitions.count - listedMax) more" : ""
+    /// `partition 3`, `partitions 0 2 5`, `partitions 0 1 2 3 4 5 6 7 and 16 more`, `all partitions`.
+    private func list(_ partitions: [Int]) -> String {
+        if partitions.count > 1, partitions.count == findings.first?.sinks.count { return "all partitions" }
+        let shown = partitions.prefix(Self.listedMax).map(String.init).joined(separator: " ")
+        let more = partitions.count > Self.listedMax ? " and \(partitions.count - Self.listedMax) more" : ""
         return "partition\(partitions.count == 1 ? "" : "s") \(shown)\(more)"
     }
 }

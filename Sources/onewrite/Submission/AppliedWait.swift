@@ -161,7 +161,9 @@ struct AppliedWait {
                 continue
             }
             if epoch != target.epoch.number {
-                if held == nil { held = servers.settings.value(.databaseURL) != nil ? try ledger() : targets.map { _ in .uncertain } }
+                if held == nil {
+                    held = servers.settings.value(.databaseURL) != nil ? try ledger() : targets.map { _ in .uncertain }
+                }
                 if let place = held?[index], !place.isHeld {
                     progress.append(place)
                     continue
@@ -218,7 +220,8 @@ struct AppliedWait {
         _ group: Group, _ lagging: (group: Group, target: WaitTargets.Target, at: Seq)?, _ obstacle: String?
     ) -> Failure {
         guard let lagging, obstacle == nil else {
-            return Failure(.tryAgain, "can't tell whether \(group.rawValue) applied it: \(obstacle ?? "no answer in time")")
+            return Failure(
+                .tryAgain, "can't tell whether \(group.rawValue) applied it: \(obstacle ?? "no answer in time")")
         }
         var text =
             "\(lagging.group.rawValue) has not applied partition \(lagging.target.partition) up to seq "

@@ -54,7 +54,9 @@ final class ProgressLine {
         if let totalBytes, totalBytes > 0, bytes > 0 {
             let fraction = min(1, Double(bytes) / Double(totalBytes))
             let percent = Int(fraction * 100)
-            parts.append("\(String(repeating: " ", count: percent < 10 ? 2 : percent < 100 ? 1 : 0))\(percent)% \(bar(fraction))")
+            parts.append(
+                "\(String(repeating: " ", count: percent < 10 ? 2 : percent < 100 ? 1 : 0))\(percent)% \(bar(fraction))"
+            )
             // How many rows there are is known only at the end: it is told from their mean size so far.
             let rows = Int(Double(tally.total) / fraction)
             parts.append("\(FieldError.spaced(tally.total))/~\(FieldError.spaced(rows))")

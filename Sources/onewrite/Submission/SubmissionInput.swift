@@ -49,7 +49,8 @@ final class SubmissionInput {
         var template = Array("\(directory)/onewrite-XXXXXX".utf8CString)
         let copy = mkstemp(&template)
         guard copy >= 0 else {
-            throw Failure(.noInput, "no temporary file can be made in \(directory): \(String(cString: strerror(errno)))")
+            throw Failure(
+                .noInput, "no temporary file can be made in \(directory): \(String(cString: strerror(errno)))")
         }
         unlink(template)
         var isKept = false

@@ -73,9 +73,10 @@ struct SubmissionQueue {
         let kept = keepsInput ? row.text : nil
         switch row.result {
         case .failure(let error):
-            append(Row(
-                line: row.line, id: row.id, shop: nil, input: kept, bytes: row.text.count, change: nil,
-                outcome: .rejected(error)))
+            append(
+                Row(
+                    line: row.line, id: row.id, shop: nil, input: kept, bytes: row.text.count, change: nil,
+                    outcome: .rejected(error)))
             return nil
         case .success(let change):
             return add(change, line: row.line, input: kept, bytes: row.text.count)
@@ -86,8 +87,9 @@ struct SubmissionQueue {
     mutating func add(_ change: Change, line: Int?, input: [UInt8]?, bytes: Int) -> Partition? {
         let partition = partitioning.partition(ofShop: change.shop)
         lanes[partition.number].queued.append(base + rows.count)
-        append(Row(
-            line: line, id: change.id, shop: change.shop, input: input, bytes: bytes, change: change, outcome: nil))
+        append(
+            Row(
+                line: line, id: change.id, shop: change.shop, input: input, bytes: bytes, change: change, outcome: nil))
         return lanes[partition.number].queued.count == Limits.appendChangesMax ? partition : nil
     }
 

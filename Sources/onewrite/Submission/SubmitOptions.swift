@@ -71,7 +71,8 @@ struct SubmitOptions: ParsableArguments {
                 throw Failure(.badRows, "\(receipt.conflict(result, partition)). Use a new ID.")
             }
             if json { return }
-            Console.print("\(id)  \(result.outcome.rawValue)  partition \(partition)  seq \(result.seq)  \(result.entry)")
+            Console.print(
+                "\(id)  \(result.outcome.rawValue)  partition \(partition)  seq \(result.seq)  \(result.entry)")
         case .rejected(let error): throw Failure(.badRows, error.error.description)
         case .unknown(let reason):
             throw Failure(

@@ -211,7 +211,8 @@ final class Submitter {
             end = .failed(
                 Failure(
                     .badConfiguration,
-                    "another log than \(identity.log) is at \(servers.keys.namespace) on Redis \(connection.address) by now"))
+                    "another log than \(identity.log) is at \(servers.keys.namespace) on Redis \(connection.address) by now"
+                ))
         }
     }
 

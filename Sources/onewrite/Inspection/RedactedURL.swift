@@ -1,0 +1,93 @@
+import Foundation
+import PostgresClient
+import RedisClient
+
+/// An address with its secrets replaced by `***`.
+///
+/// Only what the client itself would understand is shown in part; of anything else nobody can tell where a password in
+/// it begins, so nothing is shown.
+struct RedactedURL {
+    let text: String
+
+    private static let mark = "***"
+
+    /// - Parameter url: Where Redis is.
+    init(redis url: String) {
+        do throws(RedisURLError) {
+            _ = try RedisConfiguration(url: url)
+            text = Self.redacted(url: url)
+        } catch {
+            text = Self.mark
+        }
+    }
+
+    /// - Parameter string: Where Postgres is: a URL, or keywords and values.
+    init(postgres string: String) {
+        do throws(PostgresError) {
+            _ = try PostgresConfiguration(url: string)
+            text = string.contains("://") ? Self.redacted(url: string) : Self.redacted(keywords: string)
+        } catch {
+            text = Self.mark
+        }
+    }
+
+    /// libpq's options and Redis's that are secrets: `password`, `sslpassword`, `oauth_client_secret`, `scram_client_key`.
+    private static func isSecret(_ name: some StringProtocol) -> Bool {
+        let name = (name.removingPercentEncoding ?? String(name)).lowercased()
+        return name.contains("pass") && name != "passfile" || name.contains("secret") || name.hasPrefix("scram_")
+    }
+
+    private static func redacted(url: String) -> String {
+        guard let scheme = url.firstRange(of: "://") else { return mark }
+        let rest = url[scheme.upperBound...]
+        let path = rest.prefix { $0 != "?" }
+        var authority = String(path.prefix { $0 != "/" })
+        if let end = authority.lastIndex(of: "@") {
+            let user = authority[..<end].prefix { $0 != ":" }
+            let password = user.endIndex < end ? ":" + mark : ""
+            authority = user + password + authority[end...]
+        }
+        var text = url[..<scheme.upperBound] + authority + path.dropFirst(path.prefix { $0 != "/" }.count)
+        if path.endIndex < rest.endIndex {
+            let options = rest[path.endIndex...].dropFirst().split(separator: "&", omittingEmptySubsequences: false)
+            text += "?" + options.map(redacted(option:)).joined(separator: "&")
+        }
+        return String(text)
+    }
+
+    private static func redacted(option: Substring) -> String {
+        let name = option.prefix { $0 != "=" }
+        return isSecret(name) ? "\(name)=\(mark)" : String(option)
+    }
+
+    /// Splits as libpq does.
+    ///
+    /// libpq: <https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING>
+    private static func redacted(keywords string: String) -> String {
+        var rest = Substring(string)
+        var options: [String] = []
+        while true {
+            rest = rest.drop(while: \.isWhitespace)
+            if rest.isEmpty { return options.joined(separator: " ") }
+            let name = rest.prefix { $0 != "=" && !$0.isWhitespace }
+            rest = rest[name.endIndex...].drop(while: \.isWhitespace)
+            guard rest.first == "=" else { return mark }
+            rest = rest.dropFirst().drop(while: \.isWhitespace)
+            let value = Self.value(at: &rest)
+            options.append("\(name)=\(isSecret(name) ? mark : String(value))")
+        }
+    }
+
+    /// Takes a value off, which may be quoted, with what a backslash protects in it.
+    private static func value(at rest: inout Substring) -> Substring {
+        let start = rest
+        let isQuoted = rest.first == "'"
+        if isQuoted { rest.removeFirst() }
+        while let character = rest.first, isQuoted ? character != "'" : !character.isWhitespace {
+            rest.removeFirst()
+            if character == "\\", !rest.isEmpty { rest.removeFirst() }
+        }
+        if isQuoted, !rest.isEmpty { rest.removeFirst() }
+        return start[..<rest.startIndex]
+    }
+}

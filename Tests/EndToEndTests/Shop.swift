@@ -1,0 +1,56 @@
+import Foundation
+import PrivateServers
+import TestSupport
+import Testing
+
+@testable import onewrite
+
+/// A log on servers of a test's own, worked on by real processes of the built executable.
+struct Shop: Sendable {
+    static let partitions = 8
+
+    let servers: TestServers
+    let demo: DemoServers
+    let probe: StoreProbe
+    let fleet: WorkerFleet
+    let outside: Outside
+
+    /// Runs `body` with a log that was just made; everything is removed afterwards.
+    static func open(_ body: @Sendable (Shop) async throws -> Void) async throws {
+        try await withOwnServers { servers in
+            let directory = try await PrivateDirectory()
+            let demo = DemoServers(
+                redisURL: servers.redis.url, postgresURL: servers.postgres.url, executable: BuiltExecutable.path,
+                directory: directory.path)
+            let probe = StoreProbe(demo, partitions: partitions)
+            let shop = Shop(
+                servers: servers, demo: demo, probe: probe, fleet: WorkerFleet(demo, probe), outside: Outside(demo))
+            try await demo.run(["init", "--partitions", "\(partitions)"])
+            do {
+                try await body(shop)
+            } catch {
+                await shop.fleet.stopAll()
+                await directory.remove()
+                throw error
+            }
+            await shop.fleet.stopAll()
+            await directory.remove()
+        }
+    }
+
+    /// Waits until every group has applied and acknowledged everything.
+    func drained(within limit: Duration = .seconds(60)) async throws {
+        try await eventually(within: limit, "everything is applied and acknowledged") {
+            // A probe of its own: the servers may have been restarted.
+            try await StoreProbe(demo, partitions: Self.partitions).backlog() == 0
+        }
+    }
+
+    /// Expects that all stores hold exactly what the accepted changes give, in the log's order.
+    func expectAgreement(_ submissions: [Submission]) async throws {
+        for finding in StoreCheck(try await demo.contents(), submissions).findings {
+            #expect(finding.compared > 0 || finding.subject == .pending, "\(finding.subject): nothing was compared")
+            #expect(finding.differences.isEmpty, "\(finding.subject): \(finding.differences.prefix(5))")
+        }
+    }
+}

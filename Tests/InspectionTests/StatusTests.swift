@@ -1,0 +1,243 @@
+import Foundation
+import OrderLog
+import PrivateServers
+import RedisClient
+import RedisLog
+import TestSupport
+import Testing
+
+@Suite("status")
+struct StatusTests {
+    @Test("the JSON has the contract's keys, each of its type, and unknown as null")
+    func contract() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.order("ord-1")
+            let status = try await shop.run("status", "--json").object()
+            #expect(status.text("schema") == "onewrite/status/v1")
+            #expect(status.text("at")?.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/) != nil)
+            #expect(status.int("partitions") == 4)
+            #expect(try status.object("redis").text("version")?.isEmpty == false)
+            #expect(try status.object("postgres").text("version")?.isEmpty == false)
+            #expect(try status.objects("groups").map { $0.text("name") } == ["postgres", "stock", "delivery"])
+            for group in try status.objects("groups") {
+                #expect(group.int("lag") == 1 && group.int("pending") == 0 && group.int("dead") == 0)
+                #expect(group.isNull("oldest_pending_ms"))
+                #expect(group["applied_per_second"] as? Double == 0)
+                #expect(group["workers"] as? [String] == [])
+                #expect(try group.objects("partitions").map { $0.int("partition") } == [0, 1, 2, 3])
+                for partition in try group.objects("partitions") {
+                    for key in ["epoch", "head", "position", "lag", "pending", "token"] {
+                        #expect(partition[key] is NSNumber, "\(key)")
+                    }
+                    #expect(partition.isNull("owner"))
+                }
+            }
+            let warning = try #require(try status.warning("no-worker"))
+            #expect(warning.text("hint") == "no worker: onewrite worker --group postgres")
+        }
+    }
+
+    @Test("lag is head minus position, in every sink and partition, before, while and after workers run")
+    func lag() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.order("ord-1", "ord-2", "ord-3")
+            for group in try await shop.run("status", "--json").object().objects("groups") {
+                #expect(group.int("lag") == 3)
+            }
+            let worker = try await BuiltExecutable.spawn(
+                "worker", "--group", "stock", "--name", "stock-a", on: servers, errors: .discarded)
+            try await eventually("the worker applied all") {
+                try await shop.run("status", "--json").object().group("stock").int("lag") == 0
+            }
+            let status = try await shop.run("status", "--json").object()
+            #expect(try status.group("delivery").int("lag") == 3)
+            #expect(try status.group("stock")["workers"] as? [String] == ["stock-a"])
+            let partition = await shop.partition().number
+            let served = try #require(
+                try status.group("stock").objects("partitions").first { $0.int("partition") == partition })
+            #expect(served.int("head") == 3 && served.int("position") == 3 && served.text("owner") == "stock-a")
+            #expect(served.int("token") == 1 && served.text("state") == "serving")
+            await worker.stop()
+        }
+    }
+
+    @Test("what consumers without a live worker have pending is orphaned, and its age counts from the append")
+    func orphaned() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.order("ord-1", "ord-2", "ord-3")
+            let partition = await shop.partition()
+            try await shop.deliver(2, to: "worker-c", of: .delivery, in: partition)
+            let status = try await shop.run("status", "--json").object()
+            let group = try status.group("delivery")
+            #expect(group.int("pending") == 2)
+            let oldest = try #require(group.int("oldest_pending_ms"))
+            #expect((0..<60_000).contains(oldest))
+            let warning = try #require(try status.warning("orphaned"))
+            #expect(warning.text("group") == "delivery" && warning.text("hint")?.hasPrefix("2 pending") == true)
+            try await eventually("it grows older") {
+                try await shop.run("status", "--json").object().group("delivery").int("oldest_pending_ms") ?? 0 > oldest
+            }
+            let presence = try await shop.pretendPresence(of: "worker-c", in: .delivery)
+            #expect(try await shop.run("status", "--json").object().warning("orphaned") == nil)
+            withExtendedLifetime(presence) {}
+        }
+    }
+
+    @Test("a worker's report makes a partition halted or stalled, with its error; nonsense is no report")
+    func reports() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            let report = """
+                {"worker":"stock-a","group":"stock","applied":9,"appliedPerSecond":2.5,"refused":0,"partitions":[\
+                {"partition":1,"state":"halted","error":"the log forked"},{"partition":2,"state":"stalled","error":"OOM\\u001b[31m"}]}
+                """
+            let presence = [
+                try await shop.pretendPresence(of: "stock-a", in: .stock, report: report),
+                try await shop.pretendPresence(of: "stock-b", in: .stock, report: "]["),
+            ]
+            let ran = try await shop.run("status", "--json")
+            let group = try ran.object().group("stock")
+            #expect(group["applied_per_second"] as? Double == 2.5)
+            #expect(group["workers"] as? [String] == ["stock-a", "stock-b"])
+            #expect(
+                try group.objects("partitions").map { $0.text("state") } == ["unowned", "halted", "stalled", "unowned"])
+            #expect(try ran.object().warning("halted")?.text("hint") == "halted: the log forked")
+            #expect(try ran.object().warning("halted")?.int("partition") == 1)
+            #expect(try ran.object().warning("stalled")?.int("partition") == 2)
+            #expect(try await !shop.run("status").output.contains("\u{1b}"))
+            withExtendedLifetime(presence) {}
+        }
+    }
+
+    @Test("a consumer group that is missing is a warning, and what it has pending unknown")
+    func groupMissing() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.call(RedisCommand("XGROUP", "DESTROY", shop.keys.log(Partition(2)), "stock"))
+            let status = try await shop.run("status", "--json").object()
+            let warning = try #require(try status.warning("group-missing"))
+            #expect(warning.text("group") == "stock" && warning.int("partition") == 2)
+            #expect(try status.group("stock").isNull("pending"))
+            #expect(try status.group("stock").int("lag") == 0)
+            #expect(try status.group("delivery").int("pending") == 0)
+        }
+    }
+
+    @Test("dead letters are counted in Redis and in Postgres")
+    func deadLetters() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.call(RedisCommand("XADD", shop.keys.dead(Partition(1), .stock), "*", "seq", "1"))
+            for seq in 1...2 {
+                try await shop.sql(
+                    "INSERT INTO dead_letters (partition, epoch, entry, seq, fields, reason, error) "
+                        + "VALUES (3, 1, '1-1', \(seq), '', 'invalid', 'x')")
+            }
+            let status = try await shop.run("status", "--json").object()
+            #expect(try status.group("stock").int("dead") == 1)
+            #expect(try status.group("postgres").int("dead") == 2)
+            #expect(try status.group("delivery").int("dead") == 0)
+        }
+    }
+
+    @Test("without Postgres its group's positions are null, and all else is told")
+    func withoutPostgres() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.order("ord-1")
+            let notConfigured = try await shop.run("status", "--json", environment: ["DATABASE_URL": nil]).object()
+            #expect(notConfigured.isNull("postgres") && notConfigured.isNull("postgres_error"))
+            let ran = try await shop.run(
+                "status", "--json", environment: ["DATABASE_URL": "postgres://me:hunter2@127.0.0.1:1/none"])
+            let unreachable = try ran.object()
+            #expect(unreachable.isNull("postgres") && unreachable.text("postgres_error") != nil)
+            #expect(try unreachable.warning("postgres-unreachable") != nil)
+            for status in [notConfigured, unreachable] {
+                let group = try status.group("postgres")
+                #expect(group.isNull("lag") && group.isNull("dead"))
+                #expect(try group.objects("partitions").allSatisfy { $0.isNull("position") && $0.isNull("token") })
+                #expect(try status.group("stock").int("lag") == 1)
+            }
+            #expect(!(ran.output + ran.errors).contains("hunter2"))
+        }
+    }
+
+    @Test("a log that the server's history doesn't match is closed, and told once")
+    func closed() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            for number in 0..<4 {
+                try await shop.call(RedisCommand("HSET", shop.keys.head(Partition(number)), "replid", "gone"))
+            }
+            let status = try await shop.run("status", "--json").object()
+            #expect(try status.objects("warnings").map { $0.text("code") } == ["closed"])
+            for group in try status.objects("groups") {
+                #expect(try group.objects("partitions").allSatisfy { $0.text("state") == "closed" })
+            }
+        }
+    }
+
+    @Test("keys that hold something else are unknown, not zero and no failure")
+    func wrongTypes() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.call(RedisCommand("SET", shop.keys.position(Partition(0), .stock), "x"))
+            try await shop.call(RedisCommand("HSET", shop.keys.position(Partition(0), .delivery), "seq", "-5"))
+            try await shop.call(RedisCommand("SADD", shop.keys.workers(.stock), "x"))
+            let status = try await shop.run("status", "--json").object()
+            #expect(try status.group("stock").isNull("lag") && status.group("delivery").isNull("lag"))
+            #expect(try status.warning("unreadable")?.text("group") == "stock")
+        }
+    }
+
+    @Test("settings of Redis that endanger the log are warnings")
+    func dangerousSettings() async throws {
+        try await withOwnServers(redisOptions: ["maxmemory-policy allkeys-lru", "appendonly no"]) { servers in
+            let status = try await Shop.open(servers).run("status", "--json").object()
+            #expect(try status.warning("eviction") != nil && status.warning("no-aof") != nil)
+        }
+    }
+
+    @Test("no Redis is 69, no log 75, a bad address 78, a wrong flag 64; each in one line")
+    func exitCodes() async throws {
+        try await withServers { servers in
+            let cases: [(Int32, [String: String?])] = [
+                (69, ["ONEWRITE_REDIS_URL": "redis://:hunter2@127.0.0.1:1"]), (75, [:]),
+                (78, ["ONEWRITE_REDIS_URL": "http://:hunter2@127.0.0.1:1"]),
+            ]
+            for (code, environment) in cases {
+                let ran = try await runAlone(["status"], servers, environment)
+                #expect(ran.code == code && ran.output.isEmpty)
+                #expect(ran.errors.hasPrefix("error: ") && ran.errors.split(separator: "\n").count == 1)
+                #expect(!ran.errors.contains("hunter2"))
+            }
+            #expect(try await runAlone(["status", "--jsom"], servers).code == 64)
+            #expect(try await runAlone(["pending", "--limit", "0"], servers).code == 64)
+            #expect(try await runAlone(["dashboard", "--interval", "1"], servers).code == 64)
+        }
+    }
+
+    @Test("the dashboard off a terminal prints the status once")
+    func dashboardOffATerminal() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            let dashboard = try await shop.run("dashboard")
+            #expect(dashboard.code == 0)
+            #expect(dashboard.output == (try await shop.run("status").output))
+            #expect(dashboard.output.hasPrefix("GROUP "))
+        }
+    }
+}
+
+/// Runs a command without a log.
+func runAlone(
+    _ arguments: [String], _ servers: TestServers, _ environment: [String: String?] = [:]
+) async throws -> Ran {
+    try await Ran(
+        ChildProcess.run(
+            [BuiltExecutable.path] + arguments, environment: servers.environment.merging(environment) { $1 },
+            within: .seconds(60)))
+}
