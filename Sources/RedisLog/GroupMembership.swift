@@ -132,10 +132,9 @@ package final class GroupMembership: CoordinationPort {
     package func publish(_ report: WorkerReport) async throws {
         let json = String(decoding: try JSONEncoder().encode(report), as: UTF8.self)
         try translatingRedisErrors { () throws(RedisError) in
-            _ = try connection.call(
-                RedisCommand(
-                    "SET", keys.report(group, worker), json, "PX", Int(Self.reportLife / .milliseconds(1))),
-                until: .after(StreamLog.timeout))
+            _ = try connection.evaluate(
+                Scripts.report, keys: [keys.report(group, worker)],
+                arguments: [json, Int(Self.reportLife / .milliseconds(1))], until: .after(StreamLog.timeout))
         }
     }
 
