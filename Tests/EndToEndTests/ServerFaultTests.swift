@@ -16,7 +16,7 @@ struct ServerFaultTests {
         try await body()
         let submissions = try await submitted
         try await shop.drained()
-        try await shop.expectAgreement(submissions)
+        try await shop.expectAgreement(submissions, answersMayBeLost: true)
     }
 
     @Test("Redis killed and restarted: the log is opened anew by the workers, nothing accepted is lost")

@@ -32,13 +32,14 @@ struct StoreCheck: Sendable {
     /// - Parameters:
     ///   - contents: What the stores hold.
     ///   - submissions: All that was submitted, with the receipts.
-    init(_ contents: StoreContents, _ submissions: [Submission]) {
+    ///   - answersMayBeLost: Whether a submitter may have lost its connection behind an append.
+    init(_ contents: StoreContents, _ submissions: [Submission], answersMayBeLost: Bool = false) {
         let fold = LogFold(contents)
         func finding(_ subject: Subject, _ compared: Int, _ differences: [String]) -> Finding {
             Finding(subject: subject, compared: compared, differences: differences)
         }
         findings = [
-            finding(.receipts, submissions.count, Self.receipts(contents, submissions)),
+            finding(.receipts, submissions.count, Self.receipts(contents, submissions, answersMayBeLost: answersMayBeLost)),
             finding(.log, contents.log.map(\.count).reduce(0, +), Self.holes(contents)),
             finding(.ledger, contents.ledger.map(\.count).reduce(0, +), Self.ledger(contents)),
             finding(.orders, contents.orders.count, compare(fold.orders, contents.orders)),
@@ -56,7 +57,11 @@ struct StoreCheck: Sendable {
     // MARK: - The log
 
     /// Every receipt names an entry that is there, with what was submitted; every entry has one accepted receipt.
-    private static func receipts(_ contents: StoreContents, _ submissions: [Submission]) -> [String] {
+    ///
+    /// When answers were lost on the way, the retry's says "duplicate": then every entry has a receipt of either kind.
+    private static func receipts(
+        _ contents: StoreContents, _ submissions: [Submission], answersMayBeLost: Bool
+    ) -> [String] {
         struct Place: Hashable {
             let partition: Int
             let seq: Int64
@@ -73,7 +78,9 @@ struct StoreCheck: Sendable {
                 continue
             }
             let place = "partition \(partition) seq \(seq)"
-            if receipt.outcome == "accepted",
+            if answersMayBeLost {
+                accepted[Place(partition: partition, seq: seq)] = change.id
+            } else if receipt.outcome == "accepted",
                 let other = accepted.updateValue(change.id, forKey: Place(partition: partition, seq: seq))
             {
                 differences.append("\(change.shop) \(change.id): accepted at \(place), where \(other) was accepted")
