@@ -134,6 +134,37 @@ struct ReceiptTests {
         }
     }
 
+    @Test(
+        "Ctrl-C ends whatever is waited for: the groups, the rest of a pipe",
+        arguments: [
+            ("$onewrite submit one --wait=stock", "stopped waiting; what was submitted is in the log"),
+            ("$onewrite submit --on-error stop - < pipe", "stopping: waiting for the answers in flight"),
+        ])
+    func interruptedWaiting(command: String, message: String) async throws {
+        try await withShop { shop in
+            _ = try shop.file("one", [SubmitTests.order("one")])
+            let process = try await shop.start(
+                """
+                mkfifo pipe; { cat one; until [ -e end ]; do sleep 0.02; done; } > pipe &
+                trap '' INT; \(command) > out 2> errors & echo $! > pid; wait $!; echo $? > status
+                """)
+            // Signals are handled before anything is sent, and a spooled input gives no other sign than its open pipe.
+            try await eventually("it handles signals") {
+                let caught = try await shop.shell("grep -q 'SigCgt:.*[2367abef]$' /proc/$(cat pid)/status")
+                return caught.status == .exited(0)
+            }
+            if command.contains("--wait") {
+                try await eventually("the order is in the log") { try shop.length() == 1 }
+            }
+            _ = try await shop.shell("kill -INT $(cat pid)")
+            try await eventually("it has ended") { FileManager.default.fileExists(atPath: shop.path("status")) }
+            #expect(try shop.lines("status") == ["130"])
+            #expect(try shop.lines("errors").contains { $0.hasPrefix(message) })
+            _ = try shop.file("end", [])
+            await process.stop()
+        }
+    }
+
     @Test("submitters of overlapping files at once: each order is in the log once")
     func concurrent() async throws {
         try await withShop { shop in

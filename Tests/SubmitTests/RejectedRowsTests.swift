@@ -129,6 +129,18 @@ struct RejectedRowsTests {
         }
     }
 
+    @Test("--on-error stop reads standard input twice from where it stood")
+    func rewinding() async throws {
+        try await withShop { shop in
+            _ = try shop.file("rows.ndjson", ["# not ours"] + orders("a", 0..<10))
+            // dd reads byte by byte, so that the rest is left for the command.
+            let result = try await shop.shell(
+                "{ dd bs=1 count=11 status=none > /dev/null; $onewrite submit --on-error stop -; } < rows.ndjson")
+            #expect(result.status == .exited(0), "\(result.errors)")
+            #expect(try shop.length() == 10)
+        }
+    }
+
     @Test("a header that names no columns is an error with its line")
     func header() async throws {
         try await withShop { shop in

@@ -56,7 +56,10 @@ struct AppliedWait {
         var pause: Duration = .milliseconds(5)
         var obstacle: String?
         while !missing.isEmpty {
-            if stop.isRequested { throw Failure(.tryAgain, "") }
+            if let status = stop.exitStatus {
+                Console.error("stopped waiting; what was submitted is in the log")
+                throw Stopped(status: status)
+            }
             var lagging: (group: Group, target: WaitTargets.Target, at: Seq)?
             do {
                 for group in missing {

@@ -29,7 +29,11 @@ struct FileSubmission {
         defer { rejects?.flush() }
         let format = format ?? InputFormat(path: path)
         if onError == .stop {
-            input = try input.repeatable(stop)
+            do {
+                input = try input.repeatable(stop)
+            } catch let error as InputError {
+                throw ended(error, input, stop)
+            }
             try check(input, format, rejects, stop)
             input.rewind()
         }
@@ -51,8 +55,7 @@ struct FileSubmission {
                     Receipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
             }
         } catch {
-            if let status = stop.exitStatus { throw Stopped(status: status) }
-            throw input.failure(error)
+            throw ended(error, input, stop)
         }
         guard report.tally.refused > 0 else { return }
         report.flush()
@@ -62,6 +65,11 @@ struct FileSubmission {
             + "\(reader.format == .csv ? "orders" : "rows") rejected\(rejects.map { " → \($0.path)" } ?? "")"
         show([summary] + report.problemLines)
         throw Failure(.badRows, "")
+    }
+
+    /// What an input that ended early ends the command with; nothing was submitted.
+    private func ended(_ error: InputError, _ input: SubmissionInput, _ stop: StopRequest) -> any Error {
+        stop.exitStatus.map { Stopped(status: $0) } ?? input.failure(error)
     }
 
     private func submit(

@@ -11,6 +11,8 @@ final class SubmissionInput {
     /// In bytes; nil for a pipe.
     let size: Int?
     private let ownsDescriptor: Bool
+    /// Where it begins: somebody may have read a part of standard input already.
+    private let start: off_t
 
     private init(name: String, descriptor: Int32, ownsDescriptor: Bool) {
         self.name = name
@@ -18,8 +20,8 @@ final class SubmissionInput {
         self.ownsDescriptor = ownsDescriptor
         var status = stat()
         let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-        // Somebody may have read a part of standard input already.
-        size = isFile ? max(0, Int(status.st_size) - Int(lseek(descriptor, 0, SEEK_CUR))) : nil
+        start = isFile ? max(0, lseek(descriptor, 0, SEEK_CUR)) : 0
+        size = isFile ? max(0, Int(status.st_size) - Int(start)) : nil
     }
 
     /// Opens an input.
@@ -67,7 +69,7 @@ final class SubmissionInput {
     }
 
     func rewind() {
-        lseek(descriptor, 0, SEEK_SET)
+        lseek(descriptor, start, SEEK_SET)
     }
 
     /// A source for ``ChangeReader``.

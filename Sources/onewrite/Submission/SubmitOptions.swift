@@ -54,14 +54,14 @@ struct SubmitOptions: ParsableArguments {
                 submitter.add(change)
                 submitter.finish()
                 guard let receipt else { throw Failure(.bug, "no receipt for \(change.id)") }
-                try show(receipt, submitter.end)
+                try show(receipt, submitter.end, stop)
                 var wait = try AppliedWait(for: report.targets, servers, stop: stop)
                 try wait.run(groups)
             }
         }
     }
 
-    private func show(_ receipt: Receipt, _ end: Submitter.End?) throws {
+    private func show(_ receipt: Receipt, _ end: Submitter.End?, _ stop: StopRequest) throws {
         if json { Console.print(receipt.json()) }
         if case .failed(let failure) = end { throw failure }
         let id = receipt.id ?? "?"
@@ -75,10 +75,18 @@ struct SubmitOptions: ParsableArguments {
                 "\(id)  \(result.outcome.rawValue)  partition \(partition)  seq \(result.seq)  \(result.entry)")
         case .rejected(let error): throw Failure(.badRows, error.error.description)
         case .unknown(let reason):
-            throw Failure(
-                .tryAgain,
+            throw stop.ending(
                 "\(id) may be in the log or not (\(reason)). Submit the same again: it is taken once")
-        case .unsent(let reason): throw Failure(.tryAgain, "\(id) is not in the log: \(reason). Try again")
+        case .unsent(let reason): throw stop.ending("\(id) is not in the log: \(reason). Try again")
         }
+    }
+}
+
+extension StopRequest {
+    /// What a submission without an outcome ends with: the signal's code when one ended it.
+    fileprivate func ending(_ message: String) -> any Error {
+        guard let exitStatus else { return Failure(.tryAgain, message) }
+        Console.error("error: \(message)")
+        return Stopped(status: exitStatus)
     }
 }
