@@ -6,17 +6,15 @@
 -- KEYS  head  log  position  dead letters  deliveries
 -- ARGV  as sink.lua reads them, then the jobs
 -- Returns {'HISTORY'} | {'FENCED', token, owner} | {'DUPLICATE', seq} | {'GAP', seq}
---       | {'STALLED', why}                 the key of the deliveries holds no list
+--       | {'STALLED', why}                 a key that holds something else: the deliveries no list, the dead letters no stream
 --       | {'APPLIED'}
 local head_key, log_key, position_key, dead_key, deliveries_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local batch = batch_arguments()
-local refused = refusal(batch, head_key, position_key)
+local refused = refusal(batch, head_key, log_key, position_key, dead_key)
 if refused then return refused end
-local kind = redis.call('TYPE', deliveries_key).ok
-if kind ~= 'list' and kind ~= 'none' then
-  return { 'STALLED', deliveries_key .. ': expected a list, found a ' .. kind }
-end
+local stalled = wrong_type(deliveries_key, 'list')
+if stalled then return stalled end
 
 -- In slices: unpack has room for some thousands.
 for from = batch.rest, #ARGV, 1000 do

@@ -21,8 +21,16 @@ local function batch_arguments()
   return batch
 end
 
+-- Why nothing can be written to a key, as the script's reply; nil when its type is right or nothing is there.
+local function wrong_type(key, type)
+  local kind = redis.call('TYPE', key).ok
+  if kind == type or kind == 'none' then return nil end
+  return { 'STALLED', key .. ': expected a ' .. type .. ', found a ' .. kind }
+end
+
 -- Why this batch may not be applied, as the script's reply; nil when it may.
-local function refusal(batch, head_key, position_key)
+-- What `finish` writes is checked here too: an error there would come behind the effects, and leave them half done.
+local function refusal(batch, head_key, log_key, position_key, dead_key)
   local head_seq = seq_under(head_key, batch.epoch, batch.replid)
   if not head_seq or tonumber(head_seq) < batch.last then return { 'HISTORY' } end
   local position = redis.call('HMGET', position_key, 'seq', 'token', 'owner')
@@ -30,7 +38,7 @@ local function refusal(batch, head_key, position_key)
     return { 'FENCED', position[2] or '', position[3] or '' }
   end
   local seq = tonumber(position[1])
-  if seq == batch.first - 1 then return nil end
+  if seq == batch.first - 1 then return wrong_type(log_key, 'stream') or wrong_type(dead_key, 'stream') end
   if seq >= batch.last and batch.last >= batch.first then return { 'DUPLICATE', position[1] } end
   return { 'GAP', position[1] }
 end

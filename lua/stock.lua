@@ -11,10 +11,15 @@
 --       | {'APPLIED'}
 local head_key, log_key, position_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local first_shop = 5
-local exact = 9007199254740992 -- 2^53: Lua's numbers are doubles
+
+-- Whether HINCRBY takes it, and Lua holds it: a whole number in its one form (no `007`, no `-0`) below 2^53.
+local function is_exact(value)
+  local number = string.match(value, '^%-?%d+$') and tonumber(value)
+  return number and math.abs(number) < 9007199254740992 and string.format('%d', number) == value
+end
 
 local batch = batch_arguments()
-local refused = refusal(batch, head_key, position_key)
+local refused = refusal(batch, head_key, log_key, position_key, dead_key)
 if refused then return refused end
 
 local at = batch.rest
@@ -39,7 +44,7 @@ for _, shop in ipairs(shops) do
     local values = redis.pcall('HMGET', shop.key, unpack(shop.skus, from, to))
     if values.err then return { 'STALLED', shop.key .. ': ' .. values.err } end
     for k, value in ipairs(values) do
-      if value and not (string.match(value, '^%-?%d+$') and math.abs(tonumber(value)) < exact) then
+      if value and not is_exact(value) then
         return { 'STALLED', shop.key .. ' ' .. shop.skus[from + k - 1] .. ': not a whole number that can be counted on' }
       end
     end

@@ -35,6 +35,7 @@ actor Coordinator {
     private var nextRenewal: ContinuousClock.Instant
     private var samples: [(at: ContinuousClock.Instant, applied: Int)] = []
     private var servedText: String?
+    private var hasBeaten = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -119,7 +120,7 @@ actor Coordinator {
         if !clients.isEmpty { try await port.unblock(clients) }
         if isBeating {
             try await port.publish(report())
-            sayWhatIsServed()
+            sayWhatIsServed(port.server)
         }
     }
 
@@ -182,10 +183,13 @@ actor Coordinator {
             refused: counts.refused, partitions: counts.reports)
     }
 
-    private func sayWhatIsServed() {
+    private func sayWhatIsServed(_ server: String) {
+        // The first heartbeat comes before anything can be served.
+        defer { hasBeaten = true }
+        guard hasBeaten || !leases.isEmpty else { return }
         let numbers = leases.keys.sorted().map(\.description).joined(separator: " ")
         let text = "partitions \(numbers.isEmpty ? "none" : numbers) of \(settings.identity.partitioning.count)"
-        if text != servedText { logger.info("serving \(settings.group.rawValue) · \(text)") }
+        if text != servedText { logger.info("serving \(settings.group.rawValue) · \(text) · \(server)") }
         servedText = text
     }
 }

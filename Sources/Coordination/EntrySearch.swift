@@ -29,11 +29,10 @@ struct EntrySearch {
         var end: EntryID?
         while true {
             let entries = try await log.lastEntries(in: partition, through: end, limit: Self.chunk)
-            for entry in entries {
-                guard let place = entry.place else { continue }
-                if place.seq == seq { return entry }
-                if place.seq < seq { return nil }
-            }
+            if let found = entries.first(where: { $0.place?.seq == seq }) { return found }
+            // One entry that claims a lower seq may have been added by hand; a whole chunk of them is the log's own.
+            let seqs = entries.compactMap { $0.place?.seq }
+            if seqs.count == Self.chunk && seqs.allSatisfy({ $0 < seq }) { return nil }
             guard let last = entries.last, let before = last.id.predecessor else { return nil }
             end = before
         }

@@ -101,9 +101,6 @@ actor Lane {
             let made = try await connector.connectLane(number, pacing: pacing)
             connection = made
             board.connected(lane: number, client: made.clientID)
-            connectBackoff.reset()
-            if connectTrouble != nil { logger.info("connected again") }
-            connectTrouble = nil
             return made
         } catch {
             nextConnect = pacing.now.advanced(by: connectBackoff.next(using: &generator))
@@ -117,8 +114,12 @@ actor Lane {
 
     private func disconnect(because error: (any Error)? = nil) {
         if let error, connection != nil {
-            logger.warning("connection closed: \(error). Connecting again")
-            for partition in served.keys { board.report(partition, .stalled, error: "\(error)") }
+            let trouble = "\(error)"
+            if trouble != connectTrouble { logger.warning("connection closed: \(trouble). Connecting again") }
+            connectTrouble = trouble
+            // A connection that opens proves little: only one that serves starts the pauses anew.
+            nextConnect = pacing.now.advanced(by: connectBackoff.next(using: &generator))
+            for partition in served.keys { board.report(partition, .stalled, error: trouble) }
         }
         connection = nil
         board.connected(lane: number, client: nil)
@@ -126,6 +127,13 @@ actor Lane {
             served[partition]?.session = nil
             served[partition]?.phase = .waiting(until: pacing.now)
         }
+    }
+
+    /// Notes that the connection serves: what was wrong with it is over.
+    private func noteService() {
+        connectBackoff.reset()
+        if connectTrouble != nil { logger.info("connected again") }
+        connectTrouble = nil
     }
 
     // MARK: - Serving
@@ -140,17 +148,20 @@ actor Lane {
             await pacing.pause(until: earliestAttempt ?? pacing.now.advanced(by: .seconds(1)))
             return
         }
-        // A partition that shows more than was read must not wait behind others that show nothing.
+        // A partition that shows more than was read must not wait behind others that show nothing. One that isn't served
+        // any more must not keep the lane from waiting at all.
+        behind.formIntersection(ready)
         let wait = behind.isEmpty ? min(Self.readWait, untilEarliestAttempt ?? Self.readWait) : .zero
         let limit = max(1, budget.entries / ready.count)
         let delivered: [Delivered]
         do {
             delivered = try await connection.ports.log.read(from: ready, limit: limit, wait: wait)
-        } catch let error as StoreError where error.kind == .groupMissing {
-            // It isn't said whose: each takes over again, and makes its group if that is the missing one.
+        } catch let error as StoreError where Self.isOfPartition(error) {
+            // It isn't said whose: each takes over again, makes its group if that is missing, and finds its own trouble.
             for partition in ready { restart(partition, because: error) }
             return
         }
+        noteService()
         for part in delivered {
             budget.note(part.entries)
             try await step(part.partition) { try await $0.process(part.entries) }
@@ -188,7 +199,10 @@ actor Lane {
         guard let session = served[partition]?.session else { return }
         do {
             let progress = try await body(session)
-            if isLook { served[partition]?.phase = .serving(lastLook: pacing.now) }
+            if isLook {
+                served[partition]?.phase = .serving(lastLook: pacing.now)
+                served[partition]?.backoff.reset()
+            }
             if progress.isBehind { behind.insert(partition) }
             if progress.applied + progress.quarantined > 0 {
                 board.count(applied: progress.applied + progress.quarantined)
@@ -206,6 +220,11 @@ actor Lane {
         guard let entry = served[partition], entry.session == nil,
             case .waiting(let until) = entry.phase, pacing.now >= until
         else { return }
+        // A worker that was stopped for long must not fence the one that took over meanwhile.
+        guard entry.assignment.lease.isUsable(at: pacing.now) else {
+            restart(partition, because: SessionStop.leaseUncertain)
+            return
+        }
         let session = PartitionSession(partition, connection.ports, lease: entry.assignment.lease)
         do {
             switch try await session.takeOver() {
@@ -252,10 +271,18 @@ actor Lane {
         case let stop as SessionStop:
             if case .fenced = stop { board.count(refused: 1) }
             restart(partition, because: stop)
-        case let error as StoreError where error.kind == .refused || error.kind == .groupMissing:
+        case let error as StoreError where Self.isOfPartition(error):
             restart(partition, because: error)
         default:
             throw error
+        }
+    }
+
+    /// Whether the server answered, and so goes on with other partitions; a connection that broke says so at the next call.
+    private static func isOfPartition(_ error: StoreError) -> Bool {
+        switch error.kind {
+        case .refused, .groupMissing, .notPermitted, .malformed: true
+        case .unavailable, .interrupted: false
         }
     }
 

@@ -44,7 +44,7 @@ package struct LogOpener {
             guard createsMissing else { return .halted("there is no log here. Run: onewrite init") }
         case .closed: break
         }
-        guard look.isMaster else { return .again }
+        guard look.isMaster else { return .halted(Self.replica) }
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.
         if let head = look.head, let difference = try await difference(partition, head, row) {
@@ -105,6 +105,8 @@ package struct LogOpener {
         }
         return nil
     }
+
+    static let replica = "this Redis server is a replica. Point Onewrite at its master"
 
     private static func superseded(_ look: LogLook, _ row: LedgerRow) -> String {
         "this Redis server is superseded: its log has epoch \(look.head?.epoch.description ?? "?"), and epoch "

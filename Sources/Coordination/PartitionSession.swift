@@ -54,6 +54,8 @@ package final class PartitionSession {
         serving = nil
         let row = try await ports.ledger?.row(of: partition)
         var look = try await ports.log.look(at: partition)
+        // The address may lead to the master by now, on a new connection.
+        guard look.isMaster else { throw StoreError(.redis, .unavailable, LogOpener.replica) }
         var state = LogState(look, row: row, identity: ports.identity)
         if !state.isOpen, let ledger = ports.ledger {
             let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)

@@ -30,6 +30,9 @@ package protocol LaneBell: Sendable {
 
 /// The group's leases and members, as one worker's coordinator uses them.
 package protocol CoordinationPort: AnyObject {
+    /// The server's name and version, for people: `redis 7.0.15`.
+    var server: String { get }
+
     /// How long the server has been up, when the connection was made.
     var serverUptime: Duration { get }
 

@@ -12,6 +12,7 @@ package final class GroupMembership: CoordinationPort {
     static let silence: Duration = .seconds(15)
 
     package let serverUptime: Duration
+    package var server: String { "redis \(connection.serverVersion)" }
     private let connection: RedisConnection
     private let presence: RedisSubscription
     private let keys: Keys
@@ -131,10 +132,9 @@ package final class GroupMembership: CoordinationPort {
     package func publish(_ report: WorkerReport) async throws {
         let json = String(decoding: try JSONEncoder().encode(report), as: UTF8.self)
         try translatingRedisErrors { () throws(RedisError) in
-            _ = try connection.call(
-                RedisCommand(
-                    "SET", keys.report(group, worker), json, "PX", Int(Self.reportLife / .milliseconds(1))),
-                until: .after(StreamLog.timeout))
+            _ = try connection.evaluate(
+                Scripts.report, keys: [keys.report(group, worker)],
+                arguments: [json, Int(Self.reportLife / .milliseconds(1))], until: .after(StreamLog.timeout))
         }
     }
 

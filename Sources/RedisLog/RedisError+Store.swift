@@ -13,6 +13,8 @@ extension StoreError {
             case .reply(let reply):
                 switch reply.code {
                 case "NOGROUP": .groupMissing
+                // A master that became a replica: the address may lead elsewhere by now, on a new connection.
+                case "READONLY": .unavailable
                 case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
                 default: .refused
                 }

@@ -14,6 +14,7 @@ enum Scripts {
     static let leaseRenew = script("lease_renew", PackageResources.lease_renew_lua)
     static let leaseRelease = script("lease_release", PackageResources.lease_release_lua)
     static let members = script("members", PackageResources.members_lua)
+    static let report = script("report", PackageResources.report_lua)
     static let consumersRemove = script("consumers_remove", PackageResources.consumers_remove_lua)
 
     private enum Prelude {

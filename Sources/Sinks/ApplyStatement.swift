@@ -66,12 +66,16 @@ enum ApplyStatement {
             ON CONFLICT DO NOTHING
         ),
         cancelled AS (
-            -- LATERAL … LIMIT 1 keeps it one index look-up an order: a plan made while the table was small would scan it.
-            UPDATE orders SET status = 'cancelled' WHERE ctid = ANY (ARRAY(
-                SELECT o.at FROM unnest($26::text[], $27::text[]) AS c (shop, id),
-                    LATERAL (SELECT ctid AS at FROM orders WHERE orders.shop = c.shop AND orders.id = c.id LIMIT 1) AS o
-                WHERE EXISTS (SELECT FROM moved)
-            ))
+            -- A row put on itself: one index look-up an order, whatever the planner thinks of the sizes, and a row that
+            -- somebody else is changing is waited for, and then changed. (A ctid would silently pass over it.)
+            INSERT INTO orders (shop, id, customer, status, attributes, placed_at, partition, seq)
+            SELECT o.* FROM (SELECT DISTINCT * FROM unnest($26::text[], $27::text[]) AS u (shop, id)) AS c,
+                LATERAL (
+                    SELECT shop, id, customer, 'cancelled', attributes, placed_at, partition, seq FROM orders
+                    WHERE orders.shop = c.shop AND orders.id = c.id LIMIT 1
+                ) AS o
+            WHERE EXISTS (SELECT FROM moved)
+            ON CONFLICT (shop, id) DO UPDATE SET status = excluded.status
         ),
         -- 5. Stock: a SKU is either counted, or changed by a difference.
         counted AS (

@@ -11,7 +11,9 @@ extension StoreError {
             case .invalidConfiguration: .notPermitted
             case .interrupted: .interrupted
             case .server(let error):
-                error.endsSession ? .unavailable : error.sqlState == "42501" ? .notPermitted : .refused
+                // 25006: a standby answers. The address may lead to the primary by now, on a new connection.
+                error.endsSession || error.sqlState == "25006"
+                    ? .unavailable : error.sqlState == "42501" ? .notPermitted : .refused
             case .invalidParameter, .malformed: .malformed
             case .rolledBack: .refused
             }

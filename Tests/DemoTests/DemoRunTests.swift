@@ -3,7 +3,7 @@ import PrivateServers
 import TestSupport
 import Testing
 
-@Suite("onewrite demo, the real executable")
+@Suite("onewrite demo, the real executable", .serialized)
 struct DemoRunTests {
     @Test("a small one ends VERIFIED and leaves nothing behind")
     func verified() async throws {
@@ -72,7 +72,7 @@ struct DemoRunTests {
         let done = try await ChildProcess.run([BuiltExecutable.path, "demo"], environment: ["PATH": tools])
         #expect(done.status == .exited(78))
         #expect(done.errors.contains("redis-server isn't installed: apt-get install redis-server"), "\(done.errors)")
-        try await expectNothing(of: try directory(in: done.output))
+        #expect(done.output.isEmpty, "nothing was begun")
     }
 
     // MARK: -

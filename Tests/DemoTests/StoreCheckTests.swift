@@ -147,7 +147,9 @@ struct StoreCheckTests {
                 sql: "INSERT INTO orders VALUES ('shop-1', 'ord-x', 'c-1', 'placed', NULL, now(), 0, 1)"),
             .sql(
                 "a status", .orders,
-                sql: "UPDATE orders SET status = 'cancelled' WHERE ctid = (SELECT min(ctid) FROM orders WHERE status = 'placed')"),
+                sql:
+                    "UPDATE orders SET status = 'cancelled' WHERE ctid = (SELECT min(ctid) FROM orders WHERE status = 'placed')"
+            ),
             .sql(
                 "a line's quantity", .orderLines,
                 sql: "UPDATE order_lines SET quantity = quantity + 1 WHERE ctid = (SELECT min(ctid) FROM order_lines)"),
@@ -159,10 +161,14 @@ struct StoreCheckTests {
                 sql: "UPDATE stock SET on_hand = on_hand + 1 WHERE ctid = (SELECT min(ctid) FROM stock)"),
             .sql(
                 "a ledger row is gone", .ledger,
-                sql: "DELETE FROM ledger WHERE type = 'order.placed' AND ctid = (SELECT max(ctid) FROM ledger WHERE type = 'order.placed')"),
+                sql:
+                    "DELETE FROM ledger WHERE type = 'order.placed' AND ctid = (SELECT max(ctid) FROM ledger WHERE type = 'order.placed')"
+            ),
             .sql(
                 "a ledger row's lines", .ledger,
-                sql: "UPDATE ledger SET lines = 'MUG-1:9' WHERE seq = 1 AND partition = (SELECT min(partition) FROM ledger)"),
+                sql:
+                    "UPDATE ledger SET lines = 'MUG-1:9' WHERE seq = 1 AND partition = (SELECT min(partition) FROM ledger)"
+            ),
             .sql(
                 "two ledger rows are swapped", .ledger,
                 sql: """
@@ -205,7 +211,13 @@ struct StoreCheckTests {
             .redis("an entry is pending", [.pending], "log") { key, place in
                 RedisCommand("XCLAIM", key, "stock", "nobody", 0, place.lastEntry, "FORCE", "JUSTID")
             },
-            .redis("an entry by hand", [.receipts, .log, .ledger, .orders, .orderLines, .stockInPostgres, .stockInRedis, .deliveries, .positions], "log") { key, _ in
+            .redis(
+                "an entry by hand",
+                [
+                    .receipts, .log, .ledger, .orders, .orderLines, .stockInPostgres, .stockInRedis, .deliveries,
+                    .positions,
+                ], "log"
+            ) { key, _ in
                 RedisCommand(
                     "XADD", key, "*", "epoch", 1, "seq", 100_000, "type", "order.placed", "id", "ord-x", "shop", "x",
                     "customer", "c", "lines", "MUG-1:1")

@@ -42,6 +42,15 @@ struct Outside: Sendable {
         return owners
     }
 
+    /// How many entries the log has.
+    func appended() async throws -> Int {
+        var sum = 0
+        for partition in 0..<Shop.partitions {
+            sum += try await redis("HGET", "{onewrite:\(partition)}:head", "seq").flatMap { Int($0) } ?? 0
+        }
+        return sum
+    }
+
     /// How many partitions' heads are of another history than the server's.
     func closedPartitions() async throws -> Int {
         let info = try await redis("INFO", "replication") ?? ""

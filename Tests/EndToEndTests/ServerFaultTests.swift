@@ -23,7 +23,13 @@ struct ServerFaultTests {
     func redisKilled() async throws {
         try await Shop.open { shop in
             try await shop.fleet.startAll()
-            try await flow(shop) {
+            // Three processes with one long file each: a submit that starts while Redis is down says so and ends.
+            try await flow(shop, orders: 12_000, files: 1) {
+                try await eventually("all three submitters are connected, and orders flow") {
+                    let clients = try await shop.outside.redis("CLIENT", "LIST") ?? ""
+                    let isFlowing = try await shop.outside.appended() > 0
+                    return isFlowing && clients.split(separator: "name=onewrite-submit").count == 4
+                }
                 for _ in 0..<3 {
                     await shop.servers.redis.kill()
                     try await shop.servers.redis.restart()

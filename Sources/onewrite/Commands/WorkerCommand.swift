@@ -45,12 +45,11 @@ struct WorkerCommand: AsyncParsableCommand {
         let worker = try Self.workerName(name, group)
         let servers = try Servers(settings, name: "onewrite-\(worker)")
         let term = LeaseTerm(duration: try settings.lease())
-        let (identity, version) = try await CommandLane("start").run { [group] _ in
+        let identity = try await CommandLane("start").run { [group] _ in
             try Self.check(servers, group, worker)
         }
         var logger = Logger(label: worker.text) { PersonLogHandler(name: $0) }
         logger.logLevel = .info
-        logger.info("\(group.rawValue) of \(servers.keys.namespace) · redis \(version)")
         let connector = ServerConnector(
             servers: servers, group: group, worker: worker, identity: identity, term: term)
         let served = Worker(
@@ -86,7 +85,7 @@ struct WorkerCommand: AsyncParsableCommand {
     /// What has to be right before a worker starts; later trouble is waited out.
     private static func check(
         _ servers: Servers, _ group: Group, _ worker: WorkerName
-    ) throws -> (LogIdentity, version: String) {
+    ) throws -> LogIdentity {
         let redis = try servers.redis()
         let identity = try servers.identity(redis)
         if group == .postgres {
@@ -102,7 +101,7 @@ struct WorkerCommand: AsyncParsableCommand {
         if present.count == 2, let count = present[1].integer, count > 0 {
             throw Failure(.tryAgain, "a worker named \(worker) serves \(group.rawValue) already. Choose another --name")
         }
-        return (identity, redis.serverVersion)
+        return identity
     }
 
     private static func workerName(_ given: String?, _ group: Group) throws -> WorkerName {

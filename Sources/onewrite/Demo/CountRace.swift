@@ -10,7 +10,7 @@ enum CountRace {
     static func sku(_ round: Int) -> String { "SKU-\(round)" }
 
     /// The same through Onewrite: what each of the two clients submits.
-    static func changes(ofClient client: Int) -> [DemoChange] {
+    static func changes(ofClient client: Int, rounds: Int = rounds) -> [DemoChange] {
         (0..<rounds).map { round in
             DemoChange(
                 kind: .counted, id: "count-\(client)-\(round)", shop: shop,
@@ -21,7 +21,7 @@ enum CountRace {
     /// Runs the naive clients.
     ///
     /// - Returns: In how many rounds the stores ended with different counts.
-    static func runNaively(on servers: DemoServers, seed: UInt64) async throws -> Int {
+    static func runNaively(on servers: DemoServers, seed: UInt64, rounds: Int = rounds) async throws -> Int {
         let clients = [NaiveClient(servers, seed: seed), NaiveClient(servers, seed: seed &+ 1)]
         for round in 0..<rounds {
             try await withThrowingTaskGroup { tasks in

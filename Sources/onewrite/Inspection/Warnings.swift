@@ -55,9 +55,8 @@ struct Warnings {
         if !missing.isEmpty {
             add(
                 "group-missing", group, partition: missing.count == 1 ? missing[0] : nil,
-                hint:
-                    "the consumer group is missing in \(list(missing)): a worker that takes it over creates it again, "
-                    + "and so does onewrite init")
+                hint: "the consumer group is missing\(missing.count == 1 ? "" : " in " + list(missing)): "
+                    + "a worker that takes over creates it again, and so does onewrite init")
         }
         let silent = found.workforce.present.filter { now - $0.lastHeartbeat > Self.silenceMilliseconds }
         if !silent.isEmpty {
