@@ -6,7 +6,9 @@ import Testing
 
 @testable import onewrite
 
-/// What workers cost. CPU time and memory, never wall-clock speed.
+/// What workers cost.
+///
+/// CPU time and memory, never wall-clock speed.
 @Suite("Costs", .serialized)
 struct CostTests {
     /// Larger with `ONEWRITE_TEST_BACKLOG=500000`.

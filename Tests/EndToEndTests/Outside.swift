@@ -1,5 +1,6 @@
 import PostgresClient
 import RedisClient
+import TestSupport
 import Testing
 import ThreadedIO
 
@@ -40,6 +41,15 @@ struct Outside: Sendable {
             owners.append(try await redis("HGET", "{onewrite:\(partition)}:position:\(group)", "owner") ?? "")
         }
         return owners
+    }
+
+    /// Waits until this many submitters are connected, and have appended something.
+    func ordersFlow(from submitters: Int) async throws {
+        try await eventually("\(submitters) submitters are connected, and orders flow") {
+            let clients = try await redis("CLIENT", "LIST") ?? ""
+            let isFlowing = try await appended() > 0
+            return isFlowing && clients.split(separator: "name=onewrite-submit").count > submitters
+        }
     }
 
     /// How many entries the log has.

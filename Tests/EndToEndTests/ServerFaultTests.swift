@@ -7,6 +7,9 @@ import Testing
 
 @Suite("Servers that fail under load", .serialized)
 struct ServerFaultTests {
+    /// Submits orders from three submitters while `body` does its harm, then expects all stores to agree.
+    ///
+    /// With one long file each they run through it all; a submit that starts while Redis is down says so and ends.
     private func flow(
         _ shop: Shop, orders: Int = 1500, files: Int = 20, _ body: @Sendable () async throws -> Void
     ) async throws {
@@ -23,13 +26,8 @@ struct ServerFaultTests {
     func redisKilled() async throws {
         try await Shop.open { shop in
             try await shop.fleet.startAll()
-            // Three processes with one long file each: a submit that starts while Redis is down says so and ends.
             try await flow(shop, orders: 12_000, files: 1) {
-                try await eventually("all three submitters are connected, and orders flow") {
-                    let clients = try await shop.outside.redis("CLIENT", "LIST") ?? ""
-                    let isFlowing = try await shop.outside.appended() > 0
-                    return isFlowing && clients.split(separator: "name=onewrite-submit").count == 4
-                }
+                try await shop.outside.ordersFlow(from: 3)
                 for _ in 0..<3 {
                     await shop.servers.redis.kill()
                     try await shop.servers.redis.restart()
@@ -62,7 +60,8 @@ struct ServerFaultTests {
     func disturbed() async throws {
         try await Shop.open { shop in
             try await shop.fleet.startAll()
-            try await flow(shop) {
+            try await flow(shop, orders: 12_000, files: 1) {
+                try await shop.outside.ordersFlow(from: 3)
                 for round in 0..<6 {
                     let group = StoreContents.groups[round % 3]
                     try await shop.outside.redis("CLIENT", "KILL", "TYPE", "normal")

@@ -104,7 +104,10 @@ struct EffectTests {
         func lines(_ text: String) -> ChangeDraft.DraftLines { .text(text) }
         var changes = [
             try change(ChangeDraft(type: "stock.counted", id: "count-1", shop: shop, lines: lines("TEA:100 MUG:5"))),
-            try change(ChangeDraft(id: "o1", shop: shop, customer: "c \"é\\", lines: lines("TEA:2 MUG:1"), attributes: #"{"a" : 1.50, "a":2}"#)),
+            try change(
+                ChangeDraft(
+                    id: "o1", shop: shop, customer: "c \"é\\", lines: lines("TEA:2 MUG:1"),
+                    attributes: #"{"a" : 1.50, "a":2}"#)),
             try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "o1", lines: lines("TEA:2 MUG:1"))),
             try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "o2", lines: lines("TEA:1"))),
             try change(ChangeDraft(id: "o2", shop: shop, customer: "c", lines: lines("TEA:1"))),
@@ -114,7 +117,9 @@ struct EffectTests {
             try change(ChangeDraft(id: "o4", shop: shop, customer: "c", lines: lines("MUG:60"))),
             try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "unknown", lines: lines("NEW:1"))),
         ]
-        changes += try (0..<5).map { try change(ChangeDraft(id: "x\($0)", shop: shop, customer: "c", lines: lines("TEA:1"))) }
+        changes += try (0..<5).map {
+            try change(ChangeDraft(id: "x\($0)", shop: shop, customer: "c", lines: lines("TEA:1")))
+        }
         return changes
     }
 
@@ -134,20 +139,26 @@ struct EffectTests {
             let expected = ["CUP": "0", "MUG": "-10", "NEW": "1", "TEA": "102"]
             let inPostgres = try world.postgres.query(
                 "SELECT sku, on_hand::text FROM stock", until: .after(.seconds(5)))
-            #expect(Dictionary(uniqueKeysWithValues: inPostgres.map { ($0.string(0) ?? "", $0.string(1) ?? "") }) == expected)
+            #expect(
+                Dictionary(uniqueKeysWithValues: inPostgres.map { ($0.string(0) ?? "", $0.string(1) ?? "") })
+                    == expected)
             let inRedis = try world.call("HGETALL", world.keys.stock(world.partition, shop: World.shop)).elements
                 .compactMap(\.string)
-            #expect(Set(stride(from: 0, to: inRedis.count, by: 2).map { "\(inRedis[$0]) \(inRedis[$0 + 1])" })
-                == Set(expected.map { "\($0.key) \($0.value)" }))
+            #expect(
+                Set(stride(from: 0, to: inRedis.count, by: 2).map { "\(inRedis[$0]) \(inRedis[$0 + 1])" })
+                    == Set(expected.map { "\($0.key) \($0.value)" }))
             let orders = try world.postgres.query(
                 "SELECT id, status FROM orders ORDER BY seq", until: .after(.seconds(5)))
-            #expect(orders.map { "\($0.string(0) ?? "") \($0.string(1) ?? "")" }.prefix(4) == [
-                "o1 cancelled", "o2 placed", "o3 placed", "o4 placed",
-            ])
+            #expect(
+                orders.map { "\($0.string(0) ?? "") \($0.string(1) ?? "")" }.prefix(4) == [
+                    "o1 cancelled", "o2 placed", "o3 placed", "o4 placed",
+                ])
             #expect(try world.deliveries().prefix(6) == ["o1", "o1", "o2", "o2", "o3", "o4"])
             let first = try world.call("LINDEX", world.keys.deliveries(world.partition), "0").string
-            #expect(first == #"{"job":"prepare","order":"o1","shop":"main","customer":"c \"é\\","lines":[{"sku":"TEA","quantity":2},"#
-                + #"{"sku":"MUG","quantity":1}],"attributes":{"a" : 1.50, "a":2},"partition":0,"epoch":1,"seq":2}"#)
+            #expect(
+                first
+                    == #"{"job":"prepare","order":"o1","shop":"main","customer":"c \"é\\","lines":[{"sku":"TEA","quantity":2},"#
+                    + #"{"sku":"MUG","quantity":1}],"attributes":{"a" : 1.50, "a":2},"partition":0,"epoch":1,"seq":2}"#)
             let ledger = try world.postgres.query(
                 "SELECT attributes, digest FROM ledger WHERE id = 'o1'", until: .after(.seconds(5)))
             #expect(ledger.first?.string(0) == #"{"a" : 1.50, "a":2}"#, "byte for byte")

@@ -39,7 +39,8 @@ struct StoreCheck: Sendable {
             Finding(subject: subject, compared: compared, differences: differences)
         }
         findings = [
-            finding(.receipts, submissions.count, Self.receipts(contents, submissions, answersMayBeLost: answersMayBeLost)),
+            finding(
+                .receipts, submissions.count, Self.receipts(contents, submissions, answersMayBeLost: answersMayBeLost)),
             finding(.log, contents.log.map(\.count).reduce(0, +), Self.holes(contents)),
             finding(.ledger, contents.ledger.map(\.count).reduce(0, +), Self.ledger(contents)),
             finding(.orders, contents.orders.count, compare(fold.orders, contents.orders)),
