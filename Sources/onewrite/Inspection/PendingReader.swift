@@ -88,8 +88,11 @@ struct PendingReader {
         var open = sources.compactMap { source in
             source.summary.oldest.map { (source: source, from: "\($0)", last: $0) }
         }
-        // Each list holds its oldest: beyond the first `limit` lists nothing can be among the oldest `limit` entries.
-        open.sort { $0.last < $1.last }
+        // Each list holds its oldest: beyond the first `limit` lists nothing can be among the oldest `limit` entries. In
+        // the entries' own order, since IDs of several partitions can be equal.
+        open.sort {
+            ($0.last, $0.source.partition, $0.source.group) < ($1.last, $1.source.partition, $1.source.group)
+        }
         open = Array(open.prefix(limit))
         var step = max(10, 2 * limit / max(1, open.count))
         while !open.isEmpty {
