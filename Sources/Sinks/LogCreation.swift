@@ -5,7 +5,9 @@ package import PostgresClient
 package import RedisClient
 package import RedisLog
 
-/// Creates the log in Redis and the schema in Postgres, opens it, and makes the groups. Safe to repeat.
+/// Creates the log in Redis and the schema in Postgres, opens it, and makes the groups.
+///
+/// Safe to repeat.
 package struct LogCreation {
     /// Why there can't be such a log.
     package enum Refusal: Error, Hashable, Sendable {
