@@ -3,6 +3,7 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import TestSupport
 import Testing
 import ThreadedIO
 
@@ -104,7 +105,10 @@ struct EffectTests {
         func lines(_ text: String) -> ChangeDraft.DraftLines { .text(text) }
         var changes = [
             try change(ChangeDraft(type: "stock.counted", id: "count-1", shop: shop, lines: lines("TEA:100 MUG:5"))),
-            try change(ChangeDraft(id: "o1", shop: shop, customer: "c \"é\\", lines: lines("TEA:2 MUG:1"), attributes: #"{"a" : 1.50, "a":2}"#)),
+            try change(
+                ChangeDraft(
+                    id: "o1", shop: shop, customer: "c \"é\\", lines: lines("TEA:2 MUG:1"),
+                    attributes: #"{"a" : 1.50, "a":2}"#)),
             try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "o1", lines: lines("TEA:2 MUG:1"))),
             try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "o2", lines: lines("TEA:1"))),
             try change(ChangeDraft(id: "o2", shop: shop, customer: "c", lines: lines("TEA:1"))),
@@ -114,7 +118,9 @@ struct EffectTests {
             try change(ChangeDraft(id: "o4", shop: shop, customer: "c", lines: lines("MUG:60"))),
             try change(ChangeDraft(type: "order.cancelled", shop: shop, order: "unknown", lines: lines("NEW:1"))),
         ]
-        changes += try (0..<5).map { try change(ChangeDraft(id: "x\($0)", shop: shop, customer: "c", lines: lines("TEA:1"))) }
+        changes += try (0..<5).map {
+            try change(ChangeDraft(id: "x\($0)", shop: shop, customer: "c", lines: lines("TEA:1")))
+        }
         return changes
     }
 
@@ -134,20 +140,26 @@ struct EffectTests {
             let expected = ["CUP": "0", "MUG": "-10", "NEW": "1", "TEA": "102"]
             let inPostgres = try world.postgres.query(
                 "SELECT sku, on_hand::text FROM stock", until: .after(.seconds(5)))
-            #expect(Dictionary(uniqueKeysWithValues: inPostgres.map { ($0.string(0) ?? "", $0.string(1) ?? "") }) == expected)
+            #expect(
+                Dictionary(uniqueKeysWithValues: inPostgres.map { ($0.string(0) ?? "", $0.string(1) ?? "") })
+                    == expected)
             let inRedis = try world.call("HGETALL", world.keys.stock(world.partition, shop: World.shop)).elements
                 .compactMap(\.string)
-            #expect(Set(stride(from: 0, to: inRedis.count, by: 2).map { "\(inRedis[$0]) \(inRedis[$0 + 1])" })
-                == Set(expected.map { "\($0.key) \($0.value)" }))
+            #expect(
+                Set(stride(from: 0, to: inRedis.count, by: 2).map { "\(inRedis[$0]) \(inRedis[$0 + 1])" })
+                    == Set(expected.map { "\($0.key) \($0.value)" }))
             let orders = try world.postgres.query(
                 "SELECT id, status FROM orders ORDER BY seq", until: .after(.seconds(5)))
-            #expect(orders.map { "\($0.string(0) ?? "") \($0.string(1) ?? "")" }.prefix(4) == [
-                "o1 cancelled", "o2 placed", "o3 placed", "o4 placed",
-            ])
+            #expect(
+                orders.map { "\($0.string(0) ?? "") \($0.string(1) ?? "")" }.prefix(4) == [
+                    "o1 cancelled", "o2 placed", "o3 placed", "o4 placed",
+                ])
             #expect(try world.deliveries().prefix(6) == ["o1", "o1", "o2", "o2", "o3", "o4"])
             let first = try world.call("LINDEX", world.keys.deliveries(world.partition), "0").string
-            #expect(first == #"{"job":"prepare","order":"o1","shop":"main","customer":"c \"é\\","lines":[{"sku":"TEA","quantity":2},"#
-                + #"{"sku":"MUG","quantity":1}],"attributes":{"a" : 1.50, "a":2},"partition":0,"epoch":1,"seq":2}"#)
+            #expect(
+                first
+                    == #"{"job":"prepare","order":"o1","shop":"main","customer":"c \"é\\","lines":[{"sku":"TEA","quantity":2},"#
+                    + #"{"sku":"MUG","quantity":1}],"attributes":{"a" : 1.50, "a":2},"partition":0,"epoch":1,"seq":2}"#)
             let ledger = try world.postgres.query(
                 "SELECT attributes, digest FROM ledger WHERE id = 'o1'", until: .after(.seconds(5)))
             #expect(ledger.first?.string(0) == #"{"a" : 1.50, "a":2}"#, "byte for byte")
@@ -210,6 +222,84 @@ struct EffectTests {
             try world.append(1)
             await #expect(throws: StoreError.self) { try await delivery.work() }
             #expect(try world.position(.delivery) == 0)
+        }
+    }
+
+    @Test(
+        "a counter that Redis can't add to stalls the sink before its first write",
+        arguments: ["007", "-0", "9007199254740993"])
+    func notCanonical(_ value: String) async throws {
+        try await withWorld { world in
+            let key = world.keys.stock(world.partition, shop: World.shop)
+            try world.call("HSET", key, "MUG", value)
+            let stock = try world.session(.stock, "s")
+            try await stock.takeOver()
+            _ = try world.append([
+                try change(ChangeDraft(id: "o", shop: World.shop, customer: "c", lines: .text("TEA:1 MUG:1")))
+            ])
+            await #expect(throws: StoreError.self) { try await stock.work() }
+            #expect(try world.call("HGET", key, "TEA").isNull, "half of the batch would count twice")
+        }
+    }
+
+    @Test(
+        "dead letters' key of another type stalls a sink before its first write", arguments: [Group.stock, .delivery])
+    func wrongDeadLetters(_ group: Group) async throws {
+        try await withWorld { world in
+            try world.call("SET", world.keys.dead(world.partition, group), "x")
+            let worker = try world.session(group, "w")
+            try await worker.takeOver()
+            try world.append(1)
+            try world.call("XADD", world.keys.log(world.partition), "*", "colour", "red")
+            await #expect {
+                try await worker.work()
+            } throws: { error in
+                (error as? StoreError)?.message.contains("expected a stream, found a string") == true
+            }
+            #expect(try world.onHand().redis == nil)
+            #expect(try world.deliveries().isEmpty)
+            try world.call("DEL", world.keys.dead(world.partition, group))
+            let progress = try await worker.takeOver()
+            #expect((progress.applied, progress.quarantined) == (1, 1))
+        }
+    }
+
+    @Test("a cancellation waits for whoever is changing the order, and then takes effect")
+    func cancelsBehindAnother() async throws {
+        try await withWorld { world in
+            let postgres = try world.session(.postgres, "p")
+            try await postgres.takeOver()
+            _ = try world.append([world.order("o")])
+            try await postgres.work()
+            _ = try world.append([
+                try change(ChangeDraft(type: "order.cancelled", shop: World.shop, order: "o", lines: .text("TEA:1")))
+            ])
+            // Somebody's update is under way, and commits while the batch waits for the row.
+            let servers = world.servers
+            async let other: Void = TestLane().run { _ in
+                let other = try World.connectPostgres(servers)
+                let watch = try World.connectPostgres(servers)
+                try other.begin(until: .after(.seconds(5)))
+                try other.query("UPDATE orders SET customer = 'renamed'", until: .after(.seconds(5)))
+                try await eventually("the batch waits for the row") {
+                    try watch.query(
+                        "SELECT FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid))",
+                        [.integer(Int64(other.processID))], until: .after(.seconds(5))
+                    ).count > 0
+                }
+                try other.commit(until: .after(.seconds(5)))
+            }
+            try await eventually("the row is locked") {
+                try world.postgres.query(
+                    "SELECT FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'RowExclusiveLock'",
+                    until: .after(.seconds(5))
+                ).count > 0
+            }
+            try await postgres.work()
+            try await other
+            let row = try world.postgres.query("SELECT customer, status FROM orders", until: .after(.seconds(5))).first
+            #expect(row?.string(0) == "renamed")
+            #expect(row?.string(1) == "cancelled")
         }
     }
 }

@@ -80,7 +80,8 @@ struct OpeningTests {
             try world.loseTail(keeping: 2)
             try world.call("HSET", world.keys.head(world.partition), "seq", "3")
             try world.call(
-                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "3", "type", "order.placed", "id", "other",
+                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "3", "type", "order.placed", "id",
+                "other",
                 "shop", World.shop, "customer", "c", "lines", "TEA:1")
             await #expect {
                 try await world.session(.postgres, "b").takeOver()
@@ -99,7 +100,8 @@ struct OpeningTests {
             try world.append(2)
             try await worker.work()
             try world.call(
-                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "2", "type", "order.placed", "id", "other",
+                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "2", "type", "order.placed", "id",
+                "other",
                 "shop", World.shop, "customer", "c", "lines", "TEA:1")
             await #expect {
                 try await worker.work()

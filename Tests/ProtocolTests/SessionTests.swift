@@ -62,7 +62,9 @@ struct SessionTests {
         }
     }
 
-    @Test("entries that a zombie's read took are fetched from the log when a later one shows the gap", arguments: Group.allCases)
+    @Test(
+        "entries that a zombie's read took are fetched from the log when a later one shows the gap",
+        arguments: Group.allCases)
     func fillsGap(_ group: Group) async throws {
         try await withWorld { world in
             let owner = try world.session(group, "owner")
@@ -77,7 +79,9 @@ struct SessionTests {
         }
     }
 
-    @Test("the log's last entries are found by a look at the head when a zombie's read took them", arguments: Group.allCases)
+    @Test(
+        "the log's last entries are found by a look at the head when a zombie's read took them",
+        arguments: Group.allCases)
     func looksAtHead(_ group: Group) async throws {
         try await withWorld { world in
             let owner = try world.session(group, "owner")
@@ -101,7 +105,8 @@ struct SessionTests {
             try world.append(2)
             try world.call("XADD", world.keys.log(world.partition), "*", "colour", "red")
             try world.call(
-                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "99", "type", "order.placed", "id", "x",
+                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "99", "type", "order.placed", "id",
+                "x",
                 "shop", World.shop, "customer", "c", "lines", "TEA:1")
             try world.append(2)
             let progress = try await worker.work()
@@ -113,14 +118,17 @@ struct SessionTests {
         }
     }
 
-    @Test("an entry by hand that claims a later place is told apart when the real ones come behind it", arguments: Group.allCases)
+    @Test(
+        "an entry by hand that claims a later place is told apart when the real ones come behind it",
+        arguments: Group.allCases)
     func outOfPlace(_ group: Group) async throws {
         try await withWorld { world in
             let worker = try world.session(group, "a")
             try await worker.takeOver()
             try world.append(2)
             try world.call(
-                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "4", "type", "order.placed", "id", "x",
+                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "4", "type", "order.placed", "id",
+                "x",
                 "shop", World.shop, "customer", "c", "lines", "TEA:1")
             try world.append(3)
             #expect(try await worker.work().applied == 5)
@@ -138,7 +146,8 @@ struct SessionTests {
             // By hand, but with the place that the head gives: as a producer would that doesn't check.
             try world.call("HSET", world.keys.head(world.partition), "seq", "2")
             try world.call(
-                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "2", "type", "order.placed", "id", "bad",
+                "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "2", "type", "order.placed", "id",
+                "bad",
                 "shop", World.shop, "customer", "c", "lines", "TEA:0")
             try world.append(1)
             let progress = try await worker.work()

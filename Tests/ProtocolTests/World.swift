@@ -29,7 +29,7 @@ final class World {
     let identity: LogIdentity
     let partition = Partition(0)
     let lease = Lease(term: LeaseTerm(duration: .seconds(3600)), sent: .now)
-    private let servers: TestServers
+    let servers: TestServers
     private var appended = 0
 
     init(_ servers: TestServers) async throws {
@@ -60,7 +60,8 @@ final class World {
         let ports = SessionPorts(
             identity: identity, owner: owner, log: log, sink: sink, ledger: ledger, pacing: TestPacing())
         return TestSession(
-            session: PartitionSession(partition, ports, lease: lease ?? self.lease), log: log, sink: sink, partition: partition)
+            session: PartitionSession(partition, ports, lease: lease ?? self.lease), log: log, sink: sink,
+            partition: partition)
     }
 
     // MARK: - Submitting
@@ -87,7 +88,8 @@ final class World {
 
     func order(_ id: String, quantity: Int = 1) throws -> Change {
         try Change(
-            ChangeDraft(id: id, shop: Self.shop, customer: "c-1", lines: .items([(sku: "TEA", quantity: "\(quantity)")])))
+            ChangeDraft(
+                id: id, shop: Self.shop, customer: "c-1", lines: .items([(sku: "TEA", quantity: "\(quantity)")])))
     }
 
     // MARK: - What the stores hold
@@ -98,7 +100,8 @@ final class World {
 
     func onHand() throws -> (redis: String?, postgres: String?) {
         let rows = try postgres.query(
-            "SELECT on_hand::text FROM stock WHERE shop = $1 AND sku = 'TEA'", [.text(Self.shop)], until: .after(.seconds(5)))
+            "SELECT on_hand::text FROM stock WHERE shop = $1 AND sku = 'TEA'", [.text(Self.shop)],
+            until: .after(.seconds(5)))
         let redis = try call("HGET", keys.stock(partition, shop: Self.shop), "TEA").string
         return (redis, rows.first?.string(0))
     }
@@ -136,8 +139,10 @@ final class World {
     /// Reasons and seqs of a group's dead letters.
     func deadLetters(_ group: Group) throws -> [(reason: String, error: String)] {
         if group == .postgres {
-            return try postgres.query("SELECT reason, error FROM dead_letters ORDER BY at, entry", until: .after(.seconds(5)))
-                .map { ($0.string(0) ?? "", $0.string(1) ?? "") }
+            return try postgres.query(
+                "SELECT reason, error FROM dead_letters ORDER BY at, entry", until: .after(.seconds(5))
+            )
+            .map { ($0.string(0) ?? "", $0.string(1) ?? "") }
         }
         return try call("XRANGE", keys.dead(partition, group), "-", "+").elements.map { entry in
             let fields = entry[1].elements.compactMap(\.string)
@@ -160,7 +165,7 @@ final class World {
             connectingTo: RedisConfiguration(url: servers.redis.url), until: .after(.seconds(5)), interrupt: nil)
     }
 
-    private static func connectPostgres(_ servers: TestServers) throws -> PostgresConnection {
+    static func connectPostgres(_ servers: TestServers) throws -> PostgresConnection {
         var configuration = try PostgresConfiguration(url: servers.postgres.url)
         configuration.schema = servers.namespace
         return try PostgresConnection(connectingTo: configuration, until: .after(.seconds(5)), interrupt: nil)
