@@ -71,7 +71,7 @@ package final class PrivatePostgres: Sendable {
         let settings =
             [
                 "listen_addresses=\(listensOnTCP ? "127.0.0.1" : "")", "port=\(port)",
-                "unix_socket_directories=\(part)", "shared_buffers=64MB", "max_connections=100",
+                "unix_socket_directories=\(part)", "shared_buffers=64MB", "max_connections=300",
                 // Files of its own directory, so that a killed server leaves nothing in /dev/shm.
                 "dynamic_shared_memory_type=mmap", "logging_collector=off", "log_line_prefix=%m [%p] ",
             ] + settings

@@ -66,8 +66,8 @@ enum ApplyStatement {
             ON CONFLICT DO NOTHING
         ),
         cancelled AS (
-            -- A row put on itself: one index look-up an order, whatever the planner thinks of the sizes, and a row that
-            -- somebody else is changing is waited for, and then changed. (A ctid would silently pass over it.)
+            -- A row put on itself: one that somebody else is changing is waited for, and then changed. (A ctid would silently
+            -- pass over it.) LATERAL … LIMIT 1 keeps it one look-up an order; the session sees to it that an index is used.
             INSERT INTO orders (shop, id, customer, status, attributes, placed_at, partition, seq)
             SELECT o.* FROM (SELECT DISTINCT * FROM unnest($26::text[], $27::text[]) AS u (shop, id)) AS c,
                 LATERAL (

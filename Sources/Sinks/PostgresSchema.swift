@@ -25,7 +25,12 @@ package enum PostgresSchema {
     ) throws -> LogIdentity {
         try connection.transaction(until: .after(timeout)) { connection in
             // IF NOT EXISTS doesn't keep two sessions from creating the same at once; a lock does.
-            try connection.query("SELECT pg_advisory_xact_lock(7239251)", until: .after(timeout))
+            // The session's own time-outs are for batches: others may create theirs for longer.
+            let limit = Int(timeout / .milliseconds(1))
+            try connection.script(
+                "SET LOCAL lock_timeout = \(limit); SET LOCAL statement_timeout = \(limit)", until: .after(timeout))
+            try connection.query(
+                "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
             try connection.script(
                 "CREATE SCHEMA IF NOT EXISTS \(PostgresStatement.quoted(identifier: schema))", until: .after(timeout))
             try connection.script(tables, until: .after(timeout))

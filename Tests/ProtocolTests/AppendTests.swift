@@ -3,6 +3,7 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import TestSupport
 import Testing
 import ThreadedIO
 
@@ -221,6 +222,84 @@ struct EffectTests {
             try world.append(1)
             await #expect(throws: StoreError.self) { try await delivery.work() }
             #expect(try world.position(.delivery) == 0)
+        }
+    }
+
+    @Test(
+        "a counter that Redis can't add to stalls the sink before its first write",
+        arguments: ["007", "-0", "9007199254740993"])
+    func notCanonical(_ value: String) async throws {
+        try await withWorld { world in
+            let key = world.keys.stock(world.partition, shop: World.shop)
+            try world.call("HSET", key, "MUG", value)
+            let stock = try world.session(.stock, "s")
+            try await stock.takeOver()
+            _ = try world.append([
+                try change(ChangeDraft(id: "o", shop: World.shop, customer: "c", lines: .text("TEA:1 MUG:1")))
+            ])
+            await #expect(throws: StoreError.self) { try await stock.work() }
+            #expect(try world.call("HGET", key, "TEA").isNull, "half of the batch would count twice")
+        }
+    }
+
+    @Test(
+        "dead letters' key of another type stalls a sink before its first write", arguments: [Group.stock, .delivery])
+    func wrongDeadLetters(_ group: Group) async throws {
+        try await withWorld { world in
+            try world.call("SET", world.keys.dead(world.partition, group), "x")
+            let worker = try world.session(group, "w")
+            try await worker.takeOver()
+            try world.append(1)
+            try world.call("XADD", world.keys.log(world.partition), "*", "colour", "red")
+            await #expect {
+                try await worker.work()
+            } throws: { error in
+                (error as? StoreError)?.message.contains("expected a stream, found a string") == true
+            }
+            #expect(try world.onHand().redis == nil)
+            #expect(try world.deliveries().isEmpty)
+            try world.call("DEL", world.keys.dead(world.partition, group))
+            let progress = try await worker.takeOver()
+            #expect((progress.applied, progress.quarantined) == (1, 1))
+        }
+    }
+
+    @Test("a cancellation waits for whoever is changing the order, and then takes effect")
+    func cancelsBehindAnother() async throws {
+        try await withWorld { world in
+            let postgres = try world.session(.postgres, "p")
+            try await postgres.takeOver()
+            _ = try world.append([world.order("o")])
+            try await postgres.work()
+            _ = try world.append([
+                try change(ChangeDraft(type: "order.cancelled", shop: World.shop, order: "o", lines: .text("TEA:1")))
+            ])
+            // Somebody's update is under way, and commits while the batch waits for the row.
+            let servers = world.servers
+            async let other: Void = TestLane().run { _ in
+                let other = try World.connectPostgres(servers)
+                let watch = try World.connectPostgres(servers)
+                try other.begin(until: .after(.seconds(5)))
+                try other.query("UPDATE orders SET customer = 'renamed'", until: .after(.seconds(5)))
+                try await eventually("the batch waits for the row") {
+                    try watch.query(
+                        "SELECT FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid))",
+                        [.integer(Int64(other.processID))], until: .after(.seconds(5))
+                    ).count > 0
+                }
+                try other.commit(until: .after(.seconds(5)))
+            }
+            try await eventually("the row is locked") {
+                try world.postgres.query(
+                    "SELECT FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'RowExclusiveLock'",
+                    until: .after(.seconds(5))
+                ).count > 0
+            }
+            try await postgres.work()
+            try await other
+            let row = try world.postgres.query("SELECT customer, status FROM orders", until: .after(.seconds(5))).first
+            #expect(row?.string(0) == "renamed")
+            #expect(row?.string(1) == "cancelled")
         }
     }
 }

@@ -29,7 +29,7 @@ final class World {
     let identity: LogIdentity
     let partition = Partition(0)
     let lease = Lease(term: LeaseTerm(duration: .seconds(3600)), sent: .now)
-    private let servers: TestServers
+    let servers: TestServers
     private var appended = 0
 
     init(_ servers: TestServers) async throws {
@@ -165,7 +165,7 @@ final class World {
             connectingTo: RedisConfiguration(url: servers.redis.url), until: .after(.seconds(5)), interrupt: nil)
     }
 
-    private static func connectPostgres(_ servers: TestServers) throws -> PostgresConnection {
+    static func connectPostgres(_ servers: TestServers) throws -> PostgresConnection {
         var configuration = try PostgresConfiguration(url: servers.postgres.url)
         configuration.schema = servers.namespace
         return try PostgresConnection(connectingTo: configuration, until: .after(.seconds(5)), interrupt: nil)

@@ -1,5 +1,6 @@
 import Coordination
 import OrderLog
+import PostgresClient
 import RedisClient
 import RedisLog
 import Sinks
@@ -22,7 +23,10 @@ struct ServerConnector: WorkerConnector {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
         case .postgres:
-            let postgres = PostgresSink(try servers.requiredPostgres(), scripts: scripts)
+            let connection = try servers.requiredPostgres()
+            // A plan is kept, and one made while a table was small would scan it when it has grown to millions.
+            try connection.script("SET enable_seqscan = off", until: .after(PostgresSink.timeout))
+            let postgres = PostgresSink(connection, scripts: scripts)
             sink = postgres
             ledger = postgres
         }
