@@ -152,7 +152,8 @@ actor Lane {
         // any more must not keep the lane from waiting at all.
         behind.formIntersection(ready)
         let wait = behind.isEmpty ? min(Self.readWait, untilEarliestAttempt ?? Self.readWait) : .zero
-        let limit = max(1, budget.entries / ready.count)
+        // Mostly few of them have any: a busy one among very many idle ones still gets a batch.
+        let limit = max(min(16, budget.entries), budget.entries / ready.count)
         let delivered: [Delivered]
         do {
             delivered = try await connection.ports.log.read(from: ready, limit: limit, wait: wait)

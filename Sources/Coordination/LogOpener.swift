@@ -100,7 +100,7 @@ package struct LogOpener {
         }
         guard head.seq >= row.position.seq else {
             return "partition \(partition): the log ends at seq \(head.seq), but Postgres has applied up to seq "
-                + "\(row.position.seq): Redis lost \(row.position.seq.number - head.seq.number) applied entries. The "
+                + "\(row.position.seq): Redis lost what lay between, as in a power cut or a failover. The "
                 + "partition stays closed, so that nothing is skipped; bring back the Redis data that holds them"
         }
         return nil

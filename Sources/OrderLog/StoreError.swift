@@ -35,5 +35,7 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         self.outcomeIsUnknown = outcomeIsUnknown
     }
 
-    package var description: String { "\(store.rawValue): \(message)" }
+    package var description: String {
+        message.contains(store.rawValue) ? message : "\(store.rawValue): \(message)"
+    }
 }

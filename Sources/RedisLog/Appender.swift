@@ -21,6 +21,12 @@ package struct Appender {
         package let outcome: Outcome
         package let seq: Seq
         package let entry: EntryID
+
+        package init(outcome: Outcome, seq: Seq, entry: EntryID) {
+            self.outcome = outcome
+            self.seq = seq
+            self.entry = entry
+        }
     }
 
     /// What became of one call.

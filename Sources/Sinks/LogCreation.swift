@@ -56,6 +56,11 @@ package struct LogCreation {
         if let inRedis, let inPostgres, inRedis != inPostgres {
             throw Refusal.twoLogs(redis: inRedis.log, postgres: inPostgres.log)
         }
+        if inRedis == nil, let inPostgres, try PostgresSchema.hasApplied(on: postgres) {
+            throw Refusal.halted(
+                "Redis holds no log at \(keys.namespace), although Postgres has applied entries of log \(inPostgres.log): Redis "
+                    + "lost everything, or this is the wrong server or namespace. Nothing was changed")
+        }
         // The ID is settled in Postgres, where of two at once one wins; Redis gets what was settled there.
         let identity = try PostgresSchema.create(
             schema, partitioning: inRedis?.partitioning ?? partitioning,

@@ -31,6 +31,8 @@ package enum PostgresSchema {
                 "SET LOCAL lock_timeout = \(limit); SET LOCAL statement_timeout = \(limit)", until: .after(timeout))
             try connection.query(
                 "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
+            // Who may only use the schema can still repeat `init`.
+            if let existing = try identity(on: connection) { return existing }
             try connection.script(
                 "CREATE SCHEMA IF NOT EXISTS \(PostgresStatement.quoted(identifier: schema))", until: .after(timeout))
             try connection.script(tables, until: .after(timeout))
@@ -69,6 +71,12 @@ package enum PostgresSchema {
             throw .malformed(reason: "the table meta names a number of partitions that is outside the limits")
         }
         return LogIdentity(partitioning: partitioning, log: try row.requireString(2))
+    }
+
+    /// Whether any partition's position is behind an entry.
+    static func hasApplied(on connection: PostgresConnection) throws(PostgresError) -> Bool {
+        let rows = try connection.query("SELECT FROM partitions WHERE seq > 0 LIMIT 1", until: .after(timeout))
+        return !rows.isEmpty
     }
 
     private static let tables = """

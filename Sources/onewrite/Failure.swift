@@ -50,7 +50,7 @@ struct Failure: Error, CustomStringConvertible {
             case .partitions, .twoLogs: self.init(.badConfiguration, "\(refusal)")
             case .halted, .contended: self.init(.tryAgain, "\(refusal)")
             }
-        case let error as RedisURLError: self.init(.badConfiguration, "REDIS_URL: \(error)")
+        case let error as RedisURLError: self.init(.badConfiguration, "the Redis URL (REDIS_URL): \(error)")
         default: return nil
         }
     }

@@ -36,6 +36,7 @@ struct Onewrite: AsyncParsableCommand {
     static func main() async {
         ignoreBrokenPipes()
         do {
+            try UnknownCommand.check(Array(CommandLine.arguments.dropFirst()), against: configuration.subcommands)
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()

@@ -37,7 +37,14 @@ struct CancelCommand: AsyncParsableCommand {
         _ = try change([("-", "1")])
         var items = lines.map(\.item)
         if items.isEmpty {
-            items = try await CommandLane().run { _ in try placed(servers) }
+            switch try await CommandLane().run({ _ in try look(servers) }) {
+            case .placed(let lines): items = lines.map { ($0.sku, $0.quantity) }
+            case .cancelled(let result, let partition, let epoch):
+                // Beyond the idempotency window the log would take the cancellation twice.
+                let id = try change([("-", "1")]).id
+                let outcome = Receipt.Outcome.answered(result, in: partition, epoch: epoch)
+                return try options.show(Receipt(line: nil, id: id, shop: shop, input: nil, outcome: outcome))
+            }
         }
         try await options.submit(try change(items), to: servers)
     }
@@ -48,8 +55,14 @@ struct CancelCommand: AsyncParsableCommand {
                 type: Change.Kind.orderCancelled.rawValue, shop: shop, order: order, lines: .items(items)))
     }
 
-    /// The order's lines as Postgres has them.
-    private func placed(_ servers: Servers) throws -> [ChangeDraft.Item] {
+    /// An order, as Postgres has it.
+    private enum Found: Sendable {
+        case placed([(sku: String, quantity: String)])
+        /// With the place of its cancellation.
+        case cancelled(Appender.Result, Partition, Epoch)
+    }
+
+    private func look(_ servers: Servers) throws -> Found {
         let postgres = try servers.requiredPostgres()
         let identity = try servers.identity(try servers.redis())
         guard try PostgresSchema.identity(on: postgres) == identity else {
@@ -69,10 +82,20 @@ struct CancelCommand: AsyncParsableCommand {
                 "order \(order) of shop \(shop) is not in Postgres: it is not applied yet, or there is none. Try again "
                     + "later, or give its lines with --line")
         }
-        // Beyond the idempotency window the log would take the cancellation twice.
-        guard try first.requireString(0) == "placed" else {
-            throw Failure(.no, "order \(order) of shop \(shop) is cancelled already")
+        if try first.requireString(0) == "placed" {
+            return .placed(try rows.map { (try $0.requireString(1), try $0.requireString(2)) })
         }
-        return try rows.map { (try $0.requireString(1), try $0.requireString(2)) }
+        let entries = try postgres.query(
+            """
+            SELECT l.partition, l.seq, l.epoch, l.entry FROM orders AS o JOIN ledger AS l
+            ON l.partition = o.partition AND l.shop = o.shop AND l.order_id = o.id
+            WHERE o.shop = $1 AND o.id = $2 ORDER BY l.seq LIMIT 1
+            """, [.text(shop), .text(order)], until: .after(PostgresSink.timeout))
+        guard let row = entries.first, let entry = EntryID(try row.requireString(3)) else {
+            throw Failure(.no, "order \(order) of shop \(shop) is cancelled, but the ledger has no entry that did it")
+        }
+        return .cancelled(
+            Appender.Result(outcome: .duplicate, seq: Seq(try row.requireInt64(1)), entry: entry),
+            Partition(Int(try row.requireInt64(0))), Epoch(try row.requireInt64(2)))
     }
 }

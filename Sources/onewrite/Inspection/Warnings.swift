@@ -107,7 +107,10 @@ struct Warnings {
     private mutating func addClosed() {
         guard let found = findings.first else { return }
         var partitions: [String: [Int]] = [:]
-        for partition in findings.flatMap(\.shown.partitions) where partition.state == .closed {
+        // Where a person has to decide, no worker opens: that is told already.
+        let halted = Set(findings.flatMap(\.shown.partitions).filter { $0.state == .halted }.map(\.partition))
+        for partition in findings.flatMap(\.shown.partitions)
+        where partition.state == .closed && !halted.contains(partition.partition) {
             let reason = partition.error ?? ""
             if partitions[reason]?.contains(partition.partition) != true {
                 partitions[reason, default: []].append(partition.partition)

@@ -61,7 +61,8 @@ struct SubmitOptions: ParsableArguments {
         }
     }
 
-    private func show(_ receipt: Receipt, _ end: Submitter.End?, _ stop: StopRequest) throws {
+    /// Says what became of one change.
+    func show(_ receipt: Receipt, _ end: Submitter.End? = nil, _ stop: StopRequest = StopRequest()) throws {
         if json { Console.print(receipt.json()) }
         if case .failed(let failure) = end { throw failure }
         let id = receipt.id ?? "?"
