@@ -15,6 +15,8 @@ extension StoreError {
                 case "NOGROUP": .groupMissing
                 // A master that became a replica: the address may lead elsewhere by now, on a new connection.
                 case "READONLY": .unavailable
+                // It concerns the whole server, and is soon over.
+                case "LOADING": .unavailable
                 case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
                 default: .refused
                 }

@@ -40,8 +40,11 @@ struct KillTests {
     func takenOver() async throws {
         try await Shop.open { shop in
             try await shop.fleet.startAll()
-            // Beyond the grace that a server which has just started gives.
-            try await Task.sleep(for: .seconds(2))
+            try await eventually("the grace that follows a start of the server is over") {
+                let info = try await shop.outside.redis("INFO", "server") ?? ""
+                let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("uptime_in_seconds:") }
+                return try #require(line?.split(separator: ":").last.flatMap { Int($0) }) >= 3
+            }
             var durations: [Duration] = []
             for round in 0..<12 {
                 let name = WorkerFleet.names[round % WorkerFleet.names.count]
