@@ -280,7 +280,12 @@ final class Submitter {
     }
 
     /// How long one answer may take before it is asked for again.
-    private var answerDeadline: Deadline { min(.after(StreamLog.timeout), Deadline(deadline)) }
+    ///
+    /// Never shorter than a moment, also at the end of the time: else the last of many tries at a closed log, cut off in
+    /// the middle, would make an unknown outcome of one that is known.
+    private var answerDeadline: Deadline {
+        max(.after(.seconds(2)), min(.after(StreamLog.timeout), Deadline(deadline)))
+    }
 
     private func hasRunOutOfTime() -> Bool {
         if stop.isRequested, stoppingSince == nil {
