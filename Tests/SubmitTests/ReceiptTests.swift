@@ -87,7 +87,7 @@ struct ReceiptTests {
             _ = try shop.file("two", [SubmitTests.order("two")])
             let process = try await shop.start(
                 """
-                { cat one; until [ -e go ]; do sleep 0.02; done; cat two; until [ -e end ]; do sleep 0.02; done; } \
+                { cat one; until [ -e go ] || ! kill -0 $$ 2> /dev/null; do sleep 0.02; done; cat two; until [ -e end ] || ! kill -0 $$ 2> /dev/null; do sleep 0.02; done; } \
                 | $onewrite submit - --json > out
                 """)
             try await eventually("the first receipt is there") { (try? shop.lines("out").count) == 1 }
@@ -121,7 +121,7 @@ struct ReceiptTests {
             _ = try shop.file("one", [SubmitTests.order("one")])
             let process = try await shop.start(
                 """
-                mkfifo pipe; { cat one; until [ -e end ]; do sleep 0.02; done; } > pipe &
+                mkfifo pipe; { cat one; until [ -e end ] || ! kill -0 $$ 2> /dev/null; do sleep 0.02; done; } > pipe &
                 trap '' INT; $onewrite submit - < pipe > out 2> errors & echo $! > pid; wait $!; echo $? > status
                 """)
             try await eventually("the order is in the log") { try shop.length() == 1 }
@@ -145,7 +145,7 @@ struct ReceiptTests {
             _ = try shop.file("one", [SubmitTests.order("one")])
             let process = try await shop.start(
                 """
-                mkfifo pipe; { cat one; until [ -e end ]; do sleep 0.02; done; } > pipe &
+                mkfifo pipe; { cat one; until [ -e end ] || ! kill -0 $$ 2> /dev/null; do sleep 0.02; done; } > pipe &
                 trap '' INT; \(command) > out 2> errors & echo $! > pid; wait $!; echo $? > status
                 """)
             // Signals are handled before anything is sent, and a spooled input gives no other sign than its open pipe.
