@@ -145,7 +145,7 @@ struct ReceiptTests {
             _ = try shop.file("one", [SubmitTests.order("one")])
             let process = try await shop.start(
                 """
-                mkfifo pipe; { cat one; until [ -e end ] || ! kill -0 $$ 2> /dev/null; do sleep 0.02; done; } > pipe &
+                mkfifo pipe; { cat one; until [ -e end ] || ! kill -0 $$ 2> /dev/null; do sleep 0.02; done; } 1<> pipe &
                 trap '' INT; \(command) > out 2> errors & echo $! > pid; wait $!; echo $? > status
                 """)
             // Signals are handled before anything is sent, and a spooled input gives no other sign than its open pipe.
