@@ -32,21 +32,26 @@ let package = Package(
         .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis"], swiftSettings: swiftSettings),
         .target(name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq"], swiftSettings: swiftSettings),
 
+        // Faults and mistakes on demand, for tests: nothing in a release build.
+        .target(name: "Faults", swiftSettings: swiftSettings),
+
         // The domain: no sockets, no C.
         .target(name: "OrderLog", swiftSettings: swiftSettings),
         .target(name: "ChangeInput", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .target(
             name: "Coordination",
-            dependencies: ["OrderLog", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["OrderLog", "Faults", .product(name: "Logging", package: "swift-log")],
             swiftSettings: swiftSettings),
 
         // The domain's ports over real servers.
         .target(
-            name: "RedisLog", dependencies: ["OrderLog", "Coordination", "RedisClient", "ThreadedIO"],
+            name: "RedisLog", dependencies: ["OrderLog", "Coordination", "RedisClient", "ThreadedIO", "Faults"],
             resources: [.embedInCode("lua")], swiftSettings: swiftSettings),
         .target(
             name: "Sinks",
-            dependencies: ["OrderLog", "Coordination", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO"],
+            dependencies: [
+                "OrderLog", "Coordination", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "Faults",
+            ],
             swiftSettings: swiftSettings),
 
         // What people meet.
@@ -57,7 +62,7 @@ let package = Package(
             name: "onewrite",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient",
-                "ThreadedIO", "Dashboard", "PrivateServers",
+                "ThreadedIO", "Dashboard", "PrivateServers", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
