@@ -3,7 +3,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     // submit
     case beforeSend, afterSend, afterReply, afterWait
     // worker
-    case afterRead, beforeBegin, commitSent, afterCommit, beforeScript, scriptSent, afterScript, beforeAck, ackSent, afterAck
+    case afterRead, beforeBegin, commitSent, afterCommit, beforeScript, scriptSent, afterScript, beforeAck, ackSent,
+        afterAck
     // takeover
     case afterLease, afterFence, afterReclaim
     // open
@@ -18,7 +19,7 @@ package enum Faults {
     @inline(__always)
     package static func pass(_ point: FaultPoint) throws {
         #if DEBUG
-            try FaultPlan.current?.pass(point)
+        try FaultPlan.current?.pass(point)
         #endif
     }
 }
@@ -29,10 +30,10 @@ package struct InjectedFault: Error {
 }
 
 #if DEBUG
-    /// What this process was told to do: filled in with the harness.
-    struct FaultPlan: Sendable {
-        static let current: FaultPlan? = nil
+/// What this process was told to do: filled in with the harness.
+struct FaultPlan: Sendable {
+    static let current: FaultPlan? = nil
 
-        func pass(_ point: FaultPoint) throws {}
-    }
+    func pass(_ point: FaultPoint) throws {}
+}
 #endif
