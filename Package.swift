@@ -30,7 +30,8 @@ let package = Package(
         .target(name: "CThreadedIO"),
         .target(name: "ThreadedIO", dependencies: ["CThreadedIO"], swiftSettings: swiftSettings),
         .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis", "Faults"], swiftSettings: swiftSettings),
-        .target(name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
+        .target(
+            name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
 
         // Faults and mistakes on demand, for tests: nothing in a release build.
         .target(name: "Faults", swiftSettings: swiftSettings),
