@@ -1,3 +1,4 @@
+import Faults
 import Logging
 import OrderLog
 
@@ -163,6 +164,7 @@ actor Lane {
             return
         }
         noteService()
+        if !delivered.isEmpty { try Faults.pass(.afterRead) }
         for part in delivered {
             budget.note(part.entries)
             try await step(part.partition) { try await $0.process(part.entries) }

@@ -1,3 +1,4 @@
+import Faults
 package import OrderLog
 
 /// One worker's work on one partition, from taking it over until anything goes wrong.
@@ -52,6 +53,7 @@ package final class PartitionSession {
     /// - Throws: ``StoreError`` or ``SessionStop``: nothing is lost, take over again.
     package func takeOver() async throws -> Takeover {
         serving = nil
+        try Faults.pass(.afterLease)
         let row = try await ports.ledger?.row(of: partition)
         var look = try await ports.log.look(at: partition)
         // The address may lead to the master by now, on a new connection.
@@ -71,6 +73,7 @@ package final class PartitionSession {
         let outcome = try await ports.sink.fence(partition, under: history, owner: ports.owner)
         guard case .fenced(let permit, let position) = outcome else { return .waiting("the log was closed meanwhile") }
         serving = Serving(permit: permit, position: position, head: head.place)
+        try Faults.pass(.afterFence)
 
         let progress: Progress
         do {
@@ -80,6 +83,7 @@ package final class PartitionSession {
             try await ports.log.createGroup(in: partition, after: start.predecessor ?? .zero)
             progress = try await reclaim()
         }
+        try Faults.pass(.afterReclaim)
         try await ports.log.removeIdleConsumers(from: partition)
         return .serving(progress)
     }

@@ -1,3 +1,4 @@
+import Faults
 package import OrderLog
 package import PostgresClient
 package import RedisLog
@@ -41,12 +42,17 @@ package final class PostgresSink: Ledger {
     }
 
     package func apply(_ batch: Batch) async throws -> ApplyOutcome {
-        let isApplied = try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
-                ApplyStatement.statement(for: batch), ApplyStatement.parameters(for: batch), until: .after(Self.timeout)
-            )
-            return !rows.isEmpty
+        let deadline = Deadline.after(Self.timeout)
+        try Faults.pass(.beforeBegin)
+        try translatingPostgresErrors { () throws(PostgresError) in
+            try connection.sendExecute(
+                ApplyStatement.statement(for: batch), ApplyStatement.parameters(for: batch), until: deadline)
         }
+        try Faults.pass(.commitSent)
+        let isApplied = try translatingPostgresErrors { () throws(PostgresError) in
+            try !connection.receive(until: deadline).isEmpty
+        }
+        try Faults.pass(.afterCommit)
         if isApplied { return .applied }
         // Nothing was changed: find out why.
         let row = try await row(of: batch.permit.partition)
