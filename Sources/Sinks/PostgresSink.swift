@@ -57,8 +57,21 @@ package final class PostgresSink: Ledger {
         // Nothing was changed: find out why.
         let row = try await row(of: batch.permit.partition)
         if row.epoch != batch.permit.history.epoch { return .historyChanged }
-        if row.token != batch.permit.token || row.owner != batch.permit.owner.text { return .fenced(by: row.owner) }
+        if try await countRefusal(of: batch.permit) { return .fenced(by: row.owner) }
         return .positionMoved(to: row.position.seq)
+    }
+
+    /// Counts a batch that was refused by its token, for ``LedgerRow``'s readers: `status`, and tests.
+    ///
+    /// - Returns: false when token and owner are still the permit's: then it was not refused by them.
+    private func countRefusal(of permit: Permit) async throws -> Bool {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                Self.countRefusal,
+                [.integer(Int64(permit.partition.number)), .integer(permit.token.number), .text(permit.owner.text)],
+                until: .after(Self.timeout))
+            return !rows.isEmpty
+        }
     }
 
     package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
@@ -133,6 +146,13 @@ package final class PostgresSink: Ledger {
         sql: """
             UPDATE partitions SET token = token + 1, owner = $2 WHERE partition = $1 AND epoch = $3
             RETURNING token, epoch, seq, entry
+            """)
+
+    private static let countRefusal = PostgresStatement(
+        name: "count_refusal",
+        sql: """
+            UPDATE partitions SET refused = refused + 1 WHERE partition = $1 AND (token, owner) <> ($2, $3)
+            RETURNING partition
             """)
 
     private static let reserve = PostgresStatement(
