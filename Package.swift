@@ -59,11 +59,15 @@ let package = Package(
         .target(name: "Dashboard", swiftSettings: swiftSettings),
         .target(
             name: "PrivateServers", dependencies: ["ThreadedIO", "CThreadedIO"], swiftSettings: swiftSettings),
+        // Runs whole systems and checks them from outside, with none of the code above but the two clients.
+        .target(
+            name: "Harness", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "onewrite",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient",
-                "ThreadedIO", "Dashboard", "PrivateServers", "Faults",
+                "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -118,13 +122,13 @@ let package = Package(
         .testTarget(
             name: "DemoTests",
             dependencies: [
-                "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "onewrite", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
             ],
             swiftSettings: swiftSettings),
