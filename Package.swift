@@ -13,7 +13,9 @@ let swiftSettings: [SwiftSetting] = [
 let package = Package(
     name: "onewrite",
     products: [
-        .executable(name: "onewrite", targets: ["onewrite"])
+        .executable(name: "onewrite", targets: ["onewrite"]),
+        // For tests: loaded into a Redis server whose clock must be behind.
+        .library(name: "ClockShim", type: .dynamic, targets: ["CClockShim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -70,6 +72,7 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        .target(name: "CClockShim", path: "Tests/CClockShim"),
         .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
@@ -80,7 +83,8 @@ let package = Package(
         .testTarget(
             name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "PrivateServersTests", dependencies: ["PrivateServers"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PrivateServersTests", dependencies: ["PrivateServers", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
             swiftSettings: swiftSettings),
