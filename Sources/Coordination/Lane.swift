@@ -246,6 +246,11 @@ actor Lane {
     }
 
     private func logTakeover(_ partition: Partition, _ entry: Served, _ progress: PartitionSession.Progress) {
+        if progress.healed > 0 {
+            logger.warning(
+                "partition \(partition): Redis had lost its tail; \(progress.healed) applied entries put back into the log"
+            )
+        }
         let reclaimed =
             "reclaimed \(progress.reclaimed) pending, \(progress.applied) applied, \(progress.duplicates) duplicates"
         if let former = entry.assignment.formerHolder {

@@ -19,6 +19,8 @@ package final class PartitionSession {
         package var applied = 0
         package var duplicates = 0
         package var quarantined = 0
+        /// Entries that the log had lost, put back from the ledger when it was opened.
+        package var healed = 0
         /// Whether the log holds more than was read: read again at once.
         package var isBehind = false
 
@@ -59,12 +61,13 @@ package final class PartitionSession {
         // The address may lead to the master by now, on a new connection.
         guard look.isMaster else { throw StoreError(.redis, .unavailable, LogOpener.replica) }
         var state = LogState(look, row: row, identity: ports.identity)
+        var healed = 0
         if !state.isOpen, let ledger = ports.ledger {
             let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
             switch try await opener.open(partition) {
             case .again: return .waiting("the log is being opened")
             case .halted(let reason): throw SessionStop.halt(reason)
-            case .opened: break
+            case .opened(let count): healed = count
             }
             look = try await ports.log.look(at: partition)
             state = LogState(look, row: try await ledger.row(of: partition), identity: ports.identity)
@@ -75,7 +78,7 @@ package final class PartitionSession {
         serving = Serving(permit: permit, position: position, head: head.place)
         try Faults.pass(.afterFence)
 
-        let progress: Progress
+        var progress: Progress
         do {
             progress = try await reclaim()
         } catch let error as StoreError where error.kind == .groupMissing {
@@ -85,6 +88,7 @@ package final class PartitionSession {
         }
         try Faults.pass(.afterReclaim)
         try await ports.log.removeIdleConsumers(from: partition)
+        progress.healed = healed
         return .serving(progress)
     }
 

@@ -33,7 +33,7 @@ package enum Faults {
     @inline(__always)
     package static func pass(_ point: FaultPoint) throws(InjectedFault) {
         #if DEBUG
-            try FaultPlan.current?.pass(point)
+        try FaultPlan.current?.pass(point)
         #endif
     }
 
@@ -43,7 +43,7 @@ package enum Faults {
     @inline(__always)
     package static func register(_ descriptor: Int32) {
         #if DEBUG
-            FaultPlan.current?.links.add(descriptor)
+        FaultPlan.current?.links.add(descriptor)
         #endif
     }
 
@@ -53,7 +53,7 @@ package enum Faults {
     @inline(__always)
     package static func unregister(_ descriptor: Int32) {
         #if DEBUG
-            FaultPlan.current?.links.remove(descriptor)
+        FaultPlan.current?.links.remove(descriptor)
         #endif
     }
 }

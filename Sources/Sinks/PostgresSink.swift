@@ -12,7 +12,7 @@ package final class PostgresSink: Ledger {
     /// How long the server may take with one statement; its own time-out ends it earlier.
     package static let timeout: Duration = .seconds(15)
 
-    private let connection: PostgresConnection
+    let connection: PostgresConnection
     private let scripts: SinkScripts
 
     /// - Parameters:

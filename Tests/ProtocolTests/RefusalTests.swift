@@ -175,7 +175,9 @@ struct RefusalTests {
             #expect(try await reserve() == nil, "the row is not the one that was read")
 
             func open(_ seen: LogLook) async throws -> OpenOutcome {
-                try await worker.log.open(world.partition, seen: seen, epoch: epoch, identity: world.identity)
+                try await worker.log.open(
+                    world.partition, seen: seen, epoch: epoch, identity: world.identity,
+                    healing: [], isLast: true)
             }
             let head = try #require(look.head)
             func seen(epoch: Epoch? = nil, seq: Seq? = nil, replid: String? = nil) -> LogLook {
@@ -204,7 +206,7 @@ struct RefusalTests {
             let worker = try world.session(.postgres, "a")
             let look = try await worker.log.look(at: world.partition)
             let outcome = try await worker.log.open(
-                world.partition, seen: look, epoch: Epoch(2), identity: world.identity)
+                world.partition, seen: look, epoch: Epoch(2), identity: world.identity, healing: [], isLast: true)
             #expect(outcome == .orphaned)
             #expect(try world.call("EXISTS", world.keys.head(world.partition)).integer == 0)
         }
