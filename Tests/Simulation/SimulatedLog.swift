@@ -28,7 +28,7 @@ final class SimulatedLog: LogPort {
         try await wire.call { [redis, group, consumer] in
             guard let pending = redis.keys(partition).groups[group.place]?.pending else { throw Self.groupMissing }
             let from = pending.firstIndex { $0.entry >= cursor } ?? pending.endIndex
-            let claimed = pending[from...].prefix(min(limit, redis.claimLimit))
+            let claimed = pending[from...].prefix(min(limit, redis.replyLimit))
             let entries = claimed.compactMap { redis.keys(partition).item($0.entry)?.entry }
             let missing = claimed.map(\.entry).filter { redis.keys(partition).item($0) == nil }
             redis.write(partition) { keys in
@@ -79,7 +79,7 @@ final class SimulatedLog: LogPort {
     func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry] {
         try await wire.call { [redis] in
             let keys = redis.keys(partition)
-            return keys.log[keys.index(from: start)...].prefix(limit).map(\.entry)
+            return keys.log[keys.index(from: start)...].prefix(min(limit, redis.replyLimit)).map(\.entry)
         }
     }
 
@@ -87,7 +87,7 @@ final class SimulatedLog: LogPort {
         try await wire.call { [redis] in
             let keys = redis.keys(partition)
             let upper = end.map { keys.index(from: $0.successor) } ?? keys.log.endIndex
-            return keys.log[..<upper].suffix(limit).reversed().map(\.entry)
+            return keys.log[..<upper].suffix(min(limit, redis.replyLimit)).reversed().map(\.entry)
         }
     }
 

@@ -16,6 +16,8 @@ final class SimulatedPostgres: Endpoint {
     private(set) var rows: [LedgerRow]
     private(set) var records: [[Record]]
     private(set) var byHand: [Set<EntryID>]
+    /// As a simulated Redis's.
+    var replyLimit = Int.max
     let judge: Judge?
 
     init(partitions: Int, judge: Judge?) {
@@ -109,7 +111,7 @@ final class SimulatedPostgres: Endpoint {
     }
 
     func entries(_ partition: Partition, after seq: Seq, limit: Int) -> [LedgerEntry] {
-        records[partition.number].filter { $0.seq > seq }.prefix(limit).map { record in
+        records[partition.number].filter { $0.seq > seq }.prefix(min(limit, replyLimit)).map { record in
             guard let change = record.change else { return LedgerEntry(seq: record.seq, deadLetter: record.fields) }
             let fields = change.stringFields.map { EntryField(name: Array($0.name.utf8), value: Array($0.value.utf8)) }
             return LedgerEntry(seq: record.seq, fields: fields, change: AppendedChange(change))

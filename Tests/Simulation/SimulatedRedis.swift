@@ -33,8 +33,8 @@ final class SimulatedRedis: Endpoint {
     private(set) var partitions: [PartitionKeys]
     private var past: [[PartitionKeys]] = []
     var parked: [ParkedRead] = []
-    /// The most entries that one XAUTOCLAIM returns: the server may always return fewer than it was asked for.
-    var claimLimit = Int.max
+    /// The most entries that one answer holds: it may always be fewer than were asked for, and small logs meet every seam.
+    var replyLimit = Int.max
     let judge: Judge?
     private let milliseconds: () -> Int64
     private var clockOffset: Int64 = 0

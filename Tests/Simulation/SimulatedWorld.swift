@@ -32,7 +32,8 @@ final class SimulatedWorld {
         address = SimulatedRedis(
             "m1", partitions: Array(repeating: PartitionKeys(), count: count), judge: judge,
             milliseconds: { [schedule] in schedule.now / 1000 })
-        address.claimLimit = 1 + schedule.generator.below(4)
+        address.replyLimit = 1 + schedule.generator.below(4)
+        postgres.replyLimit = address.replyLimit
         for partition in partitioning.all { initialise(partition) }
     }
 
@@ -69,7 +70,7 @@ final class SimulatedWorld {
         let copy = SimulatedRedis(
             "m\(servers)", partitions: old.copy(behind: steps), judge: judge,
             milliseconds: { [schedule] in schedule.now / 1000 })
-        copy.claimLimit = old.claimLimit
+        copy.replyLimit = old.replyLimit
         if oldLivesOn { oldMasters.append(old) } else { old.incarnation += 1 }
         address = copy
     }

@@ -1,4 +1,4 @@
-package import OrderLog
+import OrderLog
 
 /// One run of the whole protocol against simulated servers, told by its seed alone.
 package enum Simulation {
@@ -53,13 +53,16 @@ actor Stage {
         let schedule = Schedule(seed: seed, record: isRecorded ? { [unowned self] in record($0) } : nil)
         let world = SimulatedWorld(schedule: schedule)
         self.world = world
-        for number in 1...(2 + schedule.generator.below(2)) { launchWorker(.postgres, "p\(number)", world) }
-        for number in 1...2 { launchWorker(.stock, "s\(number)", world) }
+        for number in 1...(2 + schedule.generator.below(2)) {
+            Task { await keepAlive(.postgres, "p\(number)", world) }
+        }
+        for number in 1...2 { Task { await keepAlive(.stock, "s\(number)", world) } }
         for partition in world.partitioning.all {
             let all = world.changes[partition.number].map(Submission.init)
             let half = all.count / 2
-            launchSubmitter("a", partition, Array(all[...half]), world)
-            launchSubmitter("b", partition, Array(all[(half - 2)...]), world)
+            world.busySubmitters += 2
+            Task { await submit("a", partition, Array(all[...half]), world) }
+            Task { await submit("b", partition, Array(all[(half - 2)...]), world) }
         }
         Task { await direct(world) }
     }
@@ -77,41 +80,38 @@ actor Stage {
 
     // MARK: - Processes
 
-    private func launchWorker(_ group: Group, _ text: String, _ world: SimulatedWorld) {
-        Task {
-            let supervisor = SimulatedProcess(text)
-            var life = 0
-            while !world.schedule.isOver {
-                life += 1
-                let process = SimulatedProcess("\(text).\(life)")
-                guard let name = WorkerName(process.name) else { return }
-                world.workers.append(process)
-                do {
-                    try await SimulatedWorker(world, group, name, process).run()
-                } catch is Killed {
-                    world.workers.removeAll { $0 === process }
-                } catch {
-                    world.judge.violated("\(name) ended with \(error)")
-                }
-                await world.schedule.wait(supervisor, milliseconds: 20 + world.schedule.generator.below(600))
+    /// Workers that are killed come back as new processes.
+    private func keepAlive(_ group: Group, _ text: String, _ world: SimulatedWorld) async {
+        let supervisor = SimulatedProcess(text)
+        var life = 0
+        while !world.schedule.isOver {
+            life += 1
+            let process = SimulatedProcess("\(text).\(life)")
+            guard let name = WorkerName(process.name) else { return }
+            world.workers.append(process)
+            do {
+                try await SimulatedWorker(world, group, name, process).run()
+            } catch is Killed {
+                world.workers.removeAll { $0 === process }
+            } catch {
+                world.judge.violated("\(name) ended with \(error)")
+                return
             }
+            await world.schedule.wait(supervisor, milliseconds: 20 + world.schedule.generator.below(600))
         }
     }
 
-    private func launchSubmitter(
+    private func submit(
         _ name: String, _ partition: Partition, _ submissions: [Submission], _ world: SimulatedWorld
-    ) {
-        world.busySubmitters += 1
-        Task {
-            let process = SimulatedProcess("submitter \(name)\(partition)")
-            do {
-                try await SimulatedSubmitter(world, process, partition, submissions).run()
-                world.busySubmitters -= 1
-            } catch is Killed {
-                // The simulation is over.
-            } catch {
-                world.judge.violated("\(process.name) ended with \(error)")
-            }
+    ) async {
+        let process = SimulatedProcess("submitter \(name)\(partition)")
+        do {
+            try await SimulatedSubmitter(world, process, partition, submissions).run()
+            world.busySubmitters -= 1
+        } catch is Killed {
+            // The simulation is over.
+        } catch {
+            world.judge.violated("\(process.name) ended with \(error)")
         }
     }
 
@@ -135,7 +135,9 @@ actor Stage {
         }
         // Whoever is not sure submits again: it must be in the log once.
         for partition in world.partitioning.all {
-            launchSubmitter("c", partition, world.changes[partition.number].map(Submission.init), world)
+            let all = world.changes[partition.number].map(Submission.init)
+            world.busySubmitters += 1
+            Task { await submit("c", partition, all, world) }
         }
         let limit = schedule.steps + Self.patience
         var unrest = world.unrest
