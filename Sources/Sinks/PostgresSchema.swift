@@ -32,7 +32,10 @@ package enum PostgresSchema {
             try connection.query(
                 "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
             // Who may only use the schema can still repeat `init`.
-            if let existing = try identity(on: connection) { return existing }
+            if let existing = try identity(on: connection) {
+                try addResolutions(on: connection)
+                return existing
+            }
             try connection.script(
                 "CREATE SCHEMA IF NOT EXISTS \(PostgresStatement.quoted(identifier: schema))", until: .after(timeout))
             try connection.script(tables, until: .after(timeout))
@@ -71,6 +74,16 @@ package enum PostgresSchema {
             throw .malformed(reason: "the table meta names a number of partitions that is outside the limits")
         }
         return LogIdentity(partitioning: partitioning, log: try row.requireString(2))
+    }
+
+    /// Brings a schema up to date that was made before dead letters could be resolved.
+    ///
+    /// Looks first: only the tables' owner may change them.
+    private static func addResolutions(on connection: PostgresConnection) throws(PostgresError) {
+        let exists = try connection.query(
+            "SELECT to_regclass('dead_letters_unresolved') IS NOT NULL", until: .after(timeout))
+        if exists.first?.bool(0) == true { return }
+        try connection.script(resolutions, until: .after(timeout))
     }
 
     /// Whether any partition's position is behind an entry.
@@ -118,9 +131,18 @@ package enum PostgresSchema {
         CREATE TABLE IF NOT EXISTS dead_letters (
             partition int NOT NULL, epoch bigint NOT NULL, entry text NOT NULL, seq bigint,
             id text, type text, shop text, order_id text, customer text, lines text, attributes text,
-            fields bytea NOT NULL, reason text NOT NULL, error text NOT NULL, at timestamptz NOT NULL DEFAULT now()
+            fields bytea NOT NULL, reason text NOT NULL, error text NOT NULL, at timestamptz NOT NULL DEFAULT now(),
+            resolution text, resolved_at timestamptz
         );
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_seq ON dead_letters (partition, seq) WHERE seq IS NOT NULL;
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (partition, epoch, entry) WHERE seq IS NULL;
+
+        """ + resolutions
+
+    /// The rows stay for ever, since they account for their seqs; the index keeps counting the open ones cheap.
+    private static let resolutions = """
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolution text;
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolved_at timestamptz;
+        CREATE INDEX IF NOT EXISTS dead_letters_unresolved ON dead_letters (partition) WHERE resolution IS NULL;
         """
 }

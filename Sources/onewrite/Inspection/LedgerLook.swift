@@ -25,7 +25,7 @@ enum LedgerLook {
     /// How long the server may take: somebody waits for it.
     static let timeout: Duration = .seconds(3)
 
-    /// Reads positions and numbers of dead letters, all of one moment.
+    /// Reads positions and numbers of unresolved dead letters, all of one moment.
     ///
     /// - Parameters:
     ///   - connection: With the schema in its search path.
@@ -39,8 +39,11 @@ enum LedgerLook {
             rows = try connection.execute(statement, until: .after(timeout))
         } catch .server(let error) where !error.endsSession && !PostgresError.server(error).isRetriable {
             let reason =
-                error.sqlState == "42P01"
-                ? "the schema is not there: onewrite init creates it" : error.description
+                switch error.sqlState {
+                case "42P01": "the schema is not there: onewrite init creates it"
+                case "42703": "the schema is older than this program: onewrite init brings it up to date"
+                default: error.description
+                }
             return .unusable(version: version, reason: reason)
         }
         var found: [Int: Row] = [:]
@@ -66,7 +69,7 @@ enum LedgerLook {
         sql: """
             SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0)
             FROM meta m CROSS JOIN partitions p
-            LEFT JOIN (SELECT partition, count(*) FROM dead_letters GROUP BY partition) d USING (partition)
+            LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d USING (partition)
             ORDER BY p.partition
             """)
 }

@@ -129,6 +129,7 @@ struct SinkLook {
     /// nil when it is unknown.
     let pending: PendingSummary?
     let isGroupMissing: Bool
+    /// How many dead letters nobody has retried or dropped.
     let dead: Int?
     /// Why something of it is unknown.
     let trouble: RedisReplyError?
@@ -138,6 +139,7 @@ struct SinkLook {
         private let partition: Partition
         private let position: Int?
         private let dead: Int?
+        private let resolved: Int?
         private let lease: Int
         private let pending: Int
 
@@ -147,6 +149,7 @@ struct SinkLook {
             position =
                 isInRedis ? questions.ask(RedisCommand("HMGET", keys.position(partition, group), "seq", "token")) : nil
             dead = isInRedis ? questions.ask(RedisCommand("XLEN", keys.dead(partition, group))) : nil
+            resolved = isInRedis ? questions.ask(RedisCommand("HLEN", keys.deadResolved(partition, group))) : nil
             lease = questions.ask(RedisCommand("GET", keys.lease(partition, group)))
             pending = questions.ask(PendingSummary.question(keys.log(partition), group))
         }
@@ -154,7 +157,7 @@ struct SinkLook {
         func answer(_ replies: [RedisReply], _ ledger: LedgerLook) throws(RedisError) -> SinkLook {
             let summary: PendingSummary?
             var isGroupMissing = false
-            var troubles = [position, dead, lease].compactMap { $0.flatMap { replies[$0].error } }
+            var troubles = [position, dead, resolved, lease].compactMap { $0.flatMap { replies[$0].error } }
             switch try PendingSummary.answer(replies[pending]) {
             case .found(let found): summary = found
             case .groupMissing:
@@ -169,7 +172,14 @@ struct SinkLook {
                 position: position.map { Self.seq(replies[$0]) } ?? row.map { Int($0.ledger.position.seq.number) },
                 token: position.map { Self.token(replies[$0]) } ?? row.map { Int($0.ledger.token.number) },
                 owner: replies[lease].repairedText, pending: summary, isGroupMissing: isGroupMissing,
-                dead: dead.map { replies[$0].wholeNumber } ?? row?.dead, trouble: troubles.first)
+                dead: dead.map { unresolved(replies, of: $0) } ?? row?.dead, trouble: troubles.first)
+        }
+
+        /// Below zero when somebody deleted letters that were resolved.
+        private func unresolved(_ replies: [RedisReply], of dead: Int) -> Int? {
+            guard let dead = replies[dead].wholeNumber, let resolved = resolved.flatMap({ replies[$0].wholeNumber })
+            else { return nil }
+            return max(0, dead - resolved)
         }
 
         /// A sink that has no position yet has applied nothing.
