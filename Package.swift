@@ -87,6 +87,13 @@ let package = Package(
             ],
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(
+            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults"], path: "Tests/Simulation",
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Simulation", "Faults", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/SimulationCommand", swiftSettings: swiftSettings),
+        .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .testTarget(name: "ThreadedIOTests", dependencies: ["ThreadedIO"], swiftSettings: swiftSettings),
@@ -134,6 +141,12 @@ let package = Package(
             name: "DemoTests",
             dependencies: [
                 "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "AdversityTests",
+            dependencies: [
+                "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
