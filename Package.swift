@@ -13,7 +13,9 @@ let swiftSettings: [SwiftSetting] = [
 let package = Package(
     name: "onewrite",
     products: [
-        .executable(name: "onewrite", targets: ["onewrite"])
+        .executable(name: "onewrite", targets: ["onewrite"]),
+        // For tests: loaded into a Redis server whose clock must be behind.
+        .library(name: "ClockShim", type: .dynamic, targets: ["CClockShim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -75,6 +77,7 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        .target(name: "CClockShim", path: "Tests/CClockShim"),
         .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
