@@ -79,6 +79,13 @@ let package = Package(
 
         .target(name: "CClockShim", path: "Tests/CClockShim"),
         .target(
+            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults"], path: "Tests/Simulation",
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Simulation", "Faults", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/SimulationCommand", swiftSettings: swiftSettings),
+        .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .testTarget(name: "ThreadedIOTests", dependencies: ["ThreadedIO"], swiftSettings: swiftSettings),
@@ -126,6 +133,12 @@ let package = Package(
             name: "DemoTests",
             dependencies: [
                 "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "AdversityTests",
+            dependencies: [
+                "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
