@@ -23,6 +23,7 @@ actor FaultRun {
     private var generator: SeededGenerator
     private let load: RunningLoad
     private let probe: StoreProbe
+    private let watch: StoreWatch
     private var processes: [ChildProcess] = []
 
     /// - Parameters:
@@ -40,17 +41,21 @@ actor FaultRun {
         generator = SeededGenerator(seed: seed)
         load = RunningLoad(shop, seed: seed)
         probe = StoreProbe(shop, partitions: Self.partitions)
+        watch = StoreWatch(shop, partitions: Self.partitions, sessionsMax: 60)
     }
 
     func run() async -> Outcome {
         var outcome = Outcome()
         do {
             try await shop.run(["init", "--partitions", "\(Self.partitions)"])
+            let watching = Task { [watch] in await watch.run() }
+            defer { watching.cancel() }
             try await play()
             try await load.submit()
             try await drained()
             await stopAll()
-            let check = StoreCheck(try await shop.contents(), await load.submissions, answersMayBeLost: true)
+            let contents = try await shop.contents()
+            let check = StoreCheck(contents, receipts: load.book.compared(with: contents, isComplete: true))
             outcome.violations = check.findings.flatMap { finding in
                 finding.differences.prefix(3).map { "\(finding.subject.rawValue): \($0)" }
             }
@@ -59,7 +64,8 @@ actor FaultRun {
             outcome.violations.append("\(error)")
             await stopAll()
         }
-        outcome.refused = refusals
+        outcome.refused = await refusals()
+        outcome.violations += await watch.findings.violations.prefix(5)
         return outcome
     }
 
@@ -86,7 +92,8 @@ actor FaultRun {
             ["submit", "-", "--json", "--durability", "applied"], environment: fault(passesMax: Self.partitions),
             input: .file(input), output: .appended(to: output), errors: .appended(to: shop.logPath(Self.faulty)))
         processes.append(faulty)
-        try await meetFault(faulty) { [load] in try await load.submit(changes) }
+        load.book.submitting(changes, by: 3)
+        try await meetFault(faulty) { [load] in try await load.submit(changes, by: 4) }
         if cell.action != .kill {
             let status = try await faulty.exit(within: .seconds(30))
             guard status == .exited(0) else {
@@ -99,7 +106,7 @@ actor FaultRun {
         let receipts = try whole.split(separator: "\n").map {
             try JSONDecoder().decode(ReceiptLine.self, from: Data($0.utf8))
         }
-        await load.take(receipts, to: changes)
+        load.book.answered(receipts, to: changes, isApplied: true)
     }
 
     private func playLockedRows() async throws {
@@ -135,6 +142,10 @@ actor FaultRun {
         try await load.submit()
         try await drained()
         await redis.kill()
+        if round % 2 == 0 {
+            load.book.cut(try LostTail.cut(redis, losing: Int.random(in: 1...40, using: &generator)))
+            await watch.tailWasLost()
+        }
         try await redis.restart()
         try await meetFault(faulty) { [load] in try await load.submit() }
     }
@@ -167,13 +178,13 @@ actor FaultRun {
         try await submitting.value
         guard cell.action == .stop else { return }
         try await drained()
-        let refused = refusals
+        let refused = await refusals()
         process.send(SIGCONT)
         try await load.submit()
         guard cell.mustBeRefused else { return }
         try await waiting(upTo: .seconds(20), "nobody was refused by token when \(Self.faulty) went on") {
             try await load.submit()
-            return refusals > refused
+            return await refusals() > refused
         }
     }
 
@@ -236,9 +247,8 @@ actor FaultRun {
         String(decoding: FileManager.default.contents(atPath: shop.logPath(name)) ?? Data(), as: UTF8.self)
     }
 
-    private var refusals: Int {
-        let names = [Self.faulty] + StoreContents.groups.flatMap { group in ["a", "b", "c"].map { "\(group)-\($0)" } }
-        return names.map { text(ofLog: $0).split(separator: "\n").count { $0.contains("taken over by") } }
-            .reduce(0, +)
+    private func refusals() async -> Int {
+        await watch.look()
+        return await watch.findings.refused
     }
 }

@@ -8,7 +8,7 @@ actor RunningLoad {
     private var orders = 0
     private var placed: [PlannedChange] = []
     /// Everything that was submitted, with the answers.
-    private(set) var submissions: [Submission] = []
+    nonisolated let book = ReceiptBook()
 
     init(_ shop: Shop, seed: UInt64) {
         submitters = Submitters(servers: shop, pace: .zero)
@@ -19,21 +19,18 @@ actor RunningLoad {
     func submit() async throws {
         let (first, second) = (chunk(), chunk())
         let both = second + first.filter { $0.kind == .placed }.prefix(3)
-        async let ours = submit(first)
-        async let theirs = submit(both)
+        async let ours: Void = submit(first, by: 1)
+        async let theirs: Void = submit(both, by: 2)
         _ = try await (ours, theirs)
     }
 
     /// Submits these changes from one process.
-    func submit(_ changes: [PlannedChange]) async throws {
+    func submit(_ changes: [PlannedChange], by submitter: Int) async throws {
         chunks += 1
-        submissions += try await submitters.submit(changes, named: "chunk-\(chunks)")
+        book.submitting(changes, by: submitter)
+        let answers = try await submitters.submit(changes, named: "chunk-\(chunks)")
+        book.answered(answers.map(\.receipt), to: changes, isApplied: false)
         placed += changes.filter { $0.kind == .placed }
-    }
-
-    /// Notes the answers that a submitter got before it ended, or was killed.
-    func take(_ receipts: [ReceiptLine], to changes: [PlannedChange]) {
-        submissions += zip(changes, receipts).map(Submission.init)
     }
 
     /// New changes: orders in all shops, cancellations of earlier ones, and stock that is received or counted.
