@@ -109,6 +109,9 @@ let package = Package(
         .testTarget(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
