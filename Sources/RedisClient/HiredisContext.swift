@@ -1,4 +1,5 @@
 import CHiredis
+import Faults
 import Glibc
 import ThreadedIO
 
@@ -44,9 +45,11 @@ final class HiredisContext {
         context = started
         // A batch of entries fits; a larger buffer is given back once it is empty.
         onewrite_redis_keep_input(context, 1 << 20)
+        Faults.register(descriptor)
     }
 
     deinit {
+        Faults.unregister(descriptor)
         redisFree(context)
     }
 

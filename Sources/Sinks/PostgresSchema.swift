@@ -33,7 +33,7 @@ package enum PostgresSchema {
                 "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
             // Who may only use the schema can still repeat `init`.
             if let existing = try identity(on: connection) {
-                try addResolutions(on: connection)
+                try addMissingColumns(on: connection)
                 return existing
             }
             try connection.script(
@@ -53,6 +53,17 @@ package enum PostgresSchema {
                 """, [.integer(Int64(identity.partitioning.count))], until: .after(timeout))
             return identity
         }
+    }
+
+    /// Brings a schema up to date that an earlier build made; who may only use it can when nothing is missing.
+    private static func addMissingColumns(on connection: PostgresConnection) throws(PostgresError) {
+        let found = try connection.query(
+            """
+            SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused'
+            UNION ALL SELECT FROM pg_class WHERE oid = to_regclass('dead_letters_unresolved')
+            """, until: .after(timeout))
+        guard found.count < 2 else { return }
+        try connection.script(missingColumns, until: .after(timeout))
     }
 
     /// The log that the schema belongs to.
@@ -76,16 +87,6 @@ package enum PostgresSchema {
         return LogIdentity(partitioning: partitioning, log: try row.requireString(2))
     }
 
-    /// Brings a schema up to date that was made before dead letters could be resolved.
-    ///
-    /// Looks first: only the tables' owner may change them.
-    private static func addResolutions(on connection: PostgresConnection) throws(PostgresError) {
-        let exists = try connection.query(
-            "SELECT to_regclass('dead_letters_unresolved') IS NOT NULL", until: .after(timeout))
-        if exists.first?.bool(0) == true { return }
-        try connection.script(resolutions, until: .after(timeout))
-    }
-
     /// Whether any partition's position is behind an entry.
     static func hasApplied(on connection: PostgresConnection) throws(PostgresError) -> Bool {
         let rows = try connection.query("SELECT FROM partitions WHERE seq > 0 LIMIT 1", until: .after(timeout))
@@ -97,11 +98,13 @@ package enum PostgresSchema {
             version int NOT NULL, partitions int NOT NULL, log text NOT NULL
         );
         -- The sink's position and the log's reserved epoch. Updated in place for every batch.
+        -- `refused` counts batches that came with an old token.
         CREATE TABLE IF NOT EXISTS partitions (
             partition int PRIMARY KEY,
             epoch bigint NOT NULL, replid text NOT NULL,
             seq bigint NOT NULL, entry text NOT NULL,
-            token bigint NOT NULL, owner text NOT NULL
+            token bigint NOT NULL, owner text NOT NULL,
+            refused bigint NOT NULL DEFAULT 0
         ) WITH (fillfactor = 10);
         -- Every applied change, its fields byte for byte: the log's permanent copy.
         CREATE TABLE IF NOT EXISTS ledger (
@@ -137,10 +140,13 @@ package enum PostgresSchema {
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_seq ON dead_letters (partition, seq) WHERE seq IS NOT NULL;
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (partition, epoch, entry) WHERE seq IS NULL;
 
-        """ + resolutions
+        """ + missingColumns
 
-    /// The rows stay for ever, since they account for their seqs; the index keeps counting the open ones cheap.
-    private static let resolutions = """
+    /// What earlier builds' tables lack.
+    ///
+    /// Dead letters stay for ever, since they account for their seqs; the index keeps counting the open ones cheap.
+    private static let missingColumns = """
+        ALTER TABLE partitions ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0;
         ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolution text;
         ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolved_at timestamptz;
         CREATE INDEX IF NOT EXISTS dead_letters_unresolved ON dead_letters (partition) WHERE resolution IS NULL;

@@ -30,6 +30,8 @@ struct Onewrite: AsyncParsableCommand {
             PendingCommand.self,
             OrderCommand.self,
             DeadCommand.self,
+            OpenCommand.self,
+            AuditCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
         ])
