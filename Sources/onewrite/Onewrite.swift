@@ -29,9 +29,9 @@ struct Onewrite: AsyncParsableCommand {
             DashboardCommand.self,
             PendingCommand.self,
             OrderCommand.self,
-            DeadCommand.self,
             OpenCommand.self,
             AuditCommand.self,
+            DeadCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
         ])
