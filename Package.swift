@@ -134,6 +134,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "DeadLetterTests",
+            dependencies: [
+                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "SubmitTests",
             dependencies: [
                 "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
