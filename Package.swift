@@ -31,8 +31,9 @@ let package = Package(
         // Clients: a thread a lane, and the two libraries made safe on it.
         .target(name: "CThreadedIO"),
         .target(name: "ThreadedIO", dependencies: ["CThreadedIO"], swiftSettings: swiftSettings),
-        .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis"], swiftSettings: swiftSettings),
-        .target(name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq"], swiftSettings: swiftSettings),
+        .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis", "Faults"], swiftSettings: swiftSettings),
+        .target(
+            name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
 
         // Faults and mistakes on demand, for tests: nothing in a release build.
         .target(name: "Faults", swiftSettings: swiftSettings),
@@ -84,10 +85,12 @@ let package = Package(
             name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "PrivateServersTests", dependencies: ["PrivateServers", "TestSupport"], swiftSettings: swiftSettings),
+            name: "PrivateServersTests", dependencies: ["PrivateServers", "RedisClient", "ThreadedIO", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
             swiftSettings: swiftSettings),
+        .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog"], swiftSettings: swiftSettings),

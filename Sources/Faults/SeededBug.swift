@@ -1,5 +1,5 @@
 #if DEBUG
-    import Foundation
+import Foundation
 #endif
 
 /// A mistake that a test build can be told to make, to see that the harness or the simulation catches it.
@@ -9,18 +9,18 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case acknowledgeBeforeApply
 
     #if DEBUG
-        /// The bug that is on in this task; nil for none.
-        @TaskLocal package static var active: SeededBug? = named(ProcessInfo.processInfo.environment["ONEWRITE_BUG"])
+    /// The bug that is on in this task; nil for none.
+    @TaskLocal package static var active: SeededBug? = named(ProcessInfo.processInfo.environment["ONEWRITE_BUG"])
 
-        package var isOn: Bool { Self.active == self }
+    package var isOn: Bool { Self.active == self }
 
-        private static func named(_ name: String?) -> SeededBug? {
-            guard let name else { return nil }
-            guard let bug = SeededBug(rawValue: name) else { preconditionFailure("ONEWRITE_BUG: no bug \(name)") }
-            return bug
-        }
+    private static func named(_ name: String?) -> SeededBug? {
+        guard let name else { return nil }
+        guard let bug = SeededBug(rawValue: name) else { preconditionFailure("ONEWRITE_BUG: no bug \(name)") }
+        return bug
+    }
     #else
-        @inline(__always)
-        package var isOn: Bool { false }
+    @inline(__always)
+    package var isOn: Bool { false }
     #endif
 }

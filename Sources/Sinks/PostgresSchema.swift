@@ -32,7 +32,10 @@ package enum PostgresSchema {
             try connection.query(
                 "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
             // Who may only use the schema can still repeat `init`.
-            if let existing = try identity(on: connection) { return existing }
+            if let existing = try identity(on: connection) {
+                try addMissingColumns(on: connection)
+                return existing
+            }
             try connection.script(
                 "CREATE SCHEMA IF NOT EXISTS \(PostgresStatement.quoted(identifier: schema))", until: .after(timeout))
             try connection.script(tables, until: .after(timeout))
@@ -50,6 +53,16 @@ package enum PostgresSchema {
                 """, [.integer(Int64(identity.partitioning.count))], until: .after(timeout))
             return identity
         }
+    }
+
+    /// Brings a schema up to date that an earlier build made; who may only use it can when nothing is missing.
+    private static func addMissingColumns(on connection: PostgresConnection) throws(PostgresError) {
+        let found = try connection.query(
+            "SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused'",
+            until: .after(timeout))
+        guard found.isEmpty else { return }
+        try connection.script(
+            "ALTER TABLE partitions ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0", until: .after(timeout))
     }
 
     /// The log that the schema belongs to.
@@ -84,11 +97,13 @@ package enum PostgresSchema {
             version int NOT NULL, partitions int NOT NULL, log text NOT NULL
         );
         -- The sink's position and the log's reserved epoch. Updated in place for every batch.
+        -- `refused` counts batches that came with an old token.
         CREATE TABLE IF NOT EXISTS partitions (
             partition int PRIMARY KEY,
             epoch bigint NOT NULL, replid text NOT NULL,
             seq bigint NOT NULL, entry text NOT NULL,
-            token bigint NOT NULL, owner text NOT NULL
+            token bigint NOT NULL, owner text NOT NULL,
+            refused bigint NOT NULL DEFAULT 0
         ) WITH (fillfactor = 10);
         -- Every applied change, its fields byte for byte: the log's permanent copy.
         CREATE TABLE IF NOT EXISTS ledger (

@@ -29,6 +29,7 @@ struct Onewrite: AsyncParsableCommand {
             DashboardCommand.self,
             PendingCommand.self,
             OrderCommand.self,
+            OpenCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
         ])
