@@ -61,11 +61,15 @@ let package = Package(
         .target(name: "Dashboard", swiftSettings: swiftSettings),
         .target(
             name: "PrivateServers", dependencies: ["ThreadedIO", "CThreadedIO"], swiftSettings: swiftSettings),
+        // Runs whole systems and checks them from outside, with none of the code above but the two clients.
+        .target(
+            name: "Harness", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "onewrite",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient",
-                "ThreadedIO", "Dashboard", "PrivateServers", "Faults",
+                "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -74,6 +78,13 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "CClockShim", path: "Tests/CClockShim"),
+        .target(
+            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults"], path: "Tests/Simulation",
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Simulation", "Faults", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/SimulationCommand", swiftSettings: swiftSettings),
         .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
@@ -121,13 +132,19 @@ let package = Package(
         .testTarget(
             name: "DemoTests",
             dependencies: [
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "AdversityTests",
+            dependencies: [
                 "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "onewrite", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
             ],
             swiftSettings: swiftSettings),

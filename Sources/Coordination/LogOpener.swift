@@ -152,7 +152,6 @@ package struct LogOpener {
         let search = EntrySearch(log: log, partition: partition)
         var entry = try await search.entry(at: last, hint: row.position.entry)
         if let found = entry, var beginning = try await firstMoved(partition, back: found) {
-            try Faults.pass(.beforeConfirm)
             var next = beginning.seq
             while next <= last {
                 let entries = try await log.range(in: partition, from: beginning.entry, limit: EntrySearch.chunk)
@@ -167,9 +166,8 @@ package struct LogOpener {
                 guard try await ledger.relocate(partition, epoch: epoch, to: moved) else { return false }
                 beginning.entry = end.id.successor
             }
-        } else {
-            try Faults.pass(.beforeConfirm)
         }
+        try Faults.pass(.beforeConfirm)
         return try await ledger.confirm(partition, epoch: epoch, entry: entry?.id)
     }
 

@@ -30,6 +30,7 @@ struct Onewrite: AsyncParsableCommand {
             PendingCommand.self,
             OrderCommand.self,
             OpenCommand.self,
+            AuditCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
         ])

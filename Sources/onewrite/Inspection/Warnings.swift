@@ -120,7 +120,7 @@ struct Warnings {
         let advice =
             hasOpener
             ? "A worker of the group postgres opens it"
-            : "A worker of the group postgres opens it, and so does onewrite init"
+            : "A worker of the group postgres opens it, and so does onewrite open"
         for (reason, numbers) in partitions.sorted(by: { $0.key < $1.key }).prefix(Self.listedMax) {
             let whole = numbers.count == found.sinks.count
             let place = whole ? "the log" : "the log of \(list(numbers))"

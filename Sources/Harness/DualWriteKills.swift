@@ -1,18 +1,25 @@
 import PrivateServers
 
 /// Runs the naive dual write, killed as often as Onewrite's workers were, and counts what it left different.
-struct DualWriteKills: Sendable {
-    let servers: DemoServers
-    let probe: StoreProbe
-    let orders: Int
-    let seed: UInt64
+package struct DualWriteKills: Sendable {
+    package let servers: Shop
+    package let probe: StoreProbe
+    package let orders: Int
+    package let seed: UInt64
+
+    package init(servers: Shop, probe: StoreProbe, orders: Int, seed: UInt64) {
+        self.servers = servers
+        self.probe = probe
+        self.orders = orders
+        self.seed = seed
+    }
 
     /// - Parameters:
     ///   - kills: How often it is killed, at moments spread over the orders by chance.
     ///   - generator: Where chance comes from.
     /// - Returns: How far the stores are apart at the end.
-    /// - Throws: ``Failure`` when it ends by itself with an error; what the servers throw; `CancellationError`.
-    func run(kills: Int, using generator: inout SeededGenerator) async throws -> DualWriteResult {
+    /// - Throws: ``HarnessError`` when it ends by itself with an error; what the servers throw; `CancellationError`.
+    package func run(kills: Int, using generator: inout SeededGenerator) async throws -> DualWriteResult {
         let moments = (0..<kills).map { _ in Int64.random(in: 1..<Int64(orders), using: &generator) }.sorted()
         var process = try await start()
         for moment in moments {
@@ -24,8 +31,8 @@ struct DualWriteKills: Sendable {
             process = try await start()
         }
         let status = try await process.exit(within: .seconds(60))
-        guard status == .exited(0) else { throw Failure(.bug, "the naive dual write ended with \(status)") }
-        return try await CommandLane("compare").run { _ in
+        guard status == .exited(0) else { throw HarnessError.ended("the naive dual write", with: status, saying: "") }
+        return try await BlockingLane(name: "compare").run {
             try DualWriteResult(redis: servers.redis(), postgres: servers.postgres(schema: DualWrite.schema))
         }
     }

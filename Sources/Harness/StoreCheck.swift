@@ -1,16 +1,16 @@
 /// Compares what the stores hold with what was submitted, and with what the log gives when it is folded by hand.
 ///
 /// A pure function of ``StoreContents`` and the receipts; none of the code under test.
-struct StoreCheck: Sendable {
+package struct StoreCheck: Sendable {
     /// One thing that was compared.
-    struct Finding: Sendable {
-        let subject: Subject
+    package struct Finding: Sendable {
+        package let subject: Subject
         /// How many were compared.
-        let compared: Int
-        let differences: [String]
+        package let compared: Int
+        package let differences: [String]
     }
 
-    enum Subject: String, Sendable, CaseIterable {
+    package enum Subject: String, Sendable, CaseIterable {
         case receipts = "receipts and log"
         case log = "log without holes"
         case ledger = "ledger"
@@ -23,17 +23,17 @@ struct StoreCheck: Sendable {
         case pending = "pending and dead letters"
     }
 
-    let findings: [Finding]
+    package let findings: [Finding]
 
-    var isClean: Bool { findings.allSatisfy(\.differences.isEmpty) }
+    package var isClean: Bool { findings.allSatisfy(\.differences.isEmpty) }
     /// Where something differs.
-    var differing: [Subject] { findings.filter { !$0.differences.isEmpty }.map(\.subject) }
+    package var differing: [Subject] { findings.filter { !$0.differences.isEmpty }.map(\.subject) }
 
     /// - Parameters:
     ///   - contents: What the stores hold.
     ///   - submissions: All that was submitted, with the receipts.
     ///   - answersMayBeLost: Whether a submitter may have lost its connection behind an append.
-    init(_ contents: StoreContents, _ submissions: [Submission], answersMayBeLost: Bool = false) {
+    package init(_ contents: StoreContents, _ submissions: [Submission], answersMayBeLost: Bool = false) {
         let fold = LogFold(contents)
         func finding(_ subject: Subject, _ compared: Int, _ differences: [String]) -> Finding {
             Finding(subject: subject, compared: compared, differences: differences)
@@ -159,7 +159,7 @@ struct StoreCheck: Sendable {
     }
 }
 
-extension DemoChange {
+extension PlannedChange {
     /// The fields of its entry, but for its place.
     fileprivate var logFields: [String: String] {
         var fields = ["type": kind.rawValue, "id": id, "shop": shop, "lines": linesText]

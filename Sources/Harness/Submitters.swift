@@ -2,13 +2,18 @@ import Foundation
 import PrivateServers
 
 /// Submits a workload with real `onewrite submit` processes, several at a time.
-struct Submitters: Sendable {
-    let servers: DemoServers
+package struct Submitters: Sendable {
+    package let servers: Shop
     /// How long each submitter takes for one file, its rest included.
-    let pace: Duration
+    package let pace: Duration
+
+    package init(servers: Shop, pace: Duration) {
+        self.servers = servers
+        self.pace = pace
+    }
 
     /// Submits everything and returns all answers.
-    func run(_ workload: Workload) async throws -> [Submission] {
+    package func run(_ workload: Workload) async throws -> [Submission] {
         try await withThrowingTaskGroup { tasks in
             for (number, files) in workload.files.enumerated() {
                 tasks.addTask {
@@ -26,7 +31,7 @@ struct Submitters: Sendable {
     }
 
     /// Submits changes in their order, through a file of this name.
-    func submit(_ changes: [DemoChange], named name: String) async throws -> [Submission] {
+    package func submit(_ changes: [PlannedChange], named name: String) async throws -> [Submission] {
         let path = "\(servers.directory)/\(name).ndjson"
         let text = changes.map { $0.json + "\n" }.joined()
         try Data(text.utf8).write(to: URL(filePath: path))
@@ -34,10 +39,10 @@ struct Submitters: Sendable {
         try FileManager.default.removeItem(atPath: path)
         let decoder = JSONDecoder()
         let receipts = try output.split(separator: "\n").map {
-            try decoder.decode(DemoReceipt.self, from: Data($0.utf8))
+            try decoder.decode(ReceiptLine.self, from: Data($0.utf8))
         }
         guard receipts.count == changes.count else {
-            throw Failure(.bug, "onewrite submit gave \(receipts.count) receipts for \(changes.count) changes")
+            throw HarnessError.receipts(receipts.count, changes: changes.count)
         }
         return zip(changes, receipts).map(Submission.init)
     }

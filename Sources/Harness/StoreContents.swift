@@ -1,71 +1,73 @@
 import Foundation
-import PostgresClient
-import RedisClient
+package import PostgresClient
+package import RedisClient
 import ThreadedIO
 
 /// All that the stores hold, read with plain SQL and plain Redis commands.
 ///
 /// Neither this file nor ``StoreCheck`` uses any of the code under test: not the log's keys, not its types, not its scripts.
-struct StoreContents: Sendable {
+package struct StoreContents: Sendable {
     /// An entry of the log, its fields as they stand there.
-    struct LogEntry: Hashable, Sendable {
-        let entry: String
-        let fields: [String: String]
+    package struct LogEntry: Hashable, Sendable {
+        package let entry: String
+        package let fields: [String: String]
 
-        var seq: Int64? { fields["seq"].flatMap { Int64($0) } }
+        package var seq: Int64? { fields["seq"].flatMap { Int64($0) } }
     }
 
     /// A row of the ledger, in the form of an entry: what isn't there is left out.
-    struct LedgerRow: Hashable, Sendable {
-        let seq: Int64
-        let entry: String
-        let fields: [String: String]
+    package struct LedgerRow: Hashable, Sendable {
+        package let seq: Int64
+        package let entry: String
+        package let fields: [String: String]
     }
 
-    struct Order: Hashable, Sendable {
-        let customer: String
-        let status: String
-        let partition: Int
-        let seq: Int64
+    package struct Order: Hashable, Sendable {
+        package let customer: String
+        package let status: String
+        package let partition: Int
+        package let seq: Int64
         /// Keys sorted, so that equal objects are equal texts.
-        let attributes: String?
+        package let attributes: String?
     }
 
-    struct OrderKey: Hashable, Comparable, Sendable, CustomStringConvertible {
-        let shop: String
-        let id: String
-        var description: String { "\(shop) \(id)" }
-        static func < (left: OrderKey, right: OrderKey) -> Bool { (left.shop, left.id) < (right.shop, right.id) }
+    package struct OrderKey: Hashable, Comparable, Sendable, CustomStringConvertible {
+        package let shop: String
+        package let id: String
+        package var description: String { "\(shop) \(id)" }
+        package static func < (left: OrderKey, right: OrderKey) -> Bool {
+            (left.shop, left.id) < (right.shop, right.id)
+        }
     }
 
-    struct StockKey: Hashable, Comparable, Sendable, CustomStringConvertible {
-        let partition: Int
-        let shop: String
-        let sku: String
-        var description: String { "\(shop) \(sku)" }
-        static func < (left: StockKey, right: StockKey) -> Bool {
+    package struct StockKey: Hashable, Comparable, Sendable, CustomStringConvertible {
+        package let partition: Int
+        package let shop: String
+        package let sku: String
+        package var description: String { "\(shop) \(sku)" }
+        package static func < (left: StockKey, right: StockKey) -> Bool {
             (left.partition, left.shop, left.sku) < (right.partition, right.shop, right.sku)
         }
     }
 
-    var partitions = 0
+    package var partitions = 0
     /// By partition, in the order of the stream.
-    var log: [[LogEntry]] = []
-    var ledger: [[LedgerRow]] = []
-    var orders: [OrderKey: Order] = [:]
+    package var log: [[LogEntry]] = []
+    package var ledger: [[LedgerRow]] = []
+    package var orders: [OrderKey: Order] = [:]
     /// `SKU:quantity`, sorted.
-    var orderLines: [OrderKey: [String]] = [:]
-    var stockInPostgres: [StockKey: String] = [:]
-    var stockInRedis: [StockKey: String] = [:]
+    package var orderLines: [OrderKey: [String]] = [:]
+    package var stockInPostgres: [StockKey: String] = [:]
+    package var stockInRedis: [StockKey: String] = [:]
     /// The jobs by partition, as JSON, in the list's order.
-    var deliveries: [[String]] = []
+    package var deliveries: [[String]] = []
     /// The seq that each group says it has applied, by partition.
-    var positions: [String: [Int64]] = [:]
+    package var positions: [String: [Int64]] = [:]
     /// How many entries each group has pending, by partition.
-    var pending: [String: [Int64]] = [:]
-    var deadLetters = 0
+    package var pending: [String: [Int64]] = [:]
+    package var deadLetters = 0
 
-    static let groups = ["postgres", "stock", "delivery"]
+    package static let groups = ["postgres", "stock", "delivery"]
 
     /// Reads everything; nothing may be written meanwhile.
     ///
@@ -74,7 +76,7 @@ struct StoreContents: Sendable {
     ///   - postgres: With the schema in its search path.
     ///   - namespace: What the keys begin with.
     /// - Throws: `RedisError`, `PostgresError`.
-    init(redis: RedisConnection, postgres: PostgresConnection, namespace: String) throws {
+    package init(redis: RedisConnection, postgres: PostgresConnection, namespace: String) throws {
         let deadline = Deadline.after(.seconds(30))
         let meta = try postgres.query("SELECT partitions FROM meta", until: deadline)
         partitions = Int(try meta.first?.requireInt64(0) ?? 0)
@@ -175,7 +177,7 @@ struct StoreContents: Sendable {
 }
 
 /// The same JSON with its keys sorted; a text that is no JSON stays as it is.
-func sortedJSON(_ text: String) -> String {
+package func sortedJSON(_ text: String) -> String {
     do {
         let value = try JSONSerialization.jsonObject(with: Data(text.utf8))
         let data = try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys])

@@ -1,13 +1,13 @@
 /// What the log's entries give, read in log order by a few lines that know nothing of how Onewrite applies them.
-struct LogFold {
-    private(set) var orders: [StoreContents.OrderKey: StoreContents.Order] = [:]
-    private(set) var orderLines: [StoreContents.OrderKey: [String]] = [:]
-    private(set) var stock: [StoreContents.StockKey: String] = [:]
-    private(set) var deliveries: [[String]] = []
+package struct LogFold {
+    package private(set) var orders: [StoreContents.OrderKey: StoreContents.Order] = [:]
+    package private(set) var orderLines: [StoreContents.OrderKey: [String]] = [:]
+    package private(set) var stock: [StoreContents.StockKey: String] = [:]
+    package private(set) var deliveries: [[String]] = []
 
     private var counters: [StoreContents.StockKey: Int64] = [:]
 
-    init(_ contents: StoreContents) {
+    package init(_ contents: StoreContents) {
         for (partition, entries) in contents.log.enumerated() {
             deliveries.append([])
             for entry in entries { take(entry, partition) }

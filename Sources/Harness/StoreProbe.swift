@@ -1,42 +1,42 @@
 import Foundation
 import PostgresClient
-import PrivateServers
+package import PrivateServers
 import RedisClient
-import ThreadedIO
+package import ThreadedIO
 
 /// Looks at the servers from outside while the workers work, with plain SQL and plain Redis commands.
 ///
 /// It has a thread of its own, since its connections block.
-actor StoreProbe {
+package actor StoreProbe {
     /// A kill between apply and acknowledge.
-    struct Hit: Sendable {
+    package struct Hit: Sendable {
         /// Entries that Postgres had applied and that nobody had acknowledged when the process died.
-        let entries: Int
+        package let entries: Int
         /// How often the process was stopped to look, this time included.
-        let looks: Int
+        package let looks: Int
     }
 
     private let executor = ThreadExecutor(name: "probe")
-    private let servers: DemoServers
+    private let servers: Shop
     private let partitions: Int
     private var openRedis: RedisConnection?
     private var openPostgres: PostgresConnection?
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(_ servers: DemoServers, partitions: Int) {
+    package init(_ servers: Shop, partitions: Int) {
         self.servers = servers
         self.partitions = partitions
     }
 
     /// The worker that holds each partition of a group; nil where nobody does.
-    func holders(of group: String) throws -> [String?] {
+    package func holders(of group: String) throws -> [String?] {
         let commands = tags.map { RedisCommand("GET", "\($0):lease:\(group)") }
         return try redis().pipeline(commands, until: limit).map(\.string)
     }
 
     /// How many entries some group has not applied, or not acknowledged.
-    func backlog() throws -> Int64 {
+    package func backlog() throws -> Int64 {
         var sum: Int64 = 0
         let heads = try redis().pipeline(tags.map { RedisCommand("HGET", "\($0):head", "seq") }, until: limit)
             .map { $0.string.flatMap { Int64($0) } ?? 0 }
@@ -56,7 +56,7 @@ actor StoreProbe {
     }
 
     /// How many jobs a list holds.
-    func length(ofList key: String) throws -> Int64 {
+    package func length(ofList key: String) throws -> Int64 {
         try redis().call(RedisCommand("LLEN", key), until: limit).requireInteger()
     }
 
@@ -67,7 +67,7 @@ actor StoreProbe {
     /// sent, and looks again. If the entries are still applied and pending, `kill -9`; if not, the process runs on.
     ///
     /// - Returns: nil when the moment wasn't met until the deadline.
-    func killBetweenApplyAndAcknowledge(
+    package func killBetweenApplyAndAcknowledge(
         _ process: ChildProcess, named name: String, until deadline: Deadline
     ) throws -> Hit? {
         var looks = 0
@@ -91,19 +91,19 @@ actor StoreProbe {
     /// Kills a worker of any group as soon as it has entries in hand; at the deadline all the same.
     ///
     /// - Returns: How many entries were delivered to it and not acknowledged when it was dead.
-    func killInTheMiddle(
-        _ process: ChildProcess, _ name: WorkerFleet.Name, until deadline: Deadline
+    package func killInTheMiddle(
+        _ process: ChildProcess, group: String, named name: String, until deadline: Deadline
     ) async throws -> Int {
         while !deadline.hasPassed && !Task.isCancelled {
-            if try pending(of: name, limit: 1) > 0 { break }
+            if try pending(of: name, in: group, limit: 1) > 0 { break }
         }
         process.send(SIGKILL)
         await process.kill()
-        return try pending(of: name, limit: 1000)
+        return try pending(of: name, in: group, limit: 1000)
     }
 
-    private func pending(of name: WorkerFleet.Name, limit count: Int) throws -> Int {
-        let commands = tags.map { RedisCommand("XPENDING", "\($0):log", name.group, "-", "+", count, "\(name)") }
+    private func pending(of name: String, in group: String, limit count: Int) throws -> Int {
+        let commands = tags.map { RedisCommand("XPENDING", "\($0):log", group, "-", "+", count, name) }
         return try redis().pipeline(commands, until: limit).map { try $0.requireArray().count }.reduce(0, +)
     }
 
@@ -129,14 +129,14 @@ actor StoreProbe {
     }
 
     private func redis() throws -> RedisConnection {
-        if let openRedis { return openRedis }
+        if let openRedis, openRedis.isUsable { return openRedis }
         let made = try servers.redis()
         openRedis = made
         return made
     }
 
     private func postgres() throws -> PostgresConnection {
-        if let openPostgres { return openPostgres }
+        if let openPostgres, openPostgres.isUsable { return openPostgres }
         let made = try servers.postgres()
         openPostgres = made
         return made

@@ -1,26 +1,26 @@
-import PostgresClient
-import RedisClient
+package import PostgresClient
+package import RedisClient
 import ThreadedIO
 
 /// What Onewrite is not: an application that writes each order to three places, one after another.
 ///
 /// It is written as such code usually is. On a start it goes on behind the last order that it finds in Postgres, since it
 /// believes that an order that is there was dealt with.
-struct DualWrite {
-    static let schema = "naive"
-    static let stockKey = "naive:stock"
-    static let deliveriesKey = "naive:deliveries"
+package struct DualWrite {
+    package static let schema = "naive"
+    package static let stockKey = "naive:stock"
+    package static let deliveriesKey = "naive:deliveries"
 
     private let redis: RedisConnection
     private let postgres: PostgresConnection
 
-    init(redis: RedisConnection, postgres: PostgresConnection) {
+    package init(redis: RedisConnection, postgres: PostgresConnection) {
         self.redis = redis
         self.postgres = postgres
     }
 
     /// Makes the tables.
-    static func create(on postgres: PostgresConnection) throws {
+    package static func create(on postgres: PostgresConnection) throws {
         try postgres.script(
             """
             CREATE SCHEMA naive;
@@ -32,7 +32,7 @@ struct DualWrite {
     }
 
     /// Writes the orders that a seed gives, from where it believes it is.
-    func run(orders: Int, seed: UInt64) throws {
+    package func run(orders: Int, seed: UInt64) throws {
         let last = try postgres.query("SELECT coalesce(max(number), -1) FROM orders", until: limit)
         let next = Int(try last.first?.requireInt64(0) ?? -1) + 1
         var generator = SeededGenerator(seed: seed)
@@ -42,7 +42,7 @@ struct DualWrite {
         }
     }
 
-    private func write(_ order: DemoChange, _ number: Int) throws {
+    private func write(_ order: PlannedChange, _ number: Int) throws {
         let inserted = try postgres.execute(
             Self.insert,
             [
@@ -68,16 +68,16 @@ struct DualWrite {
 }
 
 /// How far the stores of ``DualWrite`` are apart.
-struct DualWriteResult: Sendable {
+package struct DualWriteResult: Sendable {
     /// Orders in Postgres.
-    var orders = 0
+    package var orders = 0
     /// Orders without exactly one delivery.
-    var ordersThatDiffer = 0
+    package var ordersThatDiffer = 0
     /// Stock counters in Redis that aren't what the orders in Postgres give.
-    var countersThatDiffer = 0
+    package var countersThatDiffer = 0
 
     /// Reads the stores and compares them.
-    init(redis: RedisConnection, postgres: PostgresConnection) throws {
+    package init(redis: RedisConnection, postgres: PostgresConnection) throws {
         let deadline = Deadline.after(.seconds(30))
         var deliveries: [String: Int] = [:]
         for id in try redis.call(RedisCommand("LRANGE", DualWrite.deliveriesKey, 0, -1), until: deadline)
