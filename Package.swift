@@ -142,6 +142,12 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "FailoverTests",
+            dependencies: [
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "onewrite", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
