@@ -31,6 +31,7 @@ struct Onewrite: AsyncParsableCommand {
             OrderCommand.self,
             OpenCommand.self,
             AuditCommand.self,
+            DeadCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
         ])

@@ -73,7 +73,7 @@ struct Warnings {
                 hint: "\(found.orphaned) pending with consumers that have no live worker: \(who) will reclaim them")
         }
         if let dead = shown.dead, dead > 0 {
-            add("dead-letters", group, hint: "\(dead) dead letter\(dead == 1 ? "" : "s"), set aside with a reason")
+            add("dead-letters", group, hint: "\(dead) dead letter\(dead == 1 ? "" : "s"): onewrite dead list")
         }
     }
 
