@@ -27,20 +27,21 @@ package final class PrivateRedis: Sendable {
     /// - Parameters:
     ///   - root: Where its files go; nil for a new directory, removed with the server.
     ///   - name: The name of its part of the directory.
+    ///   - program: The server's executable; nil for the machine's own.
     ///   - options: Lines of a configuration file, such as `appendfsync always`; they win over ours.
     ///   - password: What clients must give; nil for none.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
     /// - Returns: A server that answers.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
-        in root: PrivateDirectory? = nil, name: String = "redis", options: [String] = [], password: String? = nil,
-        tcp: Bool = false
+        in root: PrivateDirectory? = nil, name: String = "redis", program: String? = nil, options: [String] = [],
+        password: String? = nil, tcp: Bool = false
     ) async throws -> PrivateRedis {
         let directory: PrivateDirectory = if let root { root } else { try await PrivateDirectory() }
         let part = try directory.part(name, owner: nil)
         var triesLeft = 5
         while true {
-            let redis = try PrivateRedis(directory, part, options, password, port: tcp ? try freePort() : nil)
+            let redis = try PrivateRedis(directory, part, program, options, password, port: tcp ? try freePort() : nil)
             do {
                 try await redis.server.start()
                 return redis
@@ -52,7 +53,8 @@ package final class PrivateRedis: Sendable {
     }
 
     private init(
-        _ root: PrivateDirectory, _ part: String, _ options: [String], _ password: String?, port: Int?
+        _ root: PrivateDirectory, _ part: String, _ program: String?, _ options: [String], _ password: String?,
+        port: Int?
     ) throws(ServerError) {
         let socketPath = "\(part)/redis.sock"
         let configuration = """
@@ -78,10 +80,11 @@ package final class PrivateRedis: Sendable {
         self.port = port
         self.password = password
         directory = part
+        let executable: String = if let program { program } else { try Program.redisServer() }
         server = PrivateServer(
             .init(
-                name: "redis-server", arguments: [try Program.redisServer(), "\(part)/redis.conf"], directory: part,
-                logPath: "\(part)/redis.log", deathSignal: .kill,
+                name: "redis-server", arguments: [executable, "\(part)/redis.conf"],
+                directory: part, logPath: "\(part)/redis.log", deathSignal: .kill,
                 isReady: { _ in answersPing(at: socketPath, password: password) }))
     }
 
