@@ -62,7 +62,8 @@ struct AppliedTests {
             try await world.rollBack(to: replica)
             #expect(try shop.ids().isEmpty)
             let worker = try await shop.worker(.postgres)
-            #expect(try await shop.submit("y", "--wait=postgres").status == .exited(0))
+            let other = try await shop.submit("y", "--wait=postgres")
+            #expect(other.status == .exited(0), "\(other.errors)")
             #expect(try shop.postgres("SELECT seq || ' ' || id FROM ledger") == ["1 y"])
 
             process.send(SIGCONT)

@@ -69,9 +69,11 @@ func withReplicas(
     let result: Result<Void, any Error>
     do {
         let world = Replicated(shop: try await Shop(servers), replicas: replicas)
-        try await eventually("the replicas follow") {
-            try world.onlineReplicas() == count
-        }
+        try await eventually("the replicas follow") { try world.onlineReplicas() == count }
+        let connection = try world.shop.redis()
+        try connection.call(RedisCommand("SET", "\(servers.namespace):ready", 1), until: .soon)
+        let ready = try connection.call(RedisCommand("WAIT", count, 10_000), until: .soon).requireInteger()
+        try #require(ready == count, "the replicas have the empty log")
         result = .success(try await body(world))
     } catch {
         result = .failure(error)
