@@ -36,7 +36,6 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case sinkIgnoresToken
     case acknowledgesBare
     case postgresIgnoresToken
-    case postgresIgnoresEpoch
 
     #if DEBUG
     /// The bug that is on in this task; nil for none.
