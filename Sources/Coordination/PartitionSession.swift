@@ -81,7 +81,6 @@ package final class PartitionSession {
         let outcome = try await ports.sink.fence(partition, under: history, owner: ports.owner)
         guard case .fenced(let permit, let position) = outcome else { return .waiting("the log was closed meanwhile") }
         serving = Serving(permit: permit, position: position, head: head.place)
-        if SeededBug.fenceBeforeCheck.isOn { try await checkAgain() }
         try Faults.pass(.afterFence)
 
         var progress: Progress
@@ -252,6 +251,7 @@ package final class PartitionSession {
 
     /// Behind a lost tail, a stopped worker's late read may take entries that are applied already: no gap would show them.
     private func reclaimNowAndThen() async throws -> Progress {
+        if SeededBug.reclaimStopsEarly.isOn || SeededBug.noLookAtHead.isOn { return Progress() }
         serving?.idleLooks += 1
         guard let looks = serving?.idleLooks, looks.isMultiple(of: Self.looksPerReclaim) else { return Progress() }
         return try await reclaim()
@@ -329,14 +329,6 @@ package final class PartitionSession {
         let look = try await ports.log.look(at: partition)
         guard look.history == permit.history, let head = look.head else { throw SessionStop.historyChanged }
         return head.place
-    }
-
-    /// The mistake of a check behind the fence: the position may be of another history than the one that it finds.
-    private func checkAgain() async throws {
-        guard let serving, let history = try await ports.log.look(at: partition).history else { return }
-        let permit = Permit(
-            partition: partition, history: history, token: serving.permit.token, owner: serving.permit.owner)
-        self.serving = Serving(permit: permit, position: serving.position, head: serving.head)
     }
 
     private static func explain(_ state: LogState) -> String {

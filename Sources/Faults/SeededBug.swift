@@ -13,7 +13,6 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case gapsJumped
     case reclaimStopsEarly
     case noLookAtHead
-    case fenceBeforeCheck
     case comparedByEntryID
     // The state of the log.
     case runIDForReplid
