@@ -124,11 +124,11 @@ final class Site: Sendable {
             defer { made += count }
             return made
         }
-        let changes = (first..<first + count).map { number in
-            PlannedChange(
+        let changes = (first..<first + count).map { (number: Int) -> PlannedChange in
+            let attributes: String? = number % 3 == 0 ? "{\"note\": \"№ \(number)\"}" : nil
+            return PlannedChange(
                 kind: .placed, id: "ord-\(number)", shop: "shop-\(number % 7)", customer: "c-\(number)",
-                lines: [.init(sku: "TEA", quantity: Int64(number % 5 + 1))],
-                attributes: number % 3 == 0 ? "{\"note\": \"№ \(number)\"}" : nil)
+                lines: [.init(sku: "TEA", quantity: Int64(number % 5 + 1))], attributes: attributes)
         }
         return try await Submitters(servers: url.map(shop(at:)) ?? shop, pace: .zero)
             .submit(changes, named: "orders-\(first)")
