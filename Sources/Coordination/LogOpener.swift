@@ -40,7 +40,10 @@ package struct LogOpener {
     ) async throws -> Outcome {
         let row = try await ledger.row(of: partition)
         var look = try await log.look(at: partition)
-        switch LogState(look, row: row, identity: identity) {
+        let state = LogState(look, row: row, identity: identity)
+        // A connection may outlive its server's mastership; a new one leads to the server that took its place.
+        if !state.isOpen, try await !log.isAuthoritative() { throw StoreError(.redis, .unavailable, Self.replaced) }
+        switch state {
         case .open: return .opened(healed: 0)
         case .mismatch(let why): return .halted(why)
         case .superseded where !takesSuperseded: return .halted(Self.superseded(look, row))
@@ -149,7 +152,6 @@ package struct LogOpener {
         let search = EntrySearch(log: log, partition: partition)
         var entry = try await search.entry(at: last, hint: row.position.entry)
         if let found = entry, var beginning = try await firstMoved(partition, back: found) {
-            try Faults.pass(.beforeConfirm)
             var next = beginning.seq
             while next <= last {
                 let entries = try await log.range(in: partition, from: beginning.entry, limit: EntrySearch.chunk)
@@ -164,9 +166,8 @@ package struct LogOpener {
                 guard try await ledger.relocate(partition, epoch: epoch, to: moved) else { return false }
                 beginning.entry = end.id.successor
             }
-        } else {
-            try Faults.pass(.beforeConfirm)
         }
+        try Faults.pass(.beforeConfirm)
         return try await ledger.confirm(partition, epoch: epoch, entry: entry?.id)
     }
 
@@ -194,6 +195,7 @@ package struct LogOpener {
         return first
     }
 
+    static let replaced = "this Redis server is no longer the master: the Sentinels name another"
     static let replica = "this Redis server is a replica. Point Onewrite at its master"
 
     private static func superseded(_ look: LogLook, _ row: LedgerRow) -> String {

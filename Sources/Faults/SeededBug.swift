@@ -6,7 +6,37 @@ import Foundation
 ///
 /// One at a time: `ONEWRITE_BUG=<name>` for a process, ``active`` for a task. Release builds have none of it.
 package enum SeededBug: String, CaseIterable, Sendable {
+    // The session.
     case acknowledgeBeforeApply
+    case duplicateBelowOnly
+    case failedCommitTrusted
+    case gapsJumped
+    case reclaimStopsEarly
+    case noLookAtHead
+    case fenceBeforeCheck
+    case comparedByEntryID
+    // The state of the log.
+    case runIDForReplid
+    case supersededReopened
+    case epochsNotCompared
+    // Opening it.
+    case reservedAfterOpening
+    case reservedWithoutComparing
+    case openWithoutComparing
+    case comparedAtLedgersEnd
+    case healingSkipsDeadLetters
+    case healingStopsShort
+    case healedWhileOpen
+    case seenNotRebuilt
+    // Scripts and statements.
+    case appendUnguarded
+    case repeatsInCallAccepted
+    case seenNotWritten
+    case sinkIgnoresHistory
+    case sinkIgnoresToken
+    case acknowledgesBare
+    case postgresIgnoresToken
+    case postgresIgnoresEpoch
 
     #if DEBUG
     /// The bug that is on in this task; nil for none.

@@ -5,6 +5,12 @@ package struct Batch: Sendable {
         package let id: EntryID
         package let place: Place
         package let change: Change
+
+        package init(id: EntryID, place: Place, change: Change) {
+            self.id = id
+            self.place = place
+            self.change = change
+        }
     }
 
     /// An entry that is set aside.

@@ -33,7 +33,7 @@ package enum PostgresSchema {
                 "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
             // Who may only use the schema can still repeat `init`.
             if let existing = try identity(on: connection) {
-                try addMissingColumns(on: connection)
+                try bringUpToDate(on: connection)
                 return existing
             }
             try connection.script(
@@ -56,13 +56,14 @@ package enum PostgresSchema {
     }
 
     /// Brings a schema up to date that an earlier build made; who may only use it can when nothing is missing.
-    private static func addMissingColumns(on connection: PostgresConnection) throws(PostgresError) {
-        let found = try connection.query(
-            "SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused'",
-            until: .after(timeout))
-        guard found.isEmpty else { return }
-        try connection.script(
-            "ALTER TABLE partitions ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0", until: .after(timeout))
+    private static func bringUpToDate(on connection: PostgresConnection) throws(PostgresError) {
+        let isUpToDate = try connection.query(
+            """
+            SELECT to_regclass('dead_letters_unresolved') IS NOT NULL AND EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused')
+            """, until: .after(timeout))
+        if isUpToDate.first?.bool(0) == true { return }
+        try connection.script(additions, until: .after(timeout))
     }
 
     /// The log that the schema belongs to.
@@ -102,8 +103,7 @@ package enum PostgresSchema {
             partition int PRIMARY KEY,
             epoch bigint NOT NULL, replid text NOT NULL,
             seq bigint NOT NULL, entry text NOT NULL,
-            token bigint NOT NULL, owner text NOT NULL,
-            refused bigint NOT NULL DEFAULT 0
+            token bigint NOT NULL, owner text NOT NULL
         ) WITH (fillfactor = 10);
         -- Every applied change, its fields byte for byte: the log's permanent copy.
         CREATE TABLE IF NOT EXISTS ledger (
@@ -133,9 +133,21 @@ package enum PostgresSchema {
         CREATE TABLE IF NOT EXISTS dead_letters (
             partition int NOT NULL, epoch bigint NOT NULL, entry text NOT NULL, seq bigint,
             id text, type text, shop text, order_id text, customer text, lines text, attributes text,
-            fields bytea NOT NULL, reason text NOT NULL, error text NOT NULL, at timestamptz NOT NULL DEFAULT now()
+            fields bytea NOT NULL, reason text NOT NULL, error text NOT NULL, at timestamptz NOT NULL DEFAULT now(),
+            resolution text, resolved_at timestamptz
         );
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_seq ON dead_letters (partition, seq) WHERE seq IS NOT NULL;
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (partition, epoch, entry) WHERE seq IS NULL;
+
+        """ + additions
+
+    /// What earlier builds' schemas lack.
+    ///
+    /// Dead letters stay for ever, since they account for their seqs; the index keeps counting the open ones cheap.
+    private static let additions = """
+        ALTER TABLE partitions ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0;
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolution text;
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolved_at timestamptz;
+        CREATE INDEX IF NOT EXISTS dead_letters_unresolved ON dead_letters (partition) WHERE resolution IS NULL;
         """
 }

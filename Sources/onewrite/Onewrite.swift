@@ -30,6 +30,8 @@ struct Onewrite: AsyncParsableCommand {
             PendingCommand.self,
             OrderCommand.self,
             OpenCommand.self,
+            AuditCommand.self,
+            DeadCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
         ])

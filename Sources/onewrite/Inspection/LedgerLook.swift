@@ -26,7 +26,7 @@ enum LedgerLook {
     /// How long the server may take: somebody waits for it.
     static let timeout: Duration = .seconds(3)
 
-    /// Reads positions and numbers of dead letters, all of one moment.
+    /// Reads positions and numbers of unresolved dead letters, all of one moment.
     ///
     /// - Parameters:
     ///   - connection: With the schema in its search path.
@@ -71,7 +71,8 @@ enum LedgerLook {
             SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
                 p.refused
             FROM meta m CROSS JOIN partitions p
-            LEFT JOIN (SELECT partition, count(*) FROM dead_letters GROUP BY partition) d USING (partition)
+            LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
+                USING (partition)
             ORDER BY p.partition
             """)
 }

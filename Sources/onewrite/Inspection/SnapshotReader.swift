@@ -131,6 +131,7 @@ struct SinkLook {
     /// nil when it is unknown.
     let pending: PendingSummary?
     let isGroupMissing: Bool
+    /// How many dead letters nobody has retried or dropped.
     let dead: Int?
     /// Why something of it is unknown.
     let trouble: RedisReplyError?
@@ -140,6 +141,7 @@ struct SinkLook {
         private let partition: Partition
         private let position: Int?
         private let dead: Int?
+        private let resolved: Int?
         private let lease: Int
         private let pending: Int
 
@@ -150,6 +152,7 @@ struct SinkLook {
                 isInRedis
                 ? questions.ask(RedisCommand("HMGET", keys.position(partition, group), "seq", "token", "refused")) : nil
             dead = isInRedis ? questions.ask(RedisCommand("XLEN", keys.dead(partition, group))) : nil
+            resolved = isInRedis ? questions.ask(RedisCommand("HLEN", keys.deadResolved(partition, group))) : nil
             lease = questions.ask(RedisCommand("GET", keys.lease(partition, group)))
             pending = questions.ask(PendingSummary.question(keys.log(partition), group))
         }
@@ -157,7 +160,7 @@ struct SinkLook {
         func answer(_ replies: [RedisReply], _ ledger: LedgerLook) throws(RedisError) -> SinkLook {
             let summary: PendingSummary?
             var isGroupMissing = false
-            var troubles = [position, dead, lease].compactMap { $0.flatMap { replies[$0].error } }
+            var troubles = [position, dead, resolved, lease].compactMap { $0.flatMap { replies[$0].error } }
             switch try PendingSummary.answer(replies[pending]) {
             case .found(let found): summary = found
             case .groupMissing:
@@ -174,7 +177,14 @@ struct SinkLook {
                 token: position.map { Self.number(replies[$0], 1) } ?? row.map { Int($0.ledger.token.number) },
                 refused: position.map { Self.number(replies[$0], 2) } ?? row?.refused,
                 owner: replies[lease].repairedText, pending: summary, isGroupMissing: isGroupMissing,
-                dead: dead.map { replies[$0].wholeNumber } ?? row?.dead, trouble: troubles.first)
+                dead: dead.map { unresolved(replies, of: $0) } ?? row?.dead, trouble: troubles.first)
+        }
+
+        /// Below zero when somebody deleted letters that were resolved.
+        private func unresolved(_ replies: [RedisReply], of dead: Int) -> Int? {
+            guard let dead = replies[dead].wholeNumber, let resolved = resolved.flatMap({ replies[$0].wholeNumber })
+            else { return nil }
+            return max(0, dead - resolved)
         }
 
         /// A sink that has no position yet has applied nothing.

@@ -1,0 +1,126 @@
+import Foundation
+import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import Sinks
+import ThreadedIO
+
+/// Proves that every sink equals the log, or shows where it doesn't, while everything goes on.
+///
+/// Postgres is read in one snapshot; Redis is read after it, partition by partition; the log is gone through last, and joins the moments:
+/// each sink is compared at the position that was read with it. What a partition showed holds only if its history was the same
+/// before and after.
+struct Audit {
+    let servers: Servers
+    /// How many differences of each subject are shown.
+    let limit: Int
+    /// Ends every wait.
+    let interrupt: Interrupt
+    /// Says how far it is, to whoever waits.
+    let progress: @Sendable (String) -> Void
+
+    /// Who the log's reads are for: nobody, since it reads without delivering.
+    private static let reader = WorkerName.initialiser
+
+    /// Audits.
+    ///
+    /// - Returns: The report; what fails midway makes it inconclusive.
+    /// - Throws: ``Failure`` and the clients' errors when it can't begin.
+    func run() async throws -> AuditReport {
+        let clock = ContinuousClock.now
+        let redis = try servers.redis(interrupt: interrupt)
+        let identity = try servers.identity(redis)
+        let snapshot = try LedgerSnapshot(servers, interrupt: interrupt)
+        guard try PostgresSchema.identity(on: snapshot.connection) == identity else {
+            throw Failure(
+                .badConfiguration,
+                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+        }
+        defer { snapshot.end() }
+        var findings = AuditFindings(limit: limit)
+        var doubts: [String] = []
+        do {
+            try await compare(redis, identity, snapshot, &findings, &doubts)
+        } catch {
+            if interrupt.isSignalled { throw error }
+            guard let failure = Failure(error) else { throw error }
+            doubts.append("it could not be finished: \(failure.message)")
+        }
+        return AuditReport(
+            findings, partitions: identity.partitioning.count, inconclusive: doubts, took: clock.duration(to: .now))
+    }
+
+    private func compare(
+        _ redis: RedisConnection, _ identity: LogIdentity, _ snapshot: LedgerSnapshot, _ findings: inout AuditFindings,
+        _ doubts: inout [String]
+    ) async throws {
+        let reader = SinkReader(redis: redis, keys: servers.keys)
+        let log = StreamLog(redis, keys: servers.keys, group: .postgres, consumer: Self.reader)
+        var starts: [Partition: PartitionAudit.Start] = [:]
+        for partition in identity.partitioning.all {
+            do {
+                starts[partition] = PartitionAudit.Start(
+                    look: try redis.look(at: partition, servers.keys),
+                    stock: try reader.position(partition, .stock), delivery: try reader.position(partition, .delivery))
+            } catch let trouble as SinkReader.Trouble {
+                doubts.append("partition \(partition): \(trouble.text)")
+            }
+        }
+        try snapshot.begin()
+        let rows = try snapshot.rows()
+        let checks = LedgerChecks(snapshot: snapshot, rows: rows)
+        var shops = try snapshot.shops()
+        progress("ledger")
+        try checks.checkLedger(&findings)
+        try checks.checkShops(shops, identity.partitioning, &findings)
+        shops.merge(try reader.shops(identity.partitioning)) { $0.union($1) }
+        for (partition, start) in starts.sorted(by: { $0.key < $1.key }) {
+            progress("partition \(partition) of \(identity.partitioning.count)")
+            guard let row = rows[partition] else {
+                doubts.append("partition \(partition): Postgres has no row of it. Run: onewrite init")
+                continue
+            }
+            let state = LogState(start.look, row: row, identity: identity)
+            guard case .open(let history) = state else {
+                doubts.append("partition \(partition): \(state.meaning)")
+                continue
+            }
+            let audit = PartitionAudit(
+                partition: partition, identity: identity, history: history, start: start, row: row,
+                snapshot: snapshot, log: log, reader: reader, shops: shops[partition] ?? [])
+            do {
+                let found = try await audit.run(limit: limit)
+                guard try redis.look(at: partition, servers.keys).history == history else {
+                    doubts.append("partition \(partition): its log was closed or opened anew meanwhile")
+                    continue
+                }
+                findings.add(found)
+            } catch let trouble as SinkReader.Trouble {
+                doubts.append("partition \(partition): \(trouble.text)")
+            }
+        }
+        progress("orders")
+        do {
+            try checks.checkOrders(&findings)
+        } catch let error as PostgresError where error.sqlState?.hasPrefix("22") == true {
+            // Class 22: a value that isn't of its form. No sink could have written it.
+            findings.differ(
+                .ledger, in: nil, "a row's lines or attributes", expected: "what an entry can hold",
+                found: "text that can't be read (SQLSTATE \(error.sqlState ?? "?"))")
+        }
+    }
+}
+
+extension LogState {
+    /// Why nothing can be said of the partition.
+    fileprivate var meaning: String {
+        switch self {
+        case .open: "its log is open"
+        case .closed: "its log is closed, or being opened: a worker of group postgres, or onewrite init, opens it"
+        case .superseded: "this server is an old master: another one was opened since"
+        case .missing: "there is no log"
+        case .mismatch(let reason): reason
+        }
+    }
+}

@@ -1,0 +1,90 @@
+/// What an audit compares.
+enum AuditSubject: String, CaseIterable, Encodable {
+    /// The entries in the log against the ledger's rows and dead letters.
+    case log
+    /// The ledger and the dead letters: every seq once, up to the position.
+    case ledger
+    case orders
+    case orderLines = "order-lines"
+    case stockInPostgres = "stock-in-postgres"
+    case stockInRedis = "stock-in-redis"
+    case deliveries
+    case positions
+
+    var title: String {
+        switch self {
+        case .log, .ledger, .orders, .deliveries, .positions: rawValue
+        case .orderLines: "order lines"
+        case .stockInPostgres: "stock in Postgres"
+        case .stockInRedis: "stock in Redis"
+        }
+    }
+}
+
+/// One thing that is in a sink, or in the log, and isn't what it must be.
+struct AuditDifference: Encodable, Equatable {
+    let subject: AuditSubject
+    let partition: Int?
+    let seq: Int64?
+    /// What differs: `main ord-7`, `main TEA-250`.
+    let name: String
+    let expected: String
+    let found: String
+}
+
+/// A dead letter that was set aside by hand in some sinks, and so tells why they differ from the others.
+struct AuditExplanation: Encodable, Equatable {
+    let partition: Int
+    let seq: Int64
+    let name: String
+    /// The groups that set it aside; the others applied it.
+    let groups: [String]
+}
+
+/// What was compared, and what of it differs: the first of each subject, and how many there are.
+struct AuditFindings {
+    /// How many differences of each subject are kept.
+    let limit: Int
+    private(set) var compared: [AuditSubject: Int] = [:]
+    private(set) var different: [AuditSubject: Int] = [:]
+    private(set) var differences: [AuditDifference] = []
+    private(set) var explained: [AuditExplanation] = []
+    private(set) var explainedCount = 0
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    mutating func count(_ subject: AuditSubject, _ number: Int = 1) {
+        compared[subject, default: 0] += number
+    }
+
+    mutating func differ(
+        _ subject: AuditSubject, in partition: Int?, at seq: Int64? = nil, _ name: String, expected: String,
+        found: String
+    ) {
+        different[subject, default: 0] += 1
+        guard different[subject, default: 0] <= limit else { return }
+        differences.append(
+            AuditDifference(
+                subject: subject, partition: partition, seq: seq, name: name, expected: expected, found: found))
+    }
+
+    mutating func explain(_ explanation: AuditExplanation) {
+        explainedCount += 1
+        if explained.count < limit { explained.append(explanation) }
+    }
+
+    /// Takes what was found elsewhere in.
+    mutating func add(_ other: AuditFindings) {
+        compared.merge(other.compared, uniquingKeysWith: +)
+        for difference in other.differences where kept(difference.subject) < limit { differences.append(difference) }
+        different.merge(other.different, uniquingKeysWith: +)
+        explained += other.explained.prefix(limit - explained.count)
+        explainedCount += other.explainedCount
+    }
+
+    private func kept(_ subject: AuditSubject) -> Int {
+        differences.count { $0.subject == subject }
+    }
+}

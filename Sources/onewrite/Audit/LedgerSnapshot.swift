@@ -1,0 +1,212 @@
+import OrderLog
+import PostgresClient
+import RedisLog
+import Sinks
+import ThreadedIO
+
+/// Postgres at one moment: a transaction that only reads, and sees nothing that is written after it began.
+///
+/// It takes no lock that a worker would wait for.
+///
+/// Postgres: <https://www.postgresql.org/docs/15/transaction-iso.html#XACT-REPEATABLE-READ>
+struct LedgerSnapshot {
+    /// An entry that Postgres set aside.
+    struct Letter {
+        let reason: String
+        /// What it would have done; nil when its fields are no change.
+        let change: Change?
+    }
+
+    /// The dead letters of a partition.
+    struct Letters {
+        private(set) var bySeq: [Seq: Letter] = [:]
+        /// Entries that were added by hand: they have no place.
+        private(set) var byHand: Set<EntryID> = []
+
+        fileprivate mutating func add(_ row: PostgresRow) throws(PostgresError) {
+            guard let seq = row.int64(0) else {
+                if let id = EntryID(try row.requireString(1)) { byHand.insert(id) }
+                return
+            }
+            bySeq[Seq(seq)] = Letter(reason: try row.requireString(2), change: LedgerSnapshot.change(row, from: 3))
+        }
+    }
+
+    static let takenReason = "taken"
+
+    /// How long a statement over whole tables may take.
+    private static let patience: Duration = .seconds(1800)
+
+    let connection: PostgresConnection
+
+    /// Opens a session whose time-outs are made for long statements, and begins.
+    init(_ servers: Servers, interrupt: Interrupt) throws {
+        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
+            throw Failure(
+                .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
+        }
+        configuration.statementTimeout = Self.patience
+        configuration.idleInTransactionTimeout = .seconds(60)
+        connection = try PostgresConnection(
+            connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
+    }
+
+    private var deadline: Deadline { .after(Self.patience) }
+
+    /// Begins; the first statement after it sets the moment.
+    func begin() throws(PostgresError) {
+        // Joins and groups of a million rows in memory; no code generated for statements that run once.
+        try connection.script(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off",
+            until: deadline)
+    }
+
+    /// Ends the transaction.
+    func end() { connection.rollback() }
+
+    /// The positions, and what is reserved.
+    func rows() throws(PostgresError) -> [Partition: LedgerRow] {
+        var found: [Partition: LedgerRow] = [:]
+        for row in try connection.query(
+            "SELECT partition, epoch, replid, seq, entry, token, owner FROM partitions", until: deadline)
+        {
+            let (epoch, seq, token) = (try row.requireInt64(1), try row.requireInt64(3), try row.requireInt64(5))
+            guard epoch >= 0, seq >= 0, token >= 0 else { throw .malformed(reason: "a negative number in partitions") }
+            found[Partition(Int(try row.requireInt64(0)))] = LedgerRow(
+                epoch: Epoch(epoch), replid: try row.requireString(2),
+                position: Position(epoch: Epoch(epoch), seq: Seq(seq), entry: EntryID(try row.requireString(4))),
+                token: Token(token), owner: try row.requireString(6))
+        }
+        return found
+    }
+
+    /// The partitions' shops, as the ledger knows them.
+    func shops() throws(PostgresError) -> [Partition: Set<String>] {
+        var found: [Partition: Set<String>] = [:]
+        for row in try connection.query("SELECT DISTINCT partition, shop FROM ledger", until: deadline) {
+            found[Partition(Int(try row.requireInt64(0))), default: []].insert(try row.requireString(1))
+        }
+        return found
+    }
+
+    func letters(of partition: Partition) throws -> Letters {
+        var letters = Letters()
+        try connection.forEachRow(
+            """
+            SELECT seq, entry, reason, type, id, shop, order_id, customer, lines, attributes
+            FROM dead_letters WHERE partition = $1
+            """, [.integer(Int64(partition.number))], until: deadline
+        ) { try letters.add($0) }
+        return letters
+    }
+
+    /// The stock of some shops.
+    func stock(of shops: some Sequence<String>) throws -> [String: [String: Int64]] {
+        var found: [String: [String: Int64]] = [:]
+        try connection.forEachRow(
+            "SELECT shop, sku, on_hand FROM stock WHERE shop = ANY ($1)", [.texts(Array(shops))], until: deadline
+        ) { found[try $0.requireString(0), default: [:]][try $0.requireString(1)] = try $0.requireInt64(2) }
+        return found
+    }
+
+    /// Goes through the ledger of a partition in its order.
+    func ledger(of partition: Partition) throws(PostgresError) -> LedgerCursor {
+        try LedgerCursor(connection, partition, until: deadline)
+    }
+
+    /// Runs one of the checks that Postgres can do by itself.
+    func forEachRow(
+        _ sql: String, _ parameters: [PostgresValue] = [], _ body: (PostgresRow) throws -> Void
+    ) throws {
+        try connection.forEachRow(sql, parameters, until: deadline, body)
+    }
+
+    /// The change that columns `type, id, shop, order_id, customer, lines, attributes` hold; nil when they are none.
+    static func change(_ row: PostgresRow, from column: Int) -> Change? {
+        guard let type = row.string(column), let lines = row.string(column + 5) else { return nil }
+        do throws(FieldError) {
+            return try Change(
+                ChangeDraft(
+                    type: type, id: row.string(column + 1), shop: row.string(column + 2),
+                    customer: row.string(column + 4), order: row.string(column + 3), lines: .text(lines),
+                    attributes: row.string(column + 6)))
+        } catch {
+            return nil
+        }
+    }
+}
+
+/// A partition's ledger in the order of its seqs, some thousand rows at a time.
+struct LedgerCursor {
+    /// A row, with its change taken out only where it is needed.
+    struct Row {
+        let seq: Seq
+        fileprivate let row: PostgresRow
+
+        var id: String { row.string(2) ?? "" }
+        var shop: String { row.string(3) ?? "" }
+        var change: Change? { LedgerSnapshot.change(row, from: 1) }
+
+        /// The first field in which it is another than `change`; nil when it is the same.
+        func difference(from change: Change) -> String? {
+            if row.string(1) != change.kind.rawValue { return "type" }
+            if row.string(2) != change.id { return "id" }
+            if row.string(3) != change.shop { return "shop" }
+            if row.string(4) != change.order { return "order" }
+            if row.string(5) != change.customer { return "customer" }
+            if row.string(6) != change.lines.text { return "lines" }
+            if row.string(7) != change.attributes { return "attributes" }
+            if row.string(8) != Digest(of: change).description { return "digest" }
+            return nil
+        }
+    }
+
+    private static let rowsMax = 2000
+
+    private let connection: PostgresConnection
+    private let deadline: Deadline
+    private var rows: PostgresRows
+    private var at = 0
+
+    fileprivate init(
+        _ connection: PostgresConnection, _ partition: Partition, until deadline: Deadline
+    ) throws(PostgresError) {
+        self.connection = connection
+        self.deadline = deadline
+        // Numbers made by ourselves: a cursor's statement takes no parameters.
+        try connection.script(
+            """
+            DECLARE audit_ledger NO SCROLL CURSOR FOR
+            SELECT seq, type, id, shop, order_id, customer, lines, attributes, digest
+            FROM ledger WHERE partition = \(partition.number) ORDER BY seq
+            """, until: deadline)
+        rows = try Self.fetch(connection, deadline)
+    }
+
+    /// The row at `seq`, when there is one; rows below it are passed over.
+    mutating func row(at seq: Seq) throws(PostgresError) -> Row? {
+        while true {
+            if at == rows.count {
+                if rows.isEmpty { return nil }
+                rows = try Self.fetch(connection, deadline)
+                at = 0
+                continue
+            }
+            let row = rows[at]
+            let found = try row.requireInt64(0)
+            if found > seq.number { return nil }
+            at += 1
+            if found == seq.number { return Row(seq: seq, row: row) }
+        }
+    }
+
+    func close() throws(PostgresError) {
+        try connection.script("CLOSE audit_ledger", until: deadline)
+    }
+
+    private static func fetch(
+        _ connection: PostgresConnection, _ deadline: Deadline
+    ) throws(PostgresError) -> PostgresRows {
+        try connection.query("FETCH \(rowsMax) FROM audit_ledger", until: deadline)
+    }
+}

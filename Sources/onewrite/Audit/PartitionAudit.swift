@@ -1,0 +1,185 @@
+import OrderLog
+import RedisClient
+import RedisLog
+
+/// Compares one partition's log with the ledger, and both with the counters and the delivery list, in one pass over the log.
+///
+/// The sinks are read first, then the log: whatever they have applied is in it by then. So each is compared at its own position,
+/// while the pass goes by.
+struct PartitionAudit {
+    /// How far the groups had come before the snapshot: nothing above may be gone from the log.
+    struct Start {
+        let look: LogLook
+        let stock: Seq
+        let delivery: Seq
+    }
+
+    let partition: Partition
+    let identity: LogIdentity
+    let history: History
+    let start: Start
+    let row: LedgerRow
+    let snapshot: LedgerSnapshot
+    let log: StreamLog
+    let reader: SinkReader
+    /// The shops that have anything, in the ledger or in Redis.
+    let shops: Set<String>
+
+    /// What is compared with what, and how far the pass has come.
+    private struct Pass {
+        var findings: AuditFindings
+        let letters: LedgerSnapshot.Letters
+        let stockInPostgres: [String: [String: Int64]]
+        let taken: (stock: Set<Seq>, delivery: Set<Seq>)
+        /// Redis's counters, the ones that were read at a higher position first.
+        var counters: [(shop: String, stock: SinkReader.Stock)]
+        var deliveries: DeliveryCheck
+        var shops: [String: ShopStock] = [:]
+    }
+
+    /// Compares.
+    ///
+    /// - Parameter limit: How many differences of each subject to keep.
+    /// - Returns: What was found; it holds only if the history is still the same.
+    /// - Throws: ``SinkReader/Trouble`` when something can't be looked at, and what the clients throw.
+    func run(limit: Int) async throws -> AuditFindings {
+        var findings = AuditFindings(limit: limit)
+        let counters = try reader.stock(of: shops, in: partition)
+        let list = try DeliveryList(partition, reader)
+        // An entry is set aside in the step that moves the position over it: those up to the positions read are all there.
+        let taken = try (reader.taken(partition, .stock), reader.taken(partition, .delivery))
+        guard let head = try reader.redis.look(at: partition, reader.keys).head?.seq else {
+            throw SinkReader.Trouble(text: "its log is gone")
+        }
+        let stockAt = try max(start.stock, counters.values.map(\.seq).max() ?? reader.position(partition, .stock))
+        for (group, seq) in [(Group.postgres, row.position.seq), (.stock, stockAt), (.delivery, list.seq)] {
+            findings.count(.positions)
+            if seq > head {
+                findings.differ(
+                    .positions, in: partition.number, "the position of \(group.rawValue)",
+                    expected: "at most \(head), the log's last seq", found: "\(seq)")
+            }
+        }
+        let home = shops.filter { identity.partitioning.partition(ofShop: $0) == partition }
+        let deliveries = DeliveryCheck(list, in: partition, taken: taken.1, &findings)
+        var pass = Pass(
+            findings: findings, letters: try snapshot.letters(of: partition),
+            stockInPostgres: try snapshot.stock(of: home), taken: taken,
+            counters: counters.map { ($0.key, $0.value) }.sorted { ($1.stock.seq, $1.shop) < ($0.stock.seq, $0.shop) },
+            deliveries: deliveries)
+        try await go(to: max(head, row.position.seq), &pass)
+        return pass.findings
+    }
+
+    private func go(to end: Seq, _ pass: inout Pass) async throws {
+        let position = row.position.seq
+        var cursor = LogCursor(
+            log, partition, identity.partitioning, byHand: pass.letters.byHand, position: position)
+        var ledger = try snapshot.ledger(of: partition)
+        var seq = Seq.none
+        compareStock(at: seq, position, &pass)
+        while seq < end {
+            seq = seq.next
+            let found = try await cursor.entry(at: seq)
+            let row = seq <= position ? try ledger.row(at: seq) : nil
+            let letter = pass.letters.bySeq[seq]
+            if let change = change(at: seq, found, row, letter, &pass.findings) {
+                apply(change, at: seq, letter, &pass)
+            } else if case .entry = found {
+                // Set aside by every sink alike.
+            } else if seq > position {
+                // Nobody knows what it was, so nothing behind it can be folded.
+                break
+            }
+            compareStock(at: seq, position, &pass)
+        }
+        try ledger.close()
+        pass.deliveries.finish(&pass.findings)
+        for (seq, id) in cursor.repeated {
+            pass.findings.differ(
+                .log, in: partition.number, at: seq.number, "entry \(id)",
+                expected: "no second entry of this place", found: "one")
+        }
+    }
+
+    /// The change at a place: the log's, or the ledger's where the log has it no more.
+    private func change(
+        at seq: Seq, _ found: LogCursor.Found, _ row: LedgerCursor.Row?, _ letter: LedgerSnapshot.Letter?,
+        _ findings: inout AuditFindings
+    ) -> Change? {
+        func differ(_ name: String, _ expected: String, _ found: String) {
+            findings.differ(.log, in: partition.number, at: seq.number, name, expected: expected, found: found)
+        }
+        let kept = row?.change ?? (letter?.reason == LedgerSnapshot.takenReason ? letter?.change : nil)
+        switch found {
+        case .entry(let entry):
+            findings.count(.log)
+            switch entry.content {
+            case .change(let change):
+                let name = "\(change.shop) \(change.id)"
+                if let letter, letter.reason != LedgerSnapshot.takenReason {
+                    differ(name, "applied, since it is a change", "a dead letter in Postgres: \(letter.reason)")
+                } else if let row, let field = row.difference(from: change) {
+                    differ(name, "the same change in log and ledger", "another \(field)")
+                }
+                return change
+            case .unusable:
+                if let row { differ("\(row.shop) \(row.id)", "a dead letter, since the entry is no change", "applied") }
+                return nil
+            }
+        case .trimmed where seq <= min(start.stock, start.delivery, self.row.position.seq):
+            if let row, let kept, let field = row.difference(from: kept) {
+                differ("\(row.shop) \(row.id)", "the ledger's fields to agree", "another \(field)")
+            } else if let row, kept == nil {
+                differ("\(row.shop) \(row.id)", "a change in the ledger", "fields that are none")
+            }
+        case .trimmed:
+            differ(kept.map { "\($0.shop) \($0.id)" } ?? "seq \(seq)", "an entry, until every group has applied it", "none")
+        case .missing:
+            differ(kept.map { "\($0.shop) \($0.id)" } ?? "seq \(seq)", "an entry in the log", "none")
+        }
+        return kept
+    }
+
+    private func apply(
+        _ change: Change, at seq: Seq, _ letter: LedgerSnapshot.Letter?, _ pass: inout Pass
+    ) {
+        let stock = pass.shops[change.shop] ?? ShopStock()
+        pass.shops[change.shop] = stock
+        stock.apply(
+            change, toPostgres: seq <= row.position.seq && letter == nil, toRedis: !pass.taken.stock.contains(seq))
+        pass.deliveries.next(change, at: seq, &pass.findings)
+        let groups = [
+            letter?.reason == LedgerSnapshot.takenReason ? Group.postgres : nil,
+            pass.taken.stock.contains(seq) ? .stock : nil, pass.taken.delivery.contains(seq) ? .delivery : nil,
+        ].compactMap(\.self)
+        if (1..<Group.allCases.count).contains(groups.count) {
+            pass.findings.explain(
+                AuditExplanation(
+                    partition: partition.number, seq: seq.number, name: "\(change.shop) \(change.id)",
+                    groups: groups.map(\.rawValue)))
+        }
+    }
+
+    /// Compares the stock of the sinks that stand at this place.
+    private func compareStock(at seq: Seq, _ position: Seq, _ pass: inout Pass) {
+        if seq == position {
+            for shop in shops.sorted() where identity.partitioning.partition(ofShop: shop) == partition {
+                ShopStock.compare(
+                    .stockInPostgres, of: shop, in: partition, at: seq, expected: pass.shops[shop]?.inPostgres ?? [:],
+                    found: (pass.stockInPostgres[shop] ?? [:]).mapValues { String($0) }, &pass.findings)
+            }
+        }
+        while let (shop, stock) = pass.counters.last, stock.seq == seq {
+            pass.counters.removeLast()
+            guard let onHand = stock.onHand else {
+                pass.findings.differ(
+                    .stockInRedis, in: partition.number, shop, expected: "a hash of its SKUs", found: "something else")
+                continue
+            }
+            ShopStock.compare(
+                .stockInRedis, of: shop, in: partition, at: seq, expected: pass.shops[shop]?.inRedis ?? [:],
+                found: onHand, &pass.findings)
+        }
+    }
+}
