@@ -118,6 +118,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "AuditTests",
+            dependencies: [
+                "onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "PrivateServers",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
