@@ -191,7 +191,8 @@ struct Audited {
 }
 
 /// An order as a line of NDJSON.
-func order(_ id: String, _ shop: String = "main", _ lines: String = "TEA:2 MUG:1", attributes: String = "{}") -> String {
+func order(_ id: String, _ shop: String = "main", _ lines: String = "TEA:2 MUG:1", attributes: String = "{}") -> String
+{
     #"{"id":"\#(id)","shop":"\#(shop)","customer":"c-1","lines":[\#(items(lines))],"attributes":\#(attributes)}"#
 }
 

@@ -18,7 +18,11 @@ struct DisagreementTests {
     private static func sql(
         _ what: String, _ subject: String, _ name: String, _ statement: String, undo: String
     ) -> Damage {
-        Damage(what: what, subject: subject, name: name) { try await $0.sql(statement) } undo: { try await $0.sql(undo) }
+        Damage(what: what, subject: subject, name: name) {
+            try await $0.sql(statement)
+        } undo: {
+            try await $0.sql(undo)
+        }
     }
 
     private static let inPostgres = [
@@ -170,11 +174,13 @@ struct DisagreementTests {
             try await shop.sql("UPDATE stock SET on_hand = 7; UPDATE orders SET customer = 'c-9'")
             let text = try await shop.audit("--limit", "2")
             #expect(text.code == 1 && text.output.contains("and 3 more of orders"), "\(text.output)")
-            #expect(text.output.contains("main TEA (partition 0 seq 7): expected 94, found 7"), "\(text.output)")
+            #expect(text.output.contains("main TEA (partition 0 seq 7): expected 92, found 7"), "\(text.output)")
         }
     }
 
-    @Test("entries deleted from the log, in the middle and at its end, and one that was added under a place that is taken")
+    @Test(
+        "entries deleted from the log, in the middle and at its end, and one that was added under a place that is taken"
+    )
     func log() async throws {
         try await AuditedShop.open(partitions: 1) { shop in
             let log = shop.keys.log(Partition(0))
@@ -204,7 +210,9 @@ struct DisagreementTests {
     @Test("under load, within one run, when a counter, a row and a delivery are changed by hand")
     func load() async throws {
         try await AuditedShop.open { shop in
-            try await shop.submit([stock("counted", "count-1", "main", "TEA:100 POT:5"), order("ord-1"), order("ord-2")])
+            try await shop.submit([
+                stock("counted", "count-1", "main", "TEA:100 POT:5"), order("ord-1"), order("ord-2"),
+            ])
             try await shop.submit([order("ord-3"), order("ord-4")])
             try await shop.drained()
             async let submitted: Void = {

@@ -93,6 +93,7 @@ struct PartitionAudit {
             }
             compareStock(at: seq, position, &pass)
         }
+        try await cursor.finish(after: seq)
         try ledger.close()
         pass.deliveries.finish(&pass.findings)
         for (seq, id) in cursor.repeated {
@@ -141,7 +142,8 @@ struct PartitionAudit {
         }
         if let letter, letter.reason != LedgerSnapshot.takenReason {
             findings.differ(
-                .log, in: partition.number, at: seq.number, change.name, expected: "a row of the ledger: it is a change",
+                .log, in: partition.number, at: seq.number, change.name,
+                expected: "a row of the ledger: it is a change",
                 found: "a dead letter: \(letter.reason)")
         } else if let row, let field = row.difference(from: change) {
             findings.differ(
