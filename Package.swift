@@ -78,6 +78,14 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "CClockShim", path: "Tests/CClockShim"),
+        // Started by scripts/torture.
+        .executableTarget(
+            name: "torture",
+            dependencies: [
+                "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(
             name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults"], path: "Tests/Simulation",
             swiftSettings: swiftSettings),

@@ -30,6 +30,8 @@ package final class ReceiptBook: Sendable {
         package var unknown = 0
         /// Changes that were in a tail of the log when it was cut off.
         package var cut = 0
+
+        package init() {}
     }
 
     typealias Key = StoreContents.OrderKey

@@ -19,6 +19,8 @@ package actor StoreWatch {
         package var postgresSessions: Int64 = 0
         package var redisClients: Int64 = 0
         package var violations: [String] = []
+
+        package init() {}
     }
 
     private struct Place: Hashable {
