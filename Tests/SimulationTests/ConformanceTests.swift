@@ -1,5 +1,6 @@
 import OrderLog
 import PostgresClient
+import PrivateServers
 import RedisClient
 import RedisLog
 import Sinks

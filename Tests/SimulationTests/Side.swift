@@ -83,7 +83,8 @@ final class Side {
         let row = try await ledger.row(of: partition)
         let log = try await log(.postgres, 0).range(in: partition, from: .zero, limit: 1000)
         let kept = try await ledger.entries(in: partition, after: .none, limit: 1000)
-        return "\(text(look)) | \(text(row)) | \(text(log)) | ledger \(kept.map(\.seq)) \(kept.map { $0.change?.name ?? "-" })"
+        return
+            "\(text(look)) | \(text(row)) | \(text(log)) | ledger \(kept.map(\.seq)) \(kept.map { $0.change?.name ?? "-" })"
     }
 
     private func outcome(of call: PortCall) async throws -> String {
