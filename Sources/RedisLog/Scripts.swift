@@ -34,9 +34,9 @@ enum Scripts {
     private static func text(of name: String, _ bytes: [UInt8]) -> String {
         let text = String(decoding: bytes, as: UTF8.self)
         #if DEBUG
-            return SeededBug.changed(text, of: name)
+        return SeededBug.changed(text, of: name)
         #else
-            return text
+        return text
         #endif
     }
 
