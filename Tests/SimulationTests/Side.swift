@@ -73,7 +73,7 @@ final class Side {
         do {
             return try await outcome(of: call)
         } catch let error as StoreError {
-            return "error \(error.kind) \(error.message)"
+            return "error \(error.kind)"
         }
     }
 
