@@ -156,13 +156,27 @@ let package = Package(
         .testTarget(
             name: "AdversityTests",
             dependencies: [
-                "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "FailoverTests",
             dependencies: [
                 "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "AuditTests",
+            dependencies: [
+                "onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "PrivateServers",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TortureTests",
+            dependencies: [
+                "torture", "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(

@@ -32,6 +32,7 @@ package actor StoreWatch {
     private let servers: Shop
     private let partitions: Int
     private let sessionsMax: Int64
+    private let idleMax: Duration
     private var openRedis: RedisConnection?
     private var openPostgres: PostgresConnection?
     private var positions: [Place: Int64] = [:]
@@ -47,10 +48,12 @@ package actor StoreWatch {
     ///   - servers: Where to look, without a proxy between.
     ///   - partitions: How many the log has.
     ///   - sessionsMax: The most connections that there may ever be, to either server.
-    package init(_ servers: Shop, partitions: Int, sessionsMax: Int) {
+    ///   - idleMax: How long a session may be idle in a transaction; Onewrite's own limit is 5 s.
+    package init(_ servers: Shop, partitions: Int, sessionsMax: Int, idleMax: Duration = .seconds(7)) {
         self.servers = servers
         self.partitions = partitions
         self.sessionsMax = Int64(sessionsMax)
+        self.idleMax = idleMax
     }
 
     /// Looks every 75 ms, until the task is cancelled.
@@ -210,18 +213,18 @@ package actor StoreWatch {
             epochs[place.partition] = epoch
             applied.append(try row.requireInt64(0))
         }
-        let sessions = try connection.query(Self.sessions, until: limit)
+        let sessions = try connection.query(
+            Self.sessions, [.integer(Int64(idleMax / .milliseconds(1)))], until: limit)
         let count = try sessions.first?.requireInt64(0) ?? 0
         findings.postgresSessions = max(findings.postgresSessions, count)
         if count > sessionsMax { report("Postgres has more than \(sessionsMax) sessions") }
-        if let idle = sessions.first?.int64(1), idle > 0 { report("a session was idle in a transaction for over 7 s") }
+        if let idle = sessions.first?.int64(1), idle > 0 { report("a session was idle in a transaction for over \(idleMax)") }
         return applied
     }
 
-    /// The product's own limit is 5 s.
     private static let sessions = """
-        SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in transaction%' AND now() - state_change > '7 s'
-            AND application_name NOT LIKE '%harness%')
+        SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in transaction%'
+            AND now() - state_change > $1::bigint * interval '1 ms')
         FROM pg_stat_activity WHERE backend_type = 'client backend'
         """
 

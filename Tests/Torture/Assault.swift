@@ -17,7 +17,9 @@ struct Assault: Sendable {
     /// Whether the executable has fault points, as test builds do.
     let hasFaultPoints: Bool
 
-    /// Carries out everything, the lanes at the same time.
+    /// Carries out everything, the lanes at the same time; then, while nothing else fails, one zombie of each group.
+    ///
+    /// A zombie whose connections break meanwhile has nobody left who could refuse it.
     func run(_ schedule: FaultSchedule) async throws {
         let start = ContinuousClock.now
         try await withThrowingTaskGroup { lanes in
@@ -34,6 +36,20 @@ struct Assault: Sendable {
             try await lanes.waitForAll()
         }
         arena.links.forEach { $0.heal() }
+        guard hasFaultPoints else { return }
+        try await withThrowingTaskGroup { zombies in
+            for (group, seed) in zip(StoreContents.groups, schedule.calmSeeds) {
+                zombies.addTask {
+                    var generator = SeededGenerator(seed: seed)
+                    let name = crew.names.filter { $0.group == group }.randomElement(using: &generator)
+                    let point = group == "postgres" ? "beforeBegin" : "beforeScript"
+                    guard let name else { return }
+                    let happened = try await zombie(name, at: point, &generator)
+                    log.note(.zombie, happened)
+                }
+            }
+            try await zombies.waitForAll()
+        }
     }
 
     /// - Returns: What was done, for the log; nil when there was nothing to do it to.
@@ -63,7 +79,6 @@ struct Assault: Sendable {
 
     // MARK: - Zombies
 
-    /// Stops a worker, waits until others have all its partitions, and lets it run on.
     private func zombie(_ generator: inout SeededGenerator) async throws -> String? {
         let name = crew.names[Int.random(in: 0..<crew.names.count, using: &generator)]
         let points =
@@ -71,17 +86,24 @@ struct Assault: Sendable {
             ? ["beforeBegin", "beforeBegin", "commitSent", "afterCommit", "beforeAck", "afterRead"]
             : ["beforeScript", "beforeScript", "scriptSent", "afterScript", "afterRead"]
         let point = points[Int.random(in: 0..<points.count, using: &generator)]
-        let nth = Int.random(in: 1...20, using: &generator)
+        let isAnywhere = !hasFaultPoints || Int.random(in: 0..<4, using: &generator) == 0
+        return try await zombie(name, at: isAnywhere ? nil : point, &generator)
+    }
+
+    /// Stops a worker, waits until others have all its partitions, and lets it run on.
+    ///
+    /// - Parameter point: The fault point at which it stops; nil for wherever it is.
+    private func zombie(
+        _ name: WorkerCrew.Name, at point: String?, _ generator: inout SeededGenerator
+    ) async throws -> String? {
         var process = crew.process(name)
-        let place: String
-        if hasFaultPoints, Int.random(in: 0..<4, using: &generator) > 0 {
-            place = "at \(point)"
+        if let point {
+            let nth = Int.random(in: 2...6, using: &generator)
             let stopping = try await crew.replace(name, environment: ["ONEWRITE_FAULT": "\(point):stop:\(nth)"])
             process = stopping
             guard try await holds(within: .seconds(8), { !stopping.isRunning || ProcessTable.isStopped(stopping.pid) })
             else { return nil }
         } else {
-            place = "anywhere"
             process?.send(SIGSTOP)
         }
         guard let process, process.isRunning else { return nil }
@@ -100,7 +122,7 @@ struct Assault: Sendable {
         guard isReplaced, !mine.isEmpty else { return nil }
         // Others apply meanwhile.
         try await Task.sleep(for: .milliseconds(Int.random(in: 0...500, using: &generator)))
-        return "\(name) \(place), \(mine.count) partitions"
+        return "\(name) \(point.map { "at \($0)" } ?? "anywhere"), \(mine.count) partitions"
     }
 
     private func holds(within limit: Duration, _ condition: () async throws -> Bool) async throws -> Bool {

@@ -66,6 +66,8 @@ struct ScheduledFault: Sendable, Equatable {
 /// The faults of a stretch of time: the same for the same seed.
 struct FaultSchedule: Sendable, Equatable {
     let faults: [ScheduledFault]
+    /// What decides the zombies after them.
+    let calmSeeds: [UInt64]
 
     /// - Parameters:
     ///   - length: How long it lasts; each fault comes once at least.
@@ -80,6 +82,7 @@ struct FaultSchedule: Sendable, Equatable {
             }
         }
         self.faults = faults.sorted { $0.at < $1.at }
+        calmSeeds = (0..<3).map { _ in generator.next() }
     }
 
     func faults(of lane: Fault.Lane) -> [ScheduledFault] { faults.filter { $0.fault.lane == lane } }

@@ -31,6 +31,9 @@ struct Soak: Sendable {
             report.elapsed = start.duration(to: .now)
             round += 1
         } while report.isClean && ContinuousClock.now < start + length
+        if abilities.hasFaultPoints, (report.faults[.zombie] ?? 0) > 0, report.refused == 0 {
+            report.violations.append("zombies, and not one batch refused by its token: that was not tested")
+        }
         return report
     }
 

@@ -82,9 +82,6 @@ struct SoakRound: Sendable {
             background.cancelAll()
             try await background.waitForAll()
         }
-        if (log.counts[.zombie] ?? 0) > 0, abilities.hasFaultPoints, findings.watch.refused == 0 {
-            log.add("zombies, and not one batch refused by its token: this round did not test it")
-        }
         findings.receipts = book.tally
         findings.submitterRuns = streams.reduce(0) { $0 + $1.runs }
         findings.workerRestarts = crew.restarts
