@@ -13,7 +13,9 @@ let swiftSettings: [SwiftSetting] = [
 let package = Package(
     name: "onewrite",
     products: [
-        .executable(name: "onewrite", targets: ["onewrite"])
+        .executable(name: "onewrite", targets: ["onewrite"]),
+        // For tests: loaded into a Redis server whose clock must be behind.
+        .library(name: "ClockShim", type: .dynamic, targets: ["CClockShim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -29,8 +31,9 @@ let package = Package(
         // Clients: a thread a lane, and the two libraries made safe on it.
         .target(name: "CThreadedIO"),
         .target(name: "ThreadedIO", dependencies: ["CThreadedIO"], swiftSettings: swiftSettings),
-        .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis"], swiftSettings: swiftSettings),
-        .target(name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq"], swiftSettings: swiftSettings),
+        .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis", "Faults"], swiftSettings: swiftSettings),
+        .target(
+            name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
 
         // Faults and mistakes on demand, for tests: nothing in a release build.
         .target(name: "Faults", swiftSettings: swiftSettings),
@@ -58,11 +61,15 @@ let package = Package(
         .target(name: "Dashboard", swiftSettings: swiftSettings),
         .target(
             name: "PrivateServers", dependencies: ["ThreadedIO", "CThreadedIO"], swiftSettings: swiftSettings),
+        // Runs whole systems and checks them from outside, with none of the code above but the two clients.
+        .target(
+            name: "Harness", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "onewrite",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient",
-                "ThreadedIO", "Dashboard", "PrivateServers", "Faults",
+                "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -70,6 +77,22 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        .target(name: "CClockShim", path: "Tests/CClockShim"),
+        // Started by scripts/torture.
+        .executableTarget(
+            name: "torture",
+            dependencies: [
+                "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Torture", swiftSettings: swiftSettings),
+        .target(
+            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults"], path: "Tests/Simulation",
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Simulation", "Faults", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/SimulationCommand", swiftSettings: swiftSettings),
         .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
@@ -80,10 +103,16 @@ let package = Package(
         .testTarget(
             name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "PrivateServersTests", dependencies: ["PrivateServers"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PrivateServersTests", dependencies: ["PrivateServers", "RedisClient", "ThreadedIO", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
             name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog"], swiftSettings: swiftSettings),
@@ -105,6 +134,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "DeadLetterTests",
+            dependencies: [
+                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "SubmitTests",
             dependencies: [
                 "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
@@ -113,6 +149,12 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "DemoTests",
+            dependencies: [
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "AdversityTests",
             dependencies: [
                 "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
@@ -125,9 +167,15 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "FailoverTests",
+            dependencies: [
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "onewrite", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
             ],
             swiftSettings: swiftSettings),

@@ -1,16 +1,19 @@
 #!lua flags=allow-oom
 -- Opens a partition's log under a new epoch, or creates it: a compare-and-set.
 --
--- Guarantee: the head and the server are what the opener compared with the ledger, else nothing changes.
+-- Guarantee: the head and the server are what the opener compared with the ledger, else nothing changes. What the log lost
+-- is appended with seq, ID and fields as they were, and the idempotency window knows it again. A long tail comes in
+-- chunks; the log stays shut until the last.
 --
--- KEYS  head  log
+-- KEYS  head  log  seen
 -- ARGV  head's epoch and seq as read ('' and '' when there is no head), server's replid as read, new epoch, partitions,
---       log ID
+--       log ID, '1' for the last chunk, then for each entry that was lost:
+--       seq, "<shop> <change ID>" ('' when it is no change), payload digest, number of strings, fields from `type` on
 -- Returns {'OPENED'} | {'CHANGED'} when something is not as it was read
 --       | {'ORPHANED'} when there is no head, but entries: the head was deleted by hand
-local head_key, log_key = KEYS[1], KEYS[2]
+local head_key, log_key, seen_key = KEYS[1], KEYS[2], KEYS[3]
 local read_epoch, read_seq, read_replid, epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local partitions, log_id = ARGV[5], ARGV[6]
+local partitions, log_id, is_last = ARGV[5], ARGV[6], ARGV[7] == '1'
 
 local replid, is_master = server()
 local head = redis.call('HMGET', head_key, 'epoch', 'seq')
@@ -21,5 +24,23 @@ if not head[2] then
   if redis.call('EXISTS', log_key) == 1 and redis.call('XLEN', log_key) > 0 then return { 'ORPHANED' } end
   redis.call('HSET', head_key, 'seq', '0', 'partitions', partitions, 'log', log_id)
 end
-redis.call('HSET', head_key, 'epoch', epoch, 'replid', replid)
+
+local seq, seen = head[2] or '0', {}
+local at = 8
+while at <= #ARGV do
+  local name, digest, last = ARGV[at + 1], ARGV[at + 2], at + 3 + tonumber(ARGV[at + 3])
+  seq = ARGV[at]
+  local entry = redis.call('XADD', log_key, '*', 'epoch', epoch, 'seq', seq, unpack(ARGV, at + 4, last))
+  if name ~= '' then
+    seen[#seen + 1] = name
+    seen[#seen + 1] = digest .. ' ' .. seq .. ' ' .. entry
+  end
+  at = last + 1
+end
+if #seen > 0 then
+  local time = redis.call('TIME')
+  redis.call('HSETNX', seen_key, 'since', string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000)))
+  redis.call('HSET', seen_key, unpack(seen))
+end
+redis.call('HSET', head_key, 'epoch', epoch, 'seq', seq, 'replid', is_last and replid or '')
 return { 'OPENED' }

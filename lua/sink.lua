@@ -30,11 +30,13 @@ end
 
 -- Why this batch may not be applied, as the script's reply; nil when it may.
 -- What `finish` writes is checked here too: an error there would come behind the effects, and leave them half done.
+-- A batch that is refused by its token is counted, beside the position, and changes nothing else.
 local function refusal(batch, head_key, log_key, position_key, dead_key)
   local head_seq = seq_under(head_key, batch.epoch, batch.replid)
   if not head_seq or tonumber(head_seq) < batch.last then return { 'HISTORY' } end
   local position = redis.call('HMGET', position_key, 'seq', 'token', 'owner')
   if position[2] ~= batch.token or position[3] ~= batch.owner then
+    if position[2] then redis.call('HINCRBY', position_key, 'refused', 1) end
     return { 'FENCED', position[2] or '', position[3] or '' }
   end
   local seq = tonumber(position[1])

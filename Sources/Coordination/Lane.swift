@@ -1,3 +1,4 @@
+import Faults
 import Logging
 import OrderLog
 
@@ -163,6 +164,7 @@ actor Lane {
             return
         }
         noteService()
+        if !delivered.isEmpty { try Faults.pass(.afterRead) }
         for part in delivered {
             budget.note(part.entries)
             try await step(part.partition) { try await $0.process(part.entries) }
@@ -244,6 +246,11 @@ actor Lane {
     }
 
     private func logTakeover(_ partition: Partition, _ entry: Served, _ progress: PartitionSession.Progress) {
+        if progress.healed > 0 {
+            logger.warning(
+                "partition \(partition): Redis had lost its tail; \(progress.healed) applied entries put back into the log"
+            )
+        }
         let reclaimed =
             "reclaimed \(progress.reclaimed) pending, \(progress.applied) applied, \(progress.duplicates) duplicates"
         if let former = entry.assignment.formerHolder {

@@ -1,3 +1,4 @@
+import Faults
 package import OrderLog
 
 /// One worker's work on one partition, from taking it over until anything goes wrong.
@@ -18,6 +19,8 @@ package final class PartitionSession {
         package var applied = 0
         package var duplicates = 0
         package var quarantined = 0
+        /// Entries that the log had lost, put back from the ledger when it was opened.
+        package var healed = 0
         /// Whether the log holds more than was read: read again at once.
         package var isBehind = false
 
@@ -52,17 +55,19 @@ package final class PartitionSession {
     /// - Throws: ``StoreError`` or ``SessionStop``: nothing is lost, take over again.
     package func takeOver() async throws -> Takeover {
         serving = nil
+        try Faults.pass(.afterLease)
         let row = try await ports.ledger?.row(of: partition)
         var look = try await ports.log.look(at: partition)
         // The address may lead to the master by now, on a new connection.
         guard look.isMaster else { throw StoreError(.redis, .unavailable, LogOpener.replica) }
         var state = LogState(look, row: row, identity: ports.identity)
+        var healed = 0
         if !state.isOpen, let ledger = ports.ledger {
             let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
             switch try await opener.open(partition) {
             case .again: return .waiting("the log is being opened")
             case .halted(let reason): throw SessionStop.halt(reason)
-            case .opened: break
+            case .opened(let count): healed = count
             }
             look = try await ports.log.look(at: partition)
             state = LogState(look, row: try await ledger.row(of: partition), identity: ports.identity)
@@ -71,8 +76,9 @@ package final class PartitionSession {
         let outcome = try await ports.sink.fence(partition, under: history, owner: ports.owner)
         guard case .fenced(let permit, let position) = outcome else { return .waiting("the log was closed meanwhile") }
         serving = Serving(permit: permit, position: position, head: head.place)
+        try Faults.pass(.afterFence)
 
-        let progress: Progress
+        var progress: Progress
         do {
             progress = try await reclaim()
         } catch let error as StoreError where error.kind == .groupMissing {
@@ -80,7 +86,9 @@ package final class PartitionSession {
             try await ports.log.createGroup(in: partition, after: start.predecessor ?? .zero)
             progress = try await reclaim()
         }
+        try Faults.pass(.afterReclaim)
         try await ports.log.removeIdleConsumers(from: partition)
+        progress.healed = healed
         return .serving(progress)
     }
 

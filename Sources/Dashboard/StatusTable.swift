@@ -25,6 +25,7 @@ package enum StatusTable {
         let notes = attention(servers: snapshot) + remaining.map(\.sentence)
         if !notes.isEmpty { lines.append("") }
         lines += notes.map { "! " + sanitized($0) }
+        if let refused = refused(snapshot) { lines += ["", refused] }
         return lines.map { $0 + "\n" }.joined()
     }
 
@@ -32,6 +33,15 @@ package enum StatusTable {
         zip(cells.indices, zip(cells, widths))
             .map { column, cell in cell.0.fitted(to: cell.1, column == 0 ? .leading : .trailing) }
             .joined(separator: "  ")
+    }
+
+    /// What the sinks refused: nothing to do about it, but it tells that workers were replaced while they lived.
+    private static func refused(_ snapshot: Snapshot) -> String? {
+        let counts = snapshot.groups.compactMap { group in
+            group.refused.flatMap { $0 > 0 ? "\(sanitized(group.name)) \($0)" : nil }
+        }
+        guard !counts.isEmpty else { return nil }
+        return "refused from workers that had been replaced, without effect: \(counts.joined(separator: ", "))"
     }
 
     private static func attention(servers snapshot: Snapshot) -> [String] {

@@ -73,6 +73,8 @@ package struct Quarantine: Hashable, Sendable {
         case addedByHand = "added-by-hand"
         /// Its fields are not a change within the limits.
         case invalid
+        /// A person took it out of a sink's way.
+        case taken
     }
 
     package let reason: Reason

@@ -188,6 +188,7 @@ package struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertib
 
     /// Who opens a log on a person's behalf.
     package static let initialiser = WorkerName(known: "init")
+    package static let opener = WorkerName(known: "open")
 
     package var description: String { text }
 

@@ -54,8 +54,32 @@ package protocol LogPort: AnyObject {
     /// - Throws: ``StoreError``.
     func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool
 
+    /// Whether the server is the one to work with, as far as others can tell: asked before a log is opened on it.
+    ///
+    /// With one plain address the address is the authority; through Sentinels they are.
+    ///
+    /// - Returns: false when another server took its place: connect again.
+    /// - Throws: ``StoreError``, also when they don't agree.
+    func isAuthoritative() async throws -> Bool
+
     /// Opens the log under a new epoch, if head and server are still as they were seen.
-    func open(_ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity) async throws -> OpenOutcome
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - seen: Head and server as compared with the ledger, or as the chunk before left them.
+    ///   - epoch: The one that was reserved.
+    ///   - identity: For a log that is created.
+    ///   - healing: What the log lost: appended behind the head, with seq, ID and fields as they were.
+    ///   - isLast: Whether the log is open then; before the last chunk it stays shut.
+    /// - Returns: Whether it was done.
+    /// - Throws: ``StoreError``.
+    func open(
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
+    ) async throws -> OpenOutcome
+}
+
+extension LogPort {
+    package func isAuthoritative() async throws -> Bool { true }
 }
 
 /// Pending entries that were taken over.
@@ -172,6 +196,29 @@ package protocol Ledger: Sink {
     /// - Returns: An ID for each place that is accounted for; nil inside for a dead letter whose ID can't be read.
     /// - Throws: ``StoreError``.
     func changeIDs(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: String?]
+
+    /// What the ledger and its dead letters hold behind a place, for putting it back into the log.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - seq: The place.
+    ///   - limit: The most entries to return.
+    /// - Returns: Entries by seq.
+    /// - Throws: ``StoreError``.
+    func entries(in partition: Partition, after seq: Seq, limit: Int) async throws -> [LedgerEntry]
+
+    /// Under which epoch and stream ID the ledger, or its dead letters, know entries.
+    func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation]
+
+    /// Records where healed entries lie in the log by now.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - epoch: The epoch that was reserved.
+    ///   - locations: Re-read from the log.
+    /// - Returns: false when the epoch is no longer the row's: nothing was changed.
+    /// - Throws: ``StoreError``.
+    func relocate(_ partition: Partition, epoch: Epoch, to locations: [EntryLocation]) async throws -> Bool
 
     /// Ends an opening: the position's entry ID is re-read from the log, since it may be of a lost history.
     ///

@@ -1,4 +1,5 @@
 import CLibpq
+import Faults
 package import ThreadedIO
 
 /// A session with Postgres, for one thread at a time.
@@ -48,6 +49,7 @@ package final class PostgresConnection {
         self.configuration = configuration
         self.interrupt = interrupt
         self.handle = handle
+        Faults.register(PQsocket(handle))
     }
 
     deinit {
@@ -70,6 +72,7 @@ package final class PostgresConnection {
     /// Ends the session; the server rolls an open transaction back.
     package func close() {
         flight = nil
+        if let handle { Faults.unregister(PQsocket(handle)) }
         PQfinish(handle)
         handle = nil
     }

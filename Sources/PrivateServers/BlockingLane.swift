@@ -3,16 +3,17 @@ import ThreadedIO
 /// Runs blocking calls on a thread of its own, so that Swift's shared pool never waits in one.
 ///
 /// All calls of one lane run on the same thread, one after another.
-actor BlockingLane {
+package actor BlockingLane {
     private let executor: ThreadExecutor
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+    nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(name: String) {
+    package init(name: String) {
         executor = ThreadExecutor(name: name)
     }
 
-    func run<Result: Sendable, Failure: Error>(
+    /// Runs a body on the thread; connections that it opens stay inside.
+    package func run<Result: Sendable, Failure: Error>(
         _ body: @Sendable () throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try body()

@@ -16,6 +16,8 @@ package final class PrivateRedis: Sendable {
     package let directory: String
     /// The server's log.
     package var logPath: String { server.recipe.logPath }
+    /// The end of the server's log, for messages.
+    var logTail: String { server.logTail }
     /// The password, when one was asked for.
     package let password: String?
 
@@ -27,20 +29,23 @@ package final class PrivateRedis: Sendable {
     /// - Parameters:
     ///   - root: Where its files go; nil for a new directory, removed with the server.
     ///   - name: The name of its part of the directory.
+    ///   - program: The server's executable; nil for the machine's own.
     ///   - options: Lines of a configuration file, such as `appendfsync always`; they win over ours.
     ///   - password: What clients must give; nil for none.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
+    ///   - environment: What its environment differs in from ours.
     /// - Returns: A server that answers.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
-        in root: PrivateDirectory? = nil, name: String = "redis", options: [String] = [], password: String? = nil,
-        tcp: Bool = false
+        in root: PrivateDirectory? = nil, name: String = "redis", program: String? = nil, options: [String] = [],
+        password: String? = nil, tcp: Bool = false, environment: [String: String?] = [:]
     ) async throws -> PrivateRedis {
         let directory: PrivateDirectory = if let root { root } else { try await PrivateDirectory() }
         let part = try directory.part(name, owner: nil)
         var triesLeft = 5
         while true {
-            let redis = try PrivateRedis(directory, part, options, password, port: tcp ? try freePort() : nil)
+            let redis = try PrivateRedis(
+                directory, part, program, options, password, port: tcp ? try freePort() : nil, environment: environment)
             do {
                 try await redis.server.start()
                 return redis
@@ -52,7 +57,8 @@ package final class PrivateRedis: Sendable {
     }
 
     private init(
-        _ root: PrivateDirectory, _ part: String, _ options: [String], _ password: String?, port: Int?
+        _ root: PrivateDirectory, _ part: String, _ program: String?, _ options: [String], _ password: String?,
+        port: Int?, environment: [String: String?]
     ) throws(ServerError) {
         let socketPath = "\(part)/redis.sock"
         let configuration = """
@@ -67,6 +73,7 @@ package final class PrivateRedis: Sendable {
             appendfsync everysec
             maxmemory-policy noeviction
             repl-backlog-ttl 0
+            repl-diskless-sync-delay 0
             \(password.map { "requirepass \(quoted($0))" } ?? "")
             \(options.joined(separator: "\n"))
 
@@ -78,11 +85,16 @@ package final class PrivateRedis: Sendable {
         self.port = port
         self.password = password
         directory = part
+        let executable: String = if let program { program } else { try Program.redisServer() }
         server = PrivateServer(
             .init(
-                name: "redis-server", arguments: [try Program.redisServer(), "\(part)/redis.conf"], directory: part,
+                name: "redis-server", arguments: [executable, "\(part)/redis.conf"], directory: part,
                 logPath: "\(part)/redis.log", deathSignal: .kill,
-                isReady: { _ in answersPing(at: socketPath, password: password) }))
+                isReady: { _ in
+                    // One that still loads its AOF says so.
+                    askRedis(["PING"], at: socketPath, password: password, within: .milliseconds(500)) == "PONG"
+                },
+                environment: environment))
     }
 
     /// Where clients find it: the loopback port when there is one, else the unix socket.
@@ -125,41 +137,8 @@ package final class PrivateRedis: Sendable {
     }
 }
 
-/// Whether a Redis server at the socket answers PING with PONG; one that still loads its AOF doesn't.
-private func answersPing(at path: String, password: String?) -> Bool {
-    let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    guard number >= 0 else { return false }
-    let descriptor = Descriptor(number)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else { return false }
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let isConnected = withUnsafePointer(to: &address) { address in
-        address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            connect(descriptor.number, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
-        }
-    }
-    let login = password.map { "*2\r\n$4\r\nAUTH\r\n$\($0.utf8.count)\r\n\($0)\r\n" } ?? ""
-    let request = Array((login + "PING\r\n").utf8)
-    // MSG_NOSIGNAL: a server that ends at this moment must not end us by SIGPIPE.
-    guard isConnected, send(descriptor.number, request, request.count, Int32(MSG_NOSIGNAL)) > 0 else {
-        return false
-    }
-    var answer = ""
-    let deadline = Deadline.after(.milliseconds(500))
-    while wait(for: .reading, on: descriptor.number, until: deadline, interrupt: nil) == .ready {
-        let chunk = [UInt8](unsafeUninitializedCapacity: 512) { bytes, count in
-            count = max(0, read(descriptor.number, bytes.baseAddress, bytes.count))
-        }
-        answer += String(decoding: chunk, as: UTF8.self)
-        if answer.contains("+PONG") { return true }
-        if chunk.isEmpty || answer.contains("-LOADING") { return false }
-    }
-    return false
-}
-
 /// The text as one word of a Redis configuration file.
-private func quoted(_ text: String) -> String {
+func quoted(_ text: String) -> String {
     "\"" + text.flatMap { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" } + "\""
 }
 

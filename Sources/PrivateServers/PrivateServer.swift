@@ -14,6 +14,8 @@ final class PrivateServer: Sendable {
         let deathSignal: ChildProcess.DeathSignal
         /// Whether the process serves by now; called on a thread that it may block for a moment.
         let isReady: @Sendable (pid_t) -> Bool
+        /// What its environment differs in from a clean one.
+        var environment: [String: String?] = [:]
     }
 
     static let startLimit: Duration = .seconds(30)
@@ -33,7 +35,8 @@ final class PrivateServer: Sendable {
         let process: ChildProcess
         do {
             process = try await ChildProcess.spawn(
-                recipe.arguments, environment: cleanEnvironment(), in: recipe.directory, as: recipe.user,
+                recipe.arguments, environment: cleanEnvironment().merging(recipe.environment) { $1 },
+                in: recipe.directory, as: recipe.user,
                 output: .appended(to: recipe.logPath), errors: .appended(to: recipe.logPath),
                 parentDeathSignal: recipe.deathSignal)
         } catch {

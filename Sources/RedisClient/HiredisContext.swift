@@ -1,4 +1,5 @@
 import CHiredis
+import Faults
 import Glibc
 import ThreadedIO
 
@@ -34,6 +35,7 @@ final class HiredisContext {
             switch endpoint {
             case .tcp(let host, let port): redisConnectNonBlock(host, Int32(port))
             case .unix(let path): redisConnectUnixNonBlock(path)
+            case .master: preconditionFailure("a master's place was not asked of its Sentinels")
             }
         guard let started else { throw .lost("out of memory") }
         guard started.pointee.err == 0 else {
@@ -44,9 +46,11 @@ final class HiredisContext {
         context = started
         // A batch of entries fits; a larger buffer is given back once it is empty.
         onewrite_redis_keep_input(context, 1 << 20)
+        Faults.register(descriptor)
     }
 
     deinit {
+        Faults.unregister(descriptor)
         redisFree(context)
     }
 

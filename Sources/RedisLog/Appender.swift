@@ -111,8 +111,9 @@ package struct Appender {
         var arguments: RedisArguments = [identity.log, identity.partitioning.count, windowMilliseconds]
         for change in changes {
             let fields = change.stringFields
-            arguments.append("\(change.shop) \(change.id)")
-            arguments.append(Digest(of: change).description)
+            let appended = AppendedChange(change)
+            arguments.append(appended.name)
+            arguments.append(appended.digest)
             arguments.append(2 * fields.count)
             for field in fields {
                 arguments.append(field.name)

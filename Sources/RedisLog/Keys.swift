@@ -42,6 +42,9 @@ package struct Keys: Hashable, Sendable {
         "{\(namespace):\(partition)}:dead:\(group.rawValue)"
     }
 
+    /// What became of a group's dead letters: the ID in its stream of dead letters → a resolution as JSON.
+    package func deadResolved(_ partition: Partition, _ group: Group) -> String { "\(dead(partition, group)):resolved" }
+
     package func workers(_ group: Group) -> String { "\(namespace):workers:\(group.rawValue)" }
 
     /// What a worker says of itself, as JSON.

@@ -3,6 +3,7 @@ import RedisClient
 /// The Lua scripts, each with what is read ahead of it.
 enum Scripts {
     static let append = script("append", PackageResources.append_lua, .history)
+    static let forget = script("forget", PackageResources.forget_lua)
     static let look = script("look", PackageResources.look_lua, .history)
     static let fence = script("fence", PackageResources.fence_lua, .history)
     static let stock = script("stock", PackageResources.stock_lua, .sink)

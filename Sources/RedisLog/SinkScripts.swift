@@ -1,3 +1,4 @@
+import Faults
 package import OrderLog
 package import RedisClient
 import ThreadedIO
@@ -21,11 +22,15 @@ package struct SinkScripts {
         try translatingRedisErrors { () throws(RedisError) in
             let reply = try ScriptReply(
                 try connection.evaluate(
-                    Scripts.fence, keys: [keys.head(partition), keys.position(partition, group)],
-                    arguments: [history.epoch.description, history.replid, owner.text], until: .after(StreamLog.timeout)
-                ))
-            if reply.code == "HISTORY" { return .historyChanged }
-            guard reply.code == "FENCED" else { throw reply.unknownCode }
+                    Scripts.fence, keys: [keys.head(partition), keys.position(partition, group), keys.log(partition)],
+                    arguments: [history.epoch.description, history.replid, owner.text, group.rawValue],
+                    until: .after(StreamLog.timeout)))
+            switch reply.code {
+            case "FENCED": break
+            case "HISTORY": return .historyChanged
+            case "STALLED": throw .reply(RedisReplyError(text: "STALLED \(try reply.string(1))"))
+            default: throw reply.unknownCode
+            }
             let permit = Permit(
                 partition: partition, history: history, token: Token(try reply.number(1)), owner: owner)
             let position = Position(
@@ -35,7 +40,7 @@ package struct SinkScripts {
     }
 
     /// Applies a batch to the stock counters.
-    package func applyStock(_ batch: Batch) throws(StoreError) -> ApplyOutcome {
+    package func applyStock(_ batch: Batch) throws -> ApplyOutcome {
         let fold = StockFold(batch.applied)
         var shops: [String: RedisArguments] = [:]
         var counts: [String: Int] = [:]
@@ -56,7 +61,7 @@ package struct SinkScripts {
     }
 
     /// Pushes a batch's delivery jobs.
-    package func applyDelivery(_ batch: Batch) throws(StoreError) -> ApplyOutcome {
+    package func applyDelivery(_ batch: Batch) throws -> ApplyOutcome {
         let partition = batch.permit.partition
         var names = keys(of: batch)
         names.append(keys.deliveries(partition))
@@ -74,10 +79,10 @@ package struct SinkScripts {
     ///   - permit: The right under which that happened.
     ///   - isBoundByPosition: Whether nothing above the group's position in Redis is acknowledged.
     /// - Returns: false when the history is another by now.
-    /// - Throws: ``StoreError``.
+    /// - Throws: ``StoreError``, or a fault that a test injected.
     package func acknowledge(
         _ entries: [Acknowledgement], under permit: Permit, isBoundByPosition: Bool
-    ) throws(StoreError) -> Bool {
+    ) throws -> Bool {
         let partition = permit.partition
         var names = [keys.head(partition), keys.log(partition)]
         if isBoundByPosition { names.append(keys.position(partition, group)) }
@@ -86,11 +91,11 @@ package struct SinkScripts {
             arguments.append(entry.seq?.description ?? "")
             arguments.append(entry.entry.description)
         }
+        try Faults.pass(.beforeAck)
+        let reply = try evaluate(Scripts.acknowledge, names, arguments, sent: .ackSent)
+        try Faults.pass(.afterAck)
         return try translatingRedisErrors { () throws(RedisError) in
-            let reply = try connection.evaluate(
-                Scripts.acknowledge, keys: names, arguments: arguments, until: .after(StreamLog.timeout)
-            ).requireArray()
-            return reply.first?.string == "ACKNOWLEDGED"
+            try reply.requireArray().first?.string == "ACKNOWLEDGED"
         }
     }
 
@@ -132,11 +137,12 @@ package struct SinkScripts {
 
     private func apply(
         _ script: RedisScript, _ names: [String], _ arguments: RedisArguments
-    ) throws(StoreError) -> ApplyOutcome {
-        let reply: ScriptReply
-        do throws(RedisError) {
-            reply = try ScriptReply(
-                try connection.evaluate(script, keys: names, arguments: arguments, until: .after(StreamLog.timeout)))
+    ) throws -> ApplyOutcome {
+        try Faults.pass(.beforeScript)
+        let reply = try evaluate(script, names, arguments, sent: .scriptSent)
+        try Faults.pass(.afterScript)
+        return try translatingRedisErrors { () throws(RedisError) in
+            let reply = try ScriptReply(reply)
             switch reply.code {
             case "APPLIED": return .applied
             case "HISTORY": return .historyChanged
@@ -145,8 +151,25 @@ package struct SinkScripts {
             case "STALLED": throw .reply(RedisReplyError(text: "STALLED \(try reply.string(1))"))
             default: throw reply.unknownCode
             }
-        } catch {
-            throw StoreError(error)
+        }
+    }
+
+    /// As `RedisConnection.evaluate`, with a fault point while the answer is awaited.
+    private func evaluate(
+        _ script: RedisScript, _ names: [String], _ arguments: RedisArguments, sent point: FaultPoint
+    ) throws -> RedisReply {
+        let deadline = Deadline.after(StreamLog.timeout)
+        try translatingRedisErrors { () throws(RedisError) in
+            try connection.load(script, until: deadline)
+            connection.sendEvaluate(script, keys: names, arguments: arguments)
+            try connection.flush(until: deadline)
+        }
+        try Faults.pass(point)
+        return try translatingRedisErrors { () throws(RedisError) in
+            let reply = try connection.receive(until: deadline)
+            guard let error = reply.error else { return reply }
+            guard error.isMissingScript else { throw .reply(error) }
+            return try connection.evaluate(script, keys: names, arguments: arguments, until: deadline)
         }
     }
 }

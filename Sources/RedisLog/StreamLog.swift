@@ -27,6 +27,12 @@ package final class StreamLog: LogPort {
         }
     }
 
+    package func isAuthoritative() async throws -> Bool {
+        try translatingRedisErrors { () throws(RedisError) in
+            try connection.isAuthoritative(until: .after(Self.timeout))
+        }
+    }
+
     package func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed {
         try call(
             RedisCommand(
@@ -101,15 +107,22 @@ package final class StreamLog: LogPort {
     }
 
     package func open(
-        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
     ) async throws -> OpenOutcome {
-        try evaluate(
-            Scripts.open, [keys.head(partition), keys.log(partition)],
-            [
-                seen.head?.epoch.description ?? "", seen.head?.seq.description ?? "", seen.replid, epoch.description,
-                String(identity.partitioning.count), identity.log,
-            ]
-        ) { reply throws(RedisError) in
+        var arguments: RedisArguments = [
+            seen.head?.epoch.description ?? "", seen.head?.seq.description ?? "", seen.replid, epoch.description,
+            String(identity.partitioning.count), identity.log, isLast ? "1" : "0",
+        ]
+        for entry in healing {
+            arguments.append(contentsOf: [entry.seq.description, entry.change?.name ?? "", entry.change?.digest ?? ""])
+            arguments.append(2 * entry.fields.count)
+            for field in entry.fields {
+                arguments.append(field.name)
+                arguments.append(field.value)
+            }
+        }
+        let names = [keys.head(partition), keys.log(partition), keys.seen(partition)]
+        return try evaluate(Scripts.open, names, arguments) { reply throws(RedisError) in
             let reply = try ScriptReply(reply)
             return switch reply.code {
             case "OPENED": .opened

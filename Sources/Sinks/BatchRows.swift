@@ -137,7 +137,7 @@ struct BatchRows {
                 let value = own.first { $0.name.elementsEqual(texts[index].0.utf8) }?.value
                 texts[index].1.append(orNull: value.map(Self.readable))
             }
-            fields.append(bytes: own.flatMap { Self.framed($0.name) + Self.framed($0.value) })
+            fields.append(bytes: DeadLetterFields.framed(own))
             reasons.append(letter.quarantine.reason.rawValue)
             errors.append(letter.quarantine.error)
         }
@@ -147,10 +147,6 @@ struct BatchRows {
     /// Postgres's text can hold neither invalid UTF-8 nor NUL; the bytes themselves are in `fields`.
     private static func readable(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self).replacing("\0", with: "\u{FFFD}")
-    }
-
-    private static func framed(_ bytes: [UInt8]) -> [UInt8] {
-        withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { Array($0) } + bytes
     }
 }
 

@@ -32,7 +32,10 @@ package enum PostgresSchema {
             try connection.query(
                 "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
             // Who may only use the schema can still repeat `init`.
-            if let existing = try identity(on: connection) { return existing }
+            if let existing = try identity(on: connection) {
+                try bringUpToDate(on: connection)
+                return existing
+            }
             try connection.script(
                 "CREATE SCHEMA IF NOT EXISTS \(PostgresStatement.quoted(identifier: schema))", until: .after(timeout))
             try connection.script(tables, until: .after(timeout))
@@ -50,6 +53,17 @@ package enum PostgresSchema {
                 """, [.integer(Int64(identity.partitioning.count))], until: .after(timeout))
             return identity
         }
+    }
+
+    /// Brings a schema up to date that an earlier build made; who may only use it can when nothing is missing.
+    private static func bringUpToDate(on connection: PostgresConnection) throws(PostgresError) {
+        let isUpToDate = try connection.query(
+            """
+            SELECT to_regclass('dead_letters_unresolved') IS NOT NULL AND EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused')
+            """, until: .after(timeout))
+        if isUpToDate.first?.bool(0) == true { return }
+        try connection.script(additions, until: .after(timeout))
     }
 
     /// The log that the schema belongs to.
@@ -84,6 +98,7 @@ package enum PostgresSchema {
             version int NOT NULL, partitions int NOT NULL, log text NOT NULL
         );
         -- The sink's position and the log's reserved epoch. Updated in place for every batch.
+        -- `refused` counts batches that came with an old token.
         CREATE TABLE IF NOT EXISTS partitions (
             partition int PRIMARY KEY,
             epoch bigint NOT NULL, replid text NOT NULL,
@@ -118,9 +133,21 @@ package enum PostgresSchema {
         CREATE TABLE IF NOT EXISTS dead_letters (
             partition int NOT NULL, epoch bigint NOT NULL, entry text NOT NULL, seq bigint,
             id text, type text, shop text, order_id text, customer text, lines text, attributes text,
-            fields bytea NOT NULL, reason text NOT NULL, error text NOT NULL, at timestamptz NOT NULL DEFAULT now()
+            fields bytea NOT NULL, reason text NOT NULL, error text NOT NULL, at timestamptz NOT NULL DEFAULT now(),
+            resolution text, resolved_at timestamptz
         );
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_seq ON dead_letters (partition, seq) WHERE seq IS NOT NULL;
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (partition, epoch, entry) WHERE seq IS NULL;
+
+        """ + additions
+
+    /// What earlier builds' schemas lack.
+    ///
+    /// Dead letters stay for ever, since they account for their seqs; the index keeps counting the open ones cheap.
+    private static let additions = """
+        ALTER TABLE partitions ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0;
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolution text;
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolved_at timestamptz;
+        CREATE INDEX IF NOT EXISTS dead_letters_unresolved ON dead_letters (partition) WHERE resolution IS NULL;
         """
 }

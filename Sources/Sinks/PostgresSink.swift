@@ -1,3 +1,4 @@
+import Faults
 package import OrderLog
 package import PostgresClient
 package import RedisLog
@@ -11,7 +12,7 @@ package final class PostgresSink: Ledger {
     /// How long the server may take with one statement; its own time-out ends it earlier.
     package static let timeout: Duration = .seconds(15)
 
-    private let connection: PostgresConnection
+    let connection: PostgresConnection
     private let scripts: SinkScripts
 
     /// - Parameters:
@@ -41,18 +42,36 @@ package final class PostgresSink: Ledger {
     }
 
     package func apply(_ batch: Batch) async throws -> ApplyOutcome {
-        let isApplied = try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
-                ApplyStatement.statement(for: batch), ApplyStatement.parameters(for: batch), until: .after(Self.timeout)
-            )
-            return !rows.isEmpty
+        let deadline = Deadline.after(Self.timeout)
+        try Faults.pass(.beforeBegin)
+        try translatingPostgresErrors { () throws(PostgresError) in
+            try connection.sendExecute(
+                ApplyStatement.statement(for: batch), ApplyStatement.parameters(for: batch), until: deadline)
         }
+        try Faults.pass(.commitSent)
+        let isApplied = try translatingPostgresErrors { () throws(PostgresError) in
+            try !connection.receive(until: deadline).isEmpty
+        }
+        try Faults.pass(.afterCommit)
         if isApplied { return .applied }
         // Nothing was changed: find out why.
         let row = try await row(of: batch.permit.partition)
         if row.epoch != batch.permit.history.epoch { return .historyChanged }
-        if row.token != batch.permit.token || row.owner != batch.permit.owner.text { return .fenced(by: row.owner) }
+        if try await countRefusal(of: batch.permit) { return .fenced(by: row.owner) }
         return .positionMoved(to: row.position.seq)
+    }
+
+    /// Counts a batch that was refused by its token, for ``LedgerRow``'s readers: `status`, and tests.
+    ///
+    /// - Returns: false when token and owner are still the permit's: then it was not refused by them.
+    private func countRefusal(of permit: Permit) async throws -> Bool {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.execute(
+                Self.countRefusal,
+                [.integer(Int64(permit.partition.number)), .integer(permit.token.number), .text(permit.owner.text)],
+                until: .after(Self.timeout))
+            return !rows.isEmpty
+        }
     }
 
     package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
@@ -127,6 +146,13 @@ package final class PostgresSink: Ledger {
         sql: """
             UPDATE partitions SET token = token + 1, owner = $2 WHERE partition = $1 AND epoch = $3
             RETURNING token, epoch, seq, entry
+            """)
+
+    private static let countRefusal = PostgresStatement(
+        name: "count_refusal",
+        sql: """
+            UPDATE partitions SET refused = refused + 1 WHERE partition = $1 AND (token, owner) <> ($2, $3)
+            RETURNING partition
             """)
 
     private static let reserve = PostgresStatement(

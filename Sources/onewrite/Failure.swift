@@ -1,3 +1,4 @@
+import Harness
 import OrderLog
 import PostgresClient
 import RedisClient
@@ -50,6 +51,8 @@ struct Failure: Error, CustomStringConvertible {
             case .partitions, .twoLogs: self.init(.badConfiguration, "\(refusal)")
             case .halted, .contended: self.init(.tryAgain, "\(refusal)")
             }
+        case let error as HarnessError:
+            if case .notInTime = error { self.init(.tryAgain, "\(error)") } else { self.init(.bug, "\(error)") }
         case let error as RedisURLError: self.init(.badConfiguration, "the Redis URL (REDIS_URL): \(error)")
         default: return nil
         }

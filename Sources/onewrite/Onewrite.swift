@@ -29,7 +29,9 @@ struct Onewrite: AsyncParsableCommand {
             DashboardCommand.self,
             PendingCommand.self,
             OrderCommand.self,
+            OpenCommand.self,
             AuditCommand.self,
+            DeadCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
         ])

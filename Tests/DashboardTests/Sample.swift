@@ -14,10 +14,11 @@ enum Sample {
                 partition: partition, epoch: 1, head: 4012 - partition * 14, position: 3711 - partition * 12,
                 lag: lag.map { $0 / 8 + partition }, pending: pending.map { $0 / 8 },
                 owner: workers.flatMap { $0.isEmpty ? nil : $0[partition % $0.count] }, token: 9 - partition,
+                refused: 0,
                 state: workers == [] ? .unowned : .serving)
         }
         return Snapshot.Group(
-            name: name, lag: lag, pending: pending, oldestPendingMilliseconds: oldest, dead: dead,
+            name: name, lag: lag, pending: pending, oldestPendingMilliseconds: oldest, dead: dead, refused: 0,
             appliedPerSecond: rate, workers: workers, partitions: partitions)
     }
 

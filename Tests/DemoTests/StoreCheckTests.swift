@@ -1,3 +1,4 @@
+import Harness
 import PostgresClient
 import PrivateServers
 import RedisClient
@@ -10,8 +11,8 @@ import ThreadedIO
 @Suite("The demo's check")
 struct StoreCheckTests {
     /// A small log that every group has applied.
-    private struct Shop {
-        let servers: DemoServers
+    private struct Applied {
+        let servers: Shop
         let submissions: [Submission]
     }
 
@@ -19,7 +20,7 @@ struct StoreCheckTests {
     func corruptions() async throws {
         try await withServers { test in
             let shop = try await prepare(test)
-            try await CommandLane("corrupt").run { _ in
+            try await BlockingLane(name: "corrupt").run {
                 let redis = try shop.servers.redis()
                 let postgres = try shop.servers.postgres()
                 func check() throws -> StoreCheck {
@@ -59,8 +60,8 @@ struct StoreCheckTests {
             let first = try #require(shop.submissions.first)
             var elsewhere = first.receipt
             elsewhere.seq = (elsewhere.seq ?? 0) + 1
-            let refused = DemoReceipt(id: first.change.id, outcome: "unknown")
-            let other = DemoChange(kind: .counted, id: first.change.id, shop: first.change.shop, lines: [])
+            let refused = ReceiptLine(id: first.change.id, outcome: "unknown")
+            let other = PlannedChange(kind: .counted, id: first.change.id, shop: first.change.shop, lines: [])
             for wrong in [
                 Submission(change: first.change, receipt: elsewhere),
                 Submission(change: first.change, receipt: refused),
@@ -74,9 +75,9 @@ struct StoreCheckTests {
     }
 
     /// Submits a small workload, and lets workers apply it.
-    private func prepare(_ test: TestServers) async throws -> Shop {
+    private func prepare(_ test: TestServers) async throws -> Applied {
         let directory = try await PrivateDirectory()
-        let servers = DemoServers(
+        let servers = Shop(
             redisURL: test.redis.url, postgresURL: test.postgres.url, namespace: test.namespace,
             executable: BuiltExecutable.path, directory: directory.path)
         try await servers.run(["init", "--partitions", "4"])
@@ -89,7 +90,7 @@ struct StoreCheckTests {
         try await eventually(within: .seconds(30), "all is applied") { try await probe.backlog() == 0 }
         await fleet.stopAll()
         await directory.remove()
-        return Shop(servers: servers, submissions: submissions)
+        return Applied(servers: servers, submissions: submissions)
     }
 
     private var limit: Deadline { .after(.seconds(10)) }
@@ -101,7 +102,7 @@ struct StoreCheckTests {
         let lastEntry: String
         let deliveries: [String]
 
-        init(_ redis: RedisConnection, _ shop: Shop) throws {
+        init(_ redis: RedisConnection, _ shop: Applied) throws {
             let order = try #require(shop.submissions.last { $0.change.kind == .placed })
             self.shop = order.change.shop
             let limit = Deadline.after(.seconds(10))

@@ -1,4 +1,5 @@
 import Foundation
+import Harness
 import PrivateServers
 import TestSupport
 import Testing
@@ -77,7 +78,7 @@ struct KillTests {
                 #expect(status == .exited(0))
                 let holders = try await shop.probe.holders(of: name.group)
                 #expect(!holders.contains("\(name)"), "its leases are given back")
-                let log = try String(contentsOfFile: shop.fleet.logPath(name), encoding: .utf8)
+                let log = try String(contentsOfFile: shop.demo.logPath("\(name)"), encoding: .utf8)
                 #expect(log.contains("stopped · "))
             }
             let submissions = try await submitted

@@ -1,3 +1,4 @@
+import Harness
 import PostgresClient
 import RedisClient
 import TestSupport
@@ -8,10 +9,10 @@ import ThreadedIO
 
 /// A look at the servers from outside, over a new connection each time: tests kill servers and cut connections.
 struct Outside: Sendable {
-    let demo: DemoServers
+    let demo: Harness.Shop
     private let lane = CommandLane("outside")
 
-    init(_ demo: DemoServers) {
+    init(_ demo: Harness.Shop) {
         self.demo = demo
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Harness
 import PrivateServers
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import Foundation
+import Harness
 import PrivateServers
 import TestSupport
 import Testing
@@ -10,7 +11,7 @@ struct Shop: Sendable {
     static let partitions = 8
 
     let servers: TestServers
-    let demo: DemoServers
+    let demo: Harness.Shop
     let probe: StoreProbe
     let fleet: WorkerFleet
     let outside: Outside
@@ -19,7 +20,7 @@ struct Shop: Sendable {
     static func open(_ body: @Sendable (Shop) async throws -> Void) async throws {
         try await withOwnServers { servers in
             let directory = try await PrivateDirectory()
-            let demo = DemoServers(
+            let demo = Harness.Shop(
                 redisURL: servers.redis.url, postgresURL: servers.postgres.url, executable: BuiltExecutable.path,
                 directory: directory.path)
             let probe = StoreProbe(demo, partitions: partitions)

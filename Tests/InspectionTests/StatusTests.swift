@@ -27,7 +27,7 @@ struct StatusTests {
                 #expect(group["workers"] as? [String] == [])
                 #expect(try group.objects("partitions").map { $0.int("partition") } == [0, 1, 2, 3])
                 for partition in try group.objects("partitions") {
-                    for key in ["epoch", "head", "position", "lag", "pending", "token"] {
+                    for key in ["epoch", "head", "position", "lag", "pending", "token", "refused"] {
                         #expect(partition[key] is NSNumber, "\(key)")
                     }
                     #expect(partition.isNull("owner"))
@@ -83,6 +83,26 @@ struct StatusTests {
             let presence = try await shop.pretendPresence(of: "worker-c", in: .delivery)
             #expect(try await shop.run("status", "--json").object().warning("orphaned") == nil)
             withExtendedLifetime(presence) {}
+        }
+    }
+
+    @Test("what the sinks refused by token is counted, per partition and group, also on a schema of an earlier build")
+    func refused() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            #expect(try await shop.run("status").output.contains("refused") == false)
+            try await shop.sql("ALTER TABLE partitions DROP COLUMN refused")
+            let old = try #require(try await shop.run("status", "--json").object().warning("schema"))
+            #expect(old.text("hint")?.contains("onewrite init") == true)
+            #expect(try await shop.run("init", "--partitions", "4").code == 0)
+            try await shop.sql("UPDATE partitions SET refused = 2 WHERE partition < 2")
+            try await shop.call(RedisCommand("HINCRBY", shop.keys.position(Partition(3), .stock), "refused", 5))
+            let status = try await shop.run("status", "--json").object()
+            #expect(try status.objects("groups").map { $0.int("refused") } == [4, 5, 0])
+            #expect(try status.group("postgres").objects("partitions").map { $0.int("refused") } == [2, 2, 0, 0])
+            #expect(
+                try await shop.run("status").output.contains(
+                    "refused from workers that had been replaced, without effect: postgres 4, stock 5\n"))
         }
     }
 

@@ -39,6 +39,7 @@ struct RefusalTests {
                 world.partition, under: history, owner: try #require(WorkerName("owner")))
             await #expect(throws: SessionStop.fenced(by: "owner")) { try await zombie.session.process(entries) }
             #expect(try world.position(group) == 0)
+            #expect(try world.refused(group) == 1, "the attempt is counted")
             #expect(try world.pending(group) == 3)
         }
     }
@@ -50,6 +51,7 @@ struct RefusalTests {
             _ = try await worker.sink.fence(world.partition, under: permit.history, owner: permit.owner)
             #expect(try await worker.sink.apply(batch) == .fenced(by: "a"))
             #expect(try world.position(group) == 0)
+            #expect(try world.refused(group) == 1)
         }
     }
 
@@ -64,6 +66,7 @@ struct RefusalTests {
             }
             #expect(try await worker.sink.apply(batch) == .fenced(by: "b"))
             #expect(try world.position(group) == 0)
+            #expect(try world.refused(group) == 1)
         }
     }
 
@@ -81,6 +84,7 @@ struct RefusalTests {
             #expect(try world.position(group) == 0)
             #expect(try await worker.sink.apply(batch) == .applied)
             #expect(try await worker.sink.apply(batch) == .positionMoved(to: Seq(3)))
+            #expect(try world.refused(group) == 0, "only what the token refused is counted")
             if group != .stock { #expect(try world.applied(group).count == 3) }
             if group != .delivery {
                 let onHand = try world.onHand()
@@ -171,7 +175,9 @@ struct RefusalTests {
             #expect(try await reserve() == nil, "the row is not the one that was read")
 
             func open(_ seen: LogLook) async throws -> OpenOutcome {
-                try await worker.log.open(world.partition, seen: seen, epoch: epoch, identity: world.identity)
+                try await worker.log.open(
+                    world.partition, seen: seen, epoch: epoch, identity: world.identity,
+                    healing: [], isLast: true)
             }
             let head = try #require(look.head)
             func seen(epoch: Epoch? = nil, seq: Seq? = nil, replid: String? = nil) -> LogLook {
@@ -200,7 +206,7 @@ struct RefusalTests {
             let worker = try world.session(.postgres, "a")
             let look = try await worker.log.look(at: world.partition)
             let outcome = try await worker.log.open(
-                world.partition, seen: look, epoch: Epoch(2), identity: world.identity)
+                world.partition, seen: look, epoch: Epoch(2), identity: world.identity, healing: [], isLast: true)
             #expect(outcome == .orphaned)
             #expect(try world.call("EXISTS", world.keys.head(world.partition)).integer == 0)
         }

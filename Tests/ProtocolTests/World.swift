@@ -136,6 +136,14 @@ final class World {
         return try call("HGET", keys.position(partition, group), "seq").string.flatMap { Int64($0) }
     }
 
+    /// How many batches a group's sink refused by their token.
+    func refused(_ group: Group) throws -> Int64? {
+        if group == .postgres {
+            return try postgres.query("SELECT refused FROM partitions", until: .after(.seconds(5))).first?.int64(0)
+        }
+        return Int64(try call("HGET", keys.position(partition, group), "refused").string ?? "0")
+    }
+
     /// Reasons and seqs of a group's dead letters.
     func deadLetters(_ group: Group) throws -> [(reason: String, error: String)] {
         if group == .postgres {

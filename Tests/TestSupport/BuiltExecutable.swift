@@ -4,11 +4,14 @@ package import PrivateServers
 /// The `onewrite` executable of this build, for tests that run real processes.
 package enum BuiltExecutable {
     /// Its path: SwiftPM puts it beside the tests' own executable.
-    package static let path: String = {
+    package static let path = folder + "/onewrite"
+
+    /// Where SwiftPM puts what it builds.
+    static let folder: String = {
         let real = realpath("/proc/self/exe", nil)
         defer { free(real) }
         let tests = real.map { String(cString: $0) } ?? ""
-        return tests.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/onewrite"
+        return tests.split(separator: "/").dropLast().map { "/\($0)" }.joined()
     }()
 
     /// Runs a command to its end with a test's servers.

@@ -58,7 +58,7 @@ extension Snapshot.Group: Encodable {
     private enum CodingKeys: String, CodingKey {
         case name, lag, pending
         case oldestPendingMilliseconds = "oldest_pending_ms"
-        case dead
+        case dead, refused
         case appliedPerSecond = "applied_per_second"
         case workers, partitions
     }
@@ -71,6 +71,7 @@ extension Snapshot.Group: Encodable {
         try container.encode(pending, forKey: .pending)
         try container.encode(oldestPendingMilliseconds, forKey: .oldestPendingMilliseconds)
         try container.encode(dead, forKey: .dead)
+        try container.encode(refused, forKey: .refused)
         // JSON has no infinity: a rate over no time is unknown.
         try container.encode(appliedPerSecond.flatMap { $0.isFinite ? $0 : nil }, forKey: .appliedPerSecond)
         try container.encode(workers, forKey: .workers)
@@ -80,7 +81,7 @@ extension Snapshot.Group: Encodable {
 
 extension Snapshot.Partition: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case partition, epoch, head, position, lag, pending, owner, token, state, error
+        case partition, epoch, head, position, lag, pending, owner, token, refused, state, error
     }
 
     /// Encodes an element of the contract's `partitions` of a group.
@@ -94,6 +95,7 @@ extension Snapshot.Partition: Encodable {
         try container.encode(pending, forKey: .pending)
         try container.encode(owner, forKey: .owner)
         try container.encode(token, forKey: .token)
+        try container.encode(refused, forKey: .refused)
         try container.encode(state, forKey: .state)
         try container.encode(error, forKey: .error)
     }

@@ -69,6 +69,8 @@ extension Snapshot {
         package var oldestPendingMilliseconds: Int?
         /// How many dead letters it has.
         package var dead: Int?
+        /// How many batches its sink refused because another worker had taken over.
+        package var refused: Int?
         /// Entries applied per second lately.
         package var appliedPerSecond: Double?
         /// The names of its live workers.
@@ -79,13 +81,14 @@ extension Snapshot {
         /// Makes a group.
         package init(
             name: String, lag: Int?, pending: Int?, oldestPendingMilliseconds: Int?, dead: Int?,
-            appliedPerSecond: Double?, workers: [String]?, partitions: [Partition]
+            refused: Int? = nil, appliedPerSecond: Double?, workers: [String]?, partitions: [Partition]
         ) {
             self.name = name
             self.lag = lag
             self.pending = pending
             self.oldestPendingMilliseconds = oldestPendingMilliseconds
             self.dead = dead
+            self.refused = refused
             self.appliedPerSecond = appliedPerSecond
             self.workers = workers
             self.partitions = partitions
@@ -124,6 +127,8 @@ extension Snapshot {
         package var owner: String?
         /// The fencing token.
         package var token: Int?
+        /// How many batches were refused here because they came with an old token.
+        package var refused: Int?
         /// What the group does with it.
         package var state: State?
         /// Why it is stalled, halted or closed; for people, without payloads.
@@ -132,7 +137,7 @@ extension Snapshot {
         /// Makes a partition.
         package init(
             partition: Int, epoch: Int?, head: Int?, position: Int?, lag: Int?, pending: Int?, owner: String?,
-            token: Int?, state: State? = nil, error: String? = nil
+            token: Int?, refused: Int? = nil, state: State? = nil, error: String? = nil
         ) {
             self.partition = partition
             self.epoch = epoch
@@ -142,6 +147,7 @@ extension Snapshot {
             self.pending = pending
             self.owner = owner
             self.token = token
+            self.refused = refused
             self.state = state
             self.error = error
         }

@@ -55,6 +55,7 @@ extension DashboardModel {
         Column(title: "TOKEN", alignment: .trailing, width: 5...12, rank: 3),
         Column(title: "STATE", width: 8...9),
         Column(title: "EPOCH", alignment: .trailing, width: 5...9, rank: 2),
+        Column(title: "REFUSED", alignment: .trailing, width: 7...12, rank: 1),
         Column(title: "ERROR", width: 20...200, rank: 1, fills: true),
     ]
 
@@ -73,6 +74,7 @@ extension DashboardModel {
                 Cell(Readable.count(partition.token)),
                 Cell.marked(state, if: partition.needsPerson(in: group), else: quiet),
                 Cell(Readable.count(partition.epoch)),
+                Cell(Readable.count(partition.refused)),
                 Cell(partition.error ?? "", .waiting),
             ]
         }

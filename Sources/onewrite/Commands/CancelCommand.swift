@@ -43,7 +43,11 @@ struct CancelCommand: AsyncParsableCommand {
                 // Beyond the idempotency window the log would take the cancellation twice.
                 let id = try change([("-", "1")]).id
                 let outcome = Receipt.Outcome.answered(result, in: partition, epoch: epoch)
-                return try options.show(Receipt(line: nil, id: id, shop: shop, input: nil, outcome: outcome))
+                // Postgres has it, which is what the level `applied` means, whichever was asked for.
+                let durability: Durability? = try servers.settings.durability() == .server ? nil : .applied
+                return try options.show(
+                    Receipt(
+                        line: nil, id: id, shop: shop, input: nil, outcome: outcome, durability: durability))
             }
         }
         try await options.submit(try change(items), to: servers)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Harness
 import PrivateServers
 import Synchronization
 import UnixSignals
@@ -83,7 +84,7 @@ struct DualWriteCommand: AsyncParsableCommand {
         guard let redisURL = environment["REDIS_URL"], let postgresURL = environment["DATABASE_URL"] else {
             throw Failure(.badConfiguration, "REDIS_URL and DATABASE_URL aren't set: this is a part of onewrite demo")
         }
-        let servers = DemoServers(redisURL: redisURL, postgresURL: postgresURL)
+        let servers = Shop(redisURL: redisURL, postgresURL: postgresURL)
         try await CommandLane("dual-write").run { [orders, seed] _ in
             try DualWrite(redis: servers.redis(), postgres: servers.postgres(schema: DualWrite.schema))
                 .run(orders: orders, seed: seed)

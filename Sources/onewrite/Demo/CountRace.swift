@@ -1,3 +1,4 @@
+import Harness
 import PostgresClient
 import RedisClient
 import ThreadedIO
@@ -10,18 +11,18 @@ enum CountRace {
     static func sku(_ round: Int) -> String { "SKU-\(round)" }
 
     /// The same through Onewrite: what each of the two clients submits.
-    static func changes(ofClient client: Int, rounds: Int = rounds) -> [DemoChange] {
+    static func changes(ofClient client: Int, rounds: Int = rounds) -> [PlannedChange] {
         (0..<rounds).map { round in
-            DemoChange(
+            PlannedChange(
                 kind: .counted, id: "count-\(client)-\(round)", shop: shop,
-                lines: [DemoChange.Line(sku: sku(round), quantity: Int64(2 * round + client))])
+                lines: [PlannedChange.Line(sku: sku(round), quantity: Int64(2 * round + client))])
         }
     }
 
     /// Runs the naive clients.
     ///
     /// - Returns: In how many rounds the stores ended with different counts.
-    static func runNaively(on servers: DemoServers, seed: UInt64, rounds: Int = rounds) async throws -> Int {
+    static func runNaively(on servers: Shop, seed: UInt64, rounds: Int = rounds) async throws -> Int {
         let clients = [NaiveClient(servers, seed: seed), NaiveClient(servers, seed: seed &+ 1)]
         for round in 0..<rounds {
             try await withThrowingTaskGroup { tasks in
@@ -40,13 +41,13 @@ private actor NaiveClient {
     private static let key = "naive:counts"
 
     private let executor = ThreadExecutor(name: "naive")
-    private let servers: DemoServers
+    private let servers: Shop
     private var generator: SeededGenerator
     private var connections: (redis: RedisConnection, postgres: PostgresConnection)?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(_ servers: DemoServers, seed: UInt64) {
+    init(_ servers: Shop, seed: UInt64) {
         self.servers = servers
         generator = SeededGenerator(seed: seed)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Harness
 import OrderLog
 import PrivateServers
 
@@ -36,9 +37,9 @@ struct Demo: Sendable {
         async let startedRedis = PrivateRedis.start(in: directory)
         async let startedPostgres = PrivatePostgres.start(in: directory)
         let (redis, postgres) = (try await startedRedis, try await startedPostgres)
-        let servers = DemoServers(
+        let servers = Shop(
             redisURL: redis.url, postgresURL: postgres.url, namespace: "onewrite",
-            executable: try DemoServers.ownExecutable(), directory: directory.path)
+            executable: try Shop.ownExecutable(), directory: directory.path)
         let probe = StoreProbe(servers, partitions: Self.partitions)
         let fleet = WorkerFleet(servers, probe)
         let verdict: Result<Bool, any Error>
@@ -57,7 +58,7 @@ struct Demo: Sendable {
     }
 
     private func run(
-        _ servers: DemoServers, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration
+        _ servers: Shop, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration
     ) async throws -> Bool {
         var generator = SeededGenerator(seed: seed)
         let made = try await servers.run(["init", "--partitions", "\(Self.partitions)"])
@@ -90,7 +91,7 @@ struct Demo: Sendable {
 
     /// Submits everything while workers are killed.
     private func flow(
-        _ servers: DemoServers, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration,
+        _ servers: Shop, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration,
         _ generator: inout SeededGenerator
     ) async throws -> ([Submission], KillSchedule.Tally) {
         let workload = Workload(orders: orders, filesEach: Self.files, using: &generator)
@@ -115,7 +116,7 @@ struct Demo: Sendable {
     }
 
     /// Waits for Ctrl-C.
-    private func keep(_ servers: DemoServers) async {
+    private func keep(_ servers: Shop) async {
         for line in [
             "", "servers and workers run on until Ctrl-C. In another terminal:",
             "  export REDIS_URL='\(servers.redisURL)'", "  export DATABASE_URL='\(servers.postgresURL)'",
@@ -135,7 +136,7 @@ extension StoreContents {
     }
 }
 
-extension DemoServers {
+extension Shop {
     /// The file that this process runs; not `/proc/self/exe`, which is the child's own.
     static func ownExecutable() throws -> String {
         try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")

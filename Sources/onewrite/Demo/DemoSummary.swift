@@ -1,3 +1,4 @@
+import Harness
 import OrderLog
 
 /// The demo's last words: a table of what was compared, Onewrite beside the naive dual write, and the verdict.

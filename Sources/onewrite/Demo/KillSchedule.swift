@@ -1,3 +1,4 @@
+import Harness
 import PrivateServers
 import ThreadedIO
 
@@ -49,7 +50,8 @@ struct KillSchedule: Sendable {
 
     private func kill(_ name: WorkerFleet.Name, _ tally: inout Tally) async throws {
         guard let process = fleet.process(name) else { return }
-        let inHand = try await probe.killInTheMiddle(process, name, until: .after(.milliseconds(400)))
+        let inHand = try await probe.killInTheMiddle(
+            process, group: name.group, named: "\(name)", until: .after(.milliseconds(400)))
         try Task.checkCancellation()
         tally.kills += 1
         narration.say("kill -9 \(name), \(Narration.count(inHand, "entry", "entries")) in hand")

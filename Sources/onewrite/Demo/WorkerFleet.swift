@@ -1,4 +1,5 @@
 import Foundation
+import Harness
 import PrivateServers
 import Synchronization
 
@@ -29,11 +30,11 @@ final class WorkerFleet: Sendable {
 
     static let names = StoreContents.groups.flatMap { [Name(group: $0, letter: "a"), Name(group: $0, letter: "b")] }
 
-    private let servers: DemoServers
+    private let servers: Shop
     private let probe: StoreProbe
     private let processes = Mutex<[Name: ChildProcess]>([:])
 
-    init(_ servers: DemoServers, _ probe: StoreProbe) {
+    init(_ servers: Shop, _ probe: StoreProbe) {
         self.servers = servers
         self.probe = probe
     }
@@ -41,8 +42,7 @@ final class WorkerFleet: Sendable {
     func process(_ name: Name) -> ChildProcess? { processes.withLock { $0[name] } }
 
     func start(_ name: Name) async throws {
-        let child = try await servers.spawn(
-            ["worker", "--group", name.group, "--name", "\(name)"], errors: .appended(to: logPath(name)))
+        let child = try await servers.startWorker(group: name.group, name: "\(name)")
         processes.withLock { $0[name] = child }
     }
 
@@ -71,8 +71,6 @@ final class WorkerFleet: Sendable {
         Self.names.flatMap { name in lines(ofLog: name).suffix(3).map(String.init) }
     }
 
-    func logPath(_ name: Name) -> String { "\(servers.directory)/\(name).log" }
-
     /// Waits until the other worker has the partitions of one that was killed.
     func takeover(from name: Name) async throws -> Takeover {
         let start = ContinuousClock.now
@@ -96,20 +94,7 @@ final class WorkerFleet: Sendable {
     }
 
     private func lines(ofLog name: Name) -> [Substring] {
-        let log = FileManager.default.contents(atPath: logPath(name)) ?? Data()
+        let log = FileManager.default.contents(atPath: servers.logPath("\(name)")) ?? Data()
         return String(decoding: log, as: UTF8.self).split(separator: "\n")
-    }
-}
-
-/// Waits until a condition holds.
-///
-/// - Throws: ``Failure`` with `message` when the time is up; what the condition throws; `CancellationError`.
-func waiting(
-    upTo limit: Duration, _ message: String, _ condition: () async throws -> Bool
-) async throws {
-    let deadline = ContinuousClock.now + limit
-    while try await !condition() {
-        guard ContinuousClock.now < deadline else { throw Failure(.tryAgain, "\(message) within \(limit)") }
-        try await Task.sleep(for: .milliseconds(10))
     }
 }

@@ -29,8 +29,8 @@ struct GroupFindings {
         shown = Snapshot.Group(
             name: group.rawValue, lag: Self.sum(partitions.map(\.lag)), pending: Self.sum(partitions.map(\.pending)),
             oldestPendingMilliseconds: Self.oldest(sinks).map { max(0, now - Int(clamping: $0.milliseconds)) },
-            dead: Self.sum(sinks.map(\.dead)), appliedPerSecond: workforce.appliedPerSecond, workers: workforce.names,
-            partitions: partitions)
+            dead: Self.sum(sinks.map(\.dead)), refused: Self.sum(sinks.map(\.refused)),
+            appliedPerSecond: workforce.appliedPerSecond, workers: workforce.names, partitions: partitions)
     }
 
     /// The sum of what is all known; nil where a part is not.
@@ -54,7 +54,8 @@ struct GroupFindings {
         return Snapshot.Partition(
             partition: sink.partition, epoch: head.look?.head.map { Int($0.epoch.number) }, head: seq,
             position: sink.position, lag: seq.flatMap { seq in sink.position.map { max(0, seq - $0) } },
-            pending: sink.pending?.count, owner: sink.owner, token: sink.token, state: state, error: error)
+            pending: sink.pending?.count, owner: sink.owner, token: sink.token, refused: sink.refused, state: state,
+            error: error)
     }
 
     private static func state(

@@ -15,6 +15,7 @@ enum LedgerLook {
     struct Row {
         let ledger: LedgerRow
         let dead: Int
+        let refused: Int
     }
 
     func row(_ partition: Int) -> Row? {
@@ -25,7 +26,7 @@ enum LedgerLook {
     /// How long the server may take: somebody waits for it.
     static let timeout: Duration = .seconds(3)
 
-    /// Reads positions and numbers of dead letters, all of one moment.
+    /// Reads positions and numbers of unresolved dead letters, all of one moment.
     ///
     /// - Parameters:
     ///   - connection: With the schema in its search path.
@@ -39,8 +40,11 @@ enum LedgerLook {
             rows = try connection.execute(statement, until: .after(timeout))
         } catch .server(let error) where !error.endsSession && !PostgresError.server(error).isRetriable {
             let reason =
-                error.sqlState == "42P01"
-                ? "the schema is not there: onewrite init creates it" : error.description
+                switch error.sqlState {
+                case "42P01": "the schema is not there: onewrite init creates it"
+                case "42703": "the schema is an earlier build's: onewrite init brings it up to date"
+                default: error.description
+                }
             return .unusable(version: version, reason: reason)
         }
         var found: [Int: Row] = [:]
@@ -56,7 +60,7 @@ enum LedgerLook {
                     epoch: Epoch(epoch), replid: try row.requireString(3),
                     position: Position(epoch: Epoch(epoch), seq: Seq(seq), entry: EntryID(entry)),
                     token: Token(token), owner: try row.requireString(7)),
-                dead: Int(try row.requireInt64(8)))
+                dead: Int(try row.requireInt64(8)), refused: Int(try row.requireInt64(9)))
         }
         return .rows(version: version, found)
     }
@@ -64,9 +68,11 @@ enum LedgerLook {
     private static let statement = PostgresStatement(
         name: "inspect_positions",
         sql: """
-            SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0)
+            SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
+                p.refused
             FROM meta m CROSS JOIN partitions p
-            LEFT JOIN (SELECT partition, count(*) FROM dead_letters GROUP BY partition) d USING (partition)
+            LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
+                USING (partition)
             ORDER BY p.partition
             """)
 }

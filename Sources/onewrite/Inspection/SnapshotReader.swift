@@ -124,11 +124,14 @@ struct SinkLook {
     /// nil when it is unknown; 0 for a sink that never began.
     let position: Int?
     let token: Int?
+    /// How many batches were refused by their token.
+    let refused: Int?
     /// Who holds the lease.
     let owner: String?
     /// nil when it is unknown.
     let pending: PendingSummary?
     let isGroupMissing: Bool
+    /// How many dead letters nobody has retried or dropped.
     let dead: Int?
     /// Why something of it is unknown.
     let trouble: RedisReplyError?
@@ -138,6 +141,7 @@ struct SinkLook {
         private let partition: Partition
         private let position: Int?
         private let dead: Int?
+        private let resolved: Int?
         private let lease: Int
         private let pending: Int
 
@@ -145,8 +149,10 @@ struct SinkLook {
             self.partition = partition
             let isInRedis = group != .postgres
             position =
-                isInRedis ? questions.ask(RedisCommand("HMGET", keys.position(partition, group), "seq", "token")) : nil
+                isInRedis
+                ? questions.ask(RedisCommand("HMGET", keys.position(partition, group), "seq", "token", "refused")) : nil
             dead = isInRedis ? questions.ask(RedisCommand("XLEN", keys.dead(partition, group))) : nil
+            resolved = isInRedis ? questions.ask(RedisCommand("HLEN", keys.deadResolved(partition, group))) : nil
             lease = questions.ask(RedisCommand("GET", keys.lease(partition, group)))
             pending = questions.ask(PendingSummary.question(keys.log(partition), group))
         }
@@ -154,7 +160,7 @@ struct SinkLook {
         func answer(_ replies: [RedisReply], _ ledger: LedgerLook) throws(RedisError) -> SinkLook {
             let summary: PendingSummary?
             var isGroupMissing = false
-            var troubles = [position, dead, lease].compactMap { $0.flatMap { replies[$0].error } }
+            var troubles = [position, dead, resolved, lease].compactMap { $0.flatMap { replies[$0].error } }
             switch try PendingSummary.answer(replies[pending]) {
             case .found(let found): summary = found
             case .groupMissing:
@@ -166,21 +172,25 @@ struct SinkLook {
             let row = ledger.row(partition.number)
             return SinkLook(
                 partition: partition.number,
-                position: position.map { Self.seq(replies[$0]) } ?? row.map { Int($0.ledger.position.seq.number) },
-                token: position.map { Self.token(replies[$0]) } ?? row.map { Int($0.ledger.token.number) },
+                position: position.map { Self.number(replies[$0], 0) }
+                    ?? row.map { Int($0.ledger.position.seq.number) },
+                token: position.map { Self.number(replies[$0], 1) } ?? row.map { Int($0.ledger.token.number) },
+                refused: position.map { Self.number(replies[$0], 2) } ?? row?.refused,
                 owner: replies[lease].repairedText, pending: summary, isGroupMissing: isGroupMissing,
-                dead: dead.map { replies[$0].wholeNumber } ?? row?.dead, trouble: troubles.first)
+                dead: dead.map { unresolved(replies, of: $0) } ?? row?.dead, trouble: troubles.first)
+        }
+
+        /// Below zero when somebody deleted letters that were resolved.
+        private func unresolved(_ replies: [RedisReply], of dead: Int) -> Int? {
+            guard let dead = replies[dead].wholeNumber, let resolved = resolved.flatMap({ replies[$0].wholeNumber })
+            else { return nil }
+            return max(0, dead - resolved)
         }
 
         /// A sink that has no position yet has applied nothing.
-        private static func seq(_ reply: RedisReply) -> Int? {
-            guard reply.count == 2 else { return nil }
-            return reply[0].isNull ? 0 : reply[0].wholeNumber
-        }
-
-        private static func token(_ reply: RedisReply) -> Int? {
-            guard reply.count == 2 else { return nil }
-            return reply[1].isNull ? 0 : reply[1].wholeNumber
+        private static func number(_ reply: RedisReply, _ index: Int) -> Int? {
+            guard index < reply.count else { return nil }
+            return reply[index].isNull ? 0 : reply[index].wholeNumber
         }
     }
 }

@@ -73,7 +73,7 @@ struct Warnings {
                 hint: "\(found.orphaned) pending with consumers that have no live worker: \(who) will reclaim them")
         }
         if let dead = shown.dead, dead > 0 {
-            add("dead-letters", group, hint: "\(dead) dead letter\(dead == 1 ? "" : "s"), set aside with a reason")
+            add("dead-letters", group, hint: "\(dead) dead letter\(dead == 1 ? "" : "s"): onewrite dead list")
         }
     }
 
@@ -120,7 +120,7 @@ struct Warnings {
         let advice =
             hasOpener
             ? "A worker of the group postgres opens it"
-            : "A worker of the group postgres opens it, and so does onewrite init"
+            : "A worker of the group postgres opens it, and so does onewrite open"
         for (reason, numbers) in partitions.sorted(by: { $0.key < $1.key }).prefix(Self.listedMax) {
             let whole = numbers.count == found.sinks.count
             let place = whole ? "the log" : "the log of \(list(numbers))"

@@ -20,7 +20,8 @@ struct Setting {
 
     static let redisURL = Setting(
         key: "redis.url", plainVariable: "REDIS_URL", fallback: "redis://127.0.0.1:6379/0", isSecret: true,
-        about: "where Redis is: redis://[user:password@]host:port/db or unix:///path?db=0")
+        about: "where Redis is: redis://[user:password@]host:port/db, unix:///path?db=0, or "
+            + "redis+sentinel://[user:password@]host:port,host:port/master/db")
     static let databaseURL = Setting(
         key: "database.url", plainVariable: "DATABASE_URL", isSecret: true,
         about: "where Postgres is: postgres://…; without it libpq's own PGHOST, PGSERVICE, PGPASSFILE … count")
@@ -35,7 +36,11 @@ struct Setting {
     static let timeout = Setting(
         key: "timeout", fallback: "30s", about: "how long submit tries again before an outcome is unknown")
 
-    static let all = [redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout]
+    static let durability = Setting(
+        key: "durability", fallback: "server",
+        about: "what makes a submitted change accepted: server, fsync, replicas=N or applied")
+
+    static let all = [redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout, durability]
 }
 
 /// What was set, and where.
@@ -139,6 +144,13 @@ struct Settings: Sendable {
     func lease() throws -> Duration { try duration(.lease, .seconds(1)...(.seconds(600))) }
     func window() throws -> Duration { try duration(.window, .seconds(60)...(.seconds(30 * 86400))) }
     func timeout() throws -> Duration { try duration(.timeout, .milliseconds(100)...(.seconds(86400))) }
+
+    func durability() throws -> Durability {
+        guard let durability = Durability(text: text(.durability)) else {
+            throw wrong(.durability, "expected server, fsync, replicas=N with N from 1 to 100, or applied")
+        }
+        return durability
+    }
 
     private func duration(_ setting: Setting, _ range: ClosedRange<Duration>) throws -> Duration {
         guard let duration = Duration(text: text(setting)), range.contains(duration) else {

@@ -9,7 +9,7 @@ struct Receipt {
         case answered(Appender.Result, in: Partition, epoch: Epoch)
         /// It can't be taken as it is.
         case rejected(RowError)
-        /// It was sent, and no answer came: it may be in the log.
+        /// It was sent, and may be in the log: no answer came, or it isn't as durable as wanted.
         case unknown(String)
         /// It was not put into the log, for want of an open one or of time.
         case unsent(String)
@@ -22,6 +22,8 @@ struct Receipt {
     /// The row, byte for byte, when it was kept.
     let input: [UInt8]?
     let outcome: Outcome
+    /// What an accepted change, or a duplicate, has reached; nil when no more was asked for than the server's answer.
+    var durability: Durability?
 
     /// Why a person has to look at the row; nil for the others.
     var problem: RowError? {
@@ -50,6 +52,7 @@ struct Receipt {
             json.add("partition", Int64(partition.number))
             json.add("seq", result.seq.number)
             json.add("entry", result.entry.description)
+            if let durability, result.outcome != .conflict { json.add("durability", durability.description) }
         case .rejected, .unknown, .unsent:
             if case .rejected = outcome { json.add("outcome", "rejected") } else { json.add("outcome", "unknown") }
             json.add("partition", Int64?.none)
@@ -57,7 +60,7 @@ struct Receipt {
             json.add("entry", String?.none)
         }
         switch outcome {
-        case .unknown(let reason): json.add("error", "no answer: \(reason)")
+        case .unknown(let reason): json.add("error", reason)
         case .unsent(let reason): json.add("error", "not in the log: \(reason)")
         case .answered, .rejected: break
         }

@@ -18,6 +18,8 @@ struct SubmissionQueue {
         case waiting(until: ContinuousClock.Instant)
         /// The server has forgotten the script, and ran nothing.
         case scriptMissing
+        /// In the log, and not yet known to be as durable as wanted.
+        case appended
     }
 
     /// A partition's changes that are under way, or wait for their turn: positions in `rows`.
@@ -26,6 +28,8 @@ struct SubmissionQueue {
         var state = CallState.ready
         /// Whether the call was sent once without an answer: it may be in the log.
         var isDoubtful = false
+        /// The answer of a call that is ``CallState/appended``: a result for each change.
+        var answer: (epoch: Epoch, results: [Appender.Result])?
         var queued: [Int] = []
     }
 
@@ -41,6 +45,8 @@ struct SubmissionQueue {
 
     private let partitioning: Partitioning
     private let keepsInput: Bool
+    /// What receipts of answered changes say was reached; nil to say nothing.
+    private let durability: Durability?
     private var lanes: [Lane]
     /// The rows without a receipt; `given` of them at the front have one by now.
     private var rows: [Row] = []
@@ -53,9 +59,11 @@ struct SubmissionQueue {
     /// - Parameters:
     ///   - partitioning: The log's.
     ///   - keepsInput: Whether receipts carry the rows' text.
-    init(_ partitioning: Partitioning, keepsInput: Bool) {
+    ///   - durability: What a call's changes have to be before it is confirmed.
+    init(_ partitioning: Partitioning, keepsInput: Bool, durability: Durability) {
         self.partitioning = partitioning
         self.keepsInput = keepsInput
+        self.durability = durability == .server ? nil : durability
         lanes = Array(repeating: Lane(), count: partitioning.count)
     }
 
@@ -133,24 +141,48 @@ struct SubmissionQueue {
         lanes[partition.number].state = state
     }
 
-    /// The connection broke: whatever was on it may have been done.
+    /// The connection broke: whatever was on it may have been done, and what it carried can't be confirmed on another.
     mutating func loseConnection() {
         for partition in calls {
-            guard case .sent = lanes[partition.number].state else { continue }
-            lanes[partition.number].state = .ready
-            lanes[partition.number].isDoubtful = true
+            switch lanes[partition.number].state {
+            case .sent, .appended: sendAgain(partition, in: .ready)
+            case .ready, .waiting, .scriptMissing: break
+            }
         }
     }
 
-    /// A call is answered.
+    /// A call that may be in the log, or not any more, is to be sent again.
+    mutating func sendAgain(_ partition: Partition, in state: CallState) {
+        setState(state, of: partition)
+        lanes[partition.number].isDoubtful = true
+        lanes[partition.number].answer = nil
+    }
+
+    /// A call is in the log.
     ///
     /// - Parameters:
     ///   - partition: Whose.
     ///   - epoch: The log's.
     ///   - results: As many as the call has changes.
-    mutating func answer(_ partition: Partition, epoch: Epoch, _ results: [Appender.Result]) {
-        let call = finish(partition)
-        for (position, result) in zip(call, results) {
+    mutating func hold(_ partition: Partition, epoch: Epoch, _ results: [Appender.Result]) {
+        setState(.appended, of: partition)
+        lanes[partition.number].answer = (epoch, results)
+    }
+
+    /// The calls that are ``CallState/appended``, each with its changes that are in the log.
+    var appended: [LedgerConfirmation.Call] {
+        calls.compactMap { partition in
+            guard let answer = lanes[partition.number].answer else { return nil }
+            let places = zip(changes(partition), answer.results).filter { $1.outcome != .conflict }
+            return LedgerConfirmation.Call(
+                partition: partition, epoch: answer.epoch, places: places.map { ($1.seq, $0) })
+        }
+    }
+
+    /// A call that is ``CallState/appended`` has its outcome: it is as durable as wanted.
+    mutating func confirm(_ partition: Partition) {
+        guard let (epoch, results) = lanes[partition.number].answer else { return }
+        for (position, result) in zip(finish(partition), results) {
             rows[position - base].outcome = .answered(result, in: partition, epoch: epoch)
         }
     }
@@ -162,8 +194,18 @@ struct SubmissionQueue {
         for partition in calls {
             var isDoubtful = lanes[partition.number].isDoubtful
             if case .sent = lanes[partition.number].state { isDoubtful = true }
-            for position in finish(partition) {
-                rows[position - base].outcome = isDoubtful ? .unknown(reason) : .unsent(reason)
+            let answer = lanes[partition.number].answer
+            for (index, position) in finish(partition).enumerated() {
+                let outcome: Receipt.Outcome
+                if let (epoch, results) = answer {
+                    // A conflict needs no durability: it was refused.
+                    outcome =
+                        results[index].outcome == .conflict
+                        ? .answered(results[index], in: partition, epoch: epoch) : .unknown("appended, but \(reason)")
+                } else {
+                    outcome = isDoubtful ? .unknown("no answer: \(reason)") : .unsent(reason)
+                }
+                rows[position - base].outcome = outcome
             }
         }
         for index in lanes.indices {
@@ -175,6 +217,7 @@ struct SubmissionQueue {
     private mutating func finish(_ partition: Partition) -> [Int] {
         defer { lanes[partition.number].call = [] }
         lanes[partition.number].isDoubtful = false
+        lanes[partition.number].answer = nil
         calls.remove(partition)
         return lanes[partition.number].call
     }
@@ -195,6 +238,7 @@ struct SubmissionQueue {
             base += given
             given = 0
         }
-        return Receipt(line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome)
+        return Receipt(
+            line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome, durability: durability)
     }
 }

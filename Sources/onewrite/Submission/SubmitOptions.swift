@@ -21,6 +21,14 @@ struct SubmitOptions: ParsableArguments {
             "How long to try again, and how long to wait for the groups (default: 30s).", valueName: "duration"))
     var timeout: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            What makes a change accepted: server, fsync, replicas=N, or applied (default: server). What doesn't get that \
+            far within --timeout is unknown: exit 75.
+            """, valueName: "level"))
+    var durability: String?
+
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -29,9 +37,16 @@ struct SubmitOptions: ParsableArguments {
 
     /// The servers, when the settings allow what is asked for.
     func servers(name: String) async throws -> Servers {
-        let settings = try await common.settings([Setting.timeout.key: timeout])
+        let settings = try await common.settings([
+            Setting.timeout.key: timeout, Setting.durability.key: durability,
+        ])
         let servers = try Servers(settings, name: name)
         _ = (try settings.timeout(), try settings.window())
+        if try settings.durability() == .applied, settings.value(.databaseURL) == nil {
+            throw Failure(
+                .badConfiguration,
+                "--durability applied: no Postgres is configured to ask. Set DATABASE_URL, or choose another level")
+        }
         if try wait?.groups().contains(.postgres) == true, settings.value(.databaseURL) == nil {
             throw Failure(
                 .badConfiguration,
@@ -72,8 +87,10 @@ struct SubmitOptions: ParsableArguments {
                 throw Failure(.badRows, "\(receipt.conflict(result, partition)). Use a new ID.")
             }
             if json { return }
+            let reached = receipt.durability.map { "  \($0)" } ?? ""
             Console.print(
-                "\(id)  \(result.outcome.rawValue)  partition \(partition)  seq \(result.seq)  \(result.entry)")
+                "\(id)  \(result.outcome.rawValue)  partition \(partition)  seq \(result.seq)  \(result.entry)\(reached)"
+            )
         case .rejected(let error): throw Failure(.badRows, error.error.description)
         case .unknown(let reason):
             throw stop.ending(

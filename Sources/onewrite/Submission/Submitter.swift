@@ -1,5 +1,6 @@
 import ChangeInput
 import Coordination
+import Faults
 import OrderLog
 import RedisClient
 import RedisLog
@@ -9,7 +10,8 @@ import ThreadedIO
 ///
 /// For one lane, whose thread it blocks. Calls of several partitions travel together, and are answered while the caller
 /// reads on. A call without an answer is sent again, the same changes to the same partition, until `timeout` has passed
-/// since the last answer; then its changes are ``Receipt/Outcome/unknown(_:)``, and ``canGoOn`` is false.
+/// since the last answer; then its changes are ``Receipt/Outcome/unknown(_:)``, and ``canGoOn`` is false. The same goes
+/// for a call that is answered, but not known to be as durable as wanted.
 final class Submitter {
     /// Why a submission takes no more changes.
     enum End {
@@ -21,22 +23,39 @@ final class Submitter {
         case failed(Failure)
     }
 
+    /// An answer that the connection owes.
+    private enum Awaited {
+        case call(Partition)
+        /// About all calls before it.
+        case confirmation
+    }
+
     /// How long answers are waited for once somebody asked to stop.
     private static let stopPatience: Duration = .seconds(5)
+    private static let shortestLedgerPause: Duration = .milliseconds(5)
+    private static let longestLedgerPause: Duration = .milliseconds(200)
 
     private let servers: Servers
     private let identity: LogIdentity
     private let timeout: Duration
     private let window: Duration
+    private let durability: Durability
     private let stop: StopRequest
     private let notice: (String) -> Void
     private let take: (Receipt) -> Void
 
     private var connection: RedisConnection
     private var appender: Appender
+    /// For the levels that Redis tells.
+    private var redisConfirmation: RedisConfirmation?
+    /// For the level `applied`.
+    private var ledgerConfirmation: LedgerConfirmation?
     private var queue: SubmissionQueue
-    /// The partitions whose calls are on the connection, in their order.
-    private var sent: [Partition] = []
+    /// What is on the connection, in its order.
+    private var sent: [Awaited] = []
+    /// Whether calls were sent, or found wanting, since Redis was asked for their durability last.
+    private var needsQuestion = false
+    private var ledgerPause = shortestLedgerPause
     private var backoff = Backoff(most: .seconds(1))
     private var progressAt = ContinuousClock.now
     private var stoppingSince: ContinuousClock.Instant?
@@ -64,11 +83,14 @@ final class Submitter {
         self.take = take
         timeout = try servers.settings.timeout()
         window = try servers.settings.window()
+        durability = try servers.settings.durability()
         connection = try servers.redis()
         identity = try servers.identity(connection)
         appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
-        queue = SubmissionQueue(identity.partitioning, keepsInput: keepsInput)
+        queue = SubmissionQueue(identity.partitioning, keepsInput: keepsInput, durability: durability)
         try appender.load(until: .after(StreamLog.timeout))
+        redisConfirmation = try RedisConfirmation.of(durability, on: connection, until: .after(StreamLog.timeout))
+        if durability == .applied { ledgerConfirmation = try LedgerConfirmation(servers, of: identity) }
     }
 
     /// Whether more changes are taken.
@@ -134,10 +156,13 @@ final class Submitter {
         guard connection.isUsable || reconnect() else { return }
         for partition in queue.calls(where: { $0.isDue }) { send(partition) }
         guard end == nil, connection.isUsable, queue.hasCalls else { return }
+        if needsQuestion { ask() }
         if !sent.isEmpty {
             receive()
         } else if let forgotten = queue.calls(where: { $0.isScriptMissing }).first {
             appendWithText(forgotten)
+        } else if durability == .applied, !queue.calls(where: { $0.isAppended }).isEmpty {
+            askLedger()
         } else {
             pauseUntilDue()
         }
@@ -153,20 +178,31 @@ final class Submitter {
 
     private func send(_ partition: Partition) {
         guard connection.isUsable else { return }
-        appender.send(queue.changes(partition), to: partition)
-        queue.setState(.sent, of: partition)
-        sent.append(partition)
         do throws(StoreError) {
+            try pass(.beforeSend)
+            appender.send(queue.changes(partition), to: partition)
+            queue.setState(.sent, of: partition)
+            sent.append(.call(partition))
+            needsQuestion = redisConfirmation != nil
             try translatingRedisErrors { () throws(RedisError) in try connection.flush(until: answerDeadline) }
+            try pass(.afterSend)
         } catch {
             handle(error, of: nil)
         }
     }
 
     private func receive() {
-        let partition = sent.removeFirst()
+        switch sent.removeFirst() {
+        case .call(let partition): receiveAnswer(to: partition)
+        case .confirmation: receiveConfirmation()
+        }
+    }
+
+    private func receiveAnswer(to partition: Partition) {
         do throws(StoreError) {
-            if let reply = try appender.receive(until: answerDeadline) {
+            let reply = try appender.receive(until: answerDeadline)
+            try pass(.afterReply)
+            if let reply {
                 try settle(partition, reply)
             } else {
                 queue.setState(.scriptMissing, of: partition)
@@ -179,6 +215,7 @@ final class Submitter {
     /// The connection carries nothing else at this moment.
     private func appendWithText(_ partition: Partition) {
         queue.setState(.sent, of: partition)
+        needsQuestion = redisConfirmation != nil
         do throws(StoreError) {
             try settle(
                 partition, try appender.append(queue.changes(partition), to: partition, until: answerDeadline))
@@ -193,10 +230,8 @@ final class Submitter {
             guard results.count == queue.changes(partition).count else {
                 throw StoreError(.redis, .malformed, "unexpected answer from Redis: a result for each change")
             }
-            queue.answer(partition, epoch: epoch, results)
-            progressAt = .now
-            backoff.reset()
-            obstacle = "no answer in time"
+            queue.hold(partition, epoch: epoch, results)
+            if durability == .server { confirm([partition]) }
         case .closed:
             postpone(
                 partition, because: "the log is closed",
@@ -216,7 +251,89 @@ final class Submitter {
         }
     }
 
+    // MARK: - Durability
+
+    /// The calls are in the log, and as durable as wanted.
+    private func confirm(_ partitions: [Partition]) {
+        for partition in partitions { queue.confirm(partition) }
+        progressAt = .now
+        backoff.reset()
+        ledgerPause = Self.shortestLedgerPause
+        obstacle = "no answer in time"
+    }
+
+    /// Asks Redis about all calls that the connection has carried so far.
+    private func ask() {
+        redisConfirmation?.send(for: max(.zero, ContinuousClock.now.duration(to: deadline)))
+        sent.append(.confirmation)
+        needsQuestion = false
+    }
+
+    private func receiveConfirmation() {
+        guard let redisConfirmation else { return }
+        do throws(StoreError) {
+            let answer = try translatingRedisErrors { () throws(RedisError) in
+                try redisConfirmation.receive(until: answerDeadline)
+            }
+            try pass(.afterWait)
+            // Answers come in order: the question was behind every call that is answered by now.
+            let appended = queue.calls(where: { $0.isAppended })
+            switch answer {
+            case .reached:
+                if !appended.isEmpty { confirm(appended) }
+            case .short(let text):
+                guard !appended.isEmpty else { return }
+                obstacle = text
+                tell("\(text); waiting")
+                needsQuestion = true
+            case .uncertain(let text):
+                throw StoreError(.redis, .unavailable, text, outcomeIsUnknown: true)
+            }
+        } catch {
+            handle(error, of: nil)
+        }
+    }
+
+    /// Asks Postgres about all calls that are in the log; the connection to Redis carries nothing at this moment.
+    private func askLedger() {
+        let calls = queue.appended
+        do {
+            let answers = try ledgerConfirmation?.look(at: calls, until: answerDeadline) ?? []
+            try pass(.afterWait)
+            for (call, answer) in zip(calls, answers) {
+                switch answer {
+                case .applied: confirm([call.partition])
+                case .behind(let text): obstacle = text
+                case .reopened:
+                    obstacle = "the log was opened anew, partition \(call.partition)"
+                    tell("\(obstacle): submitting the same again")
+                    queue.sendAgain(call.partition, in: .waiting(until: nextTry()))
+                }
+            }
+        } catch {
+            guard let failure = Failure(error), [.unreachable, .tryAgain].contains(failure.status), !(error is Failure)
+            else {
+                end = .failed(Failure(error) ?? Failure(.bug, "\(error)"))
+                return
+            }
+            obstacle = failure.message
+            tell("\(obstacle); trying again")
+        }
+        guard !queue.calls(where: { $0.isAppended }).isEmpty else { return }
+        pause(until: .now + ledgerPause)
+        ledgerPause = min(ledgerPause * 2, Self.longestLedgerPause)
+    }
+
     // MARK: - Trouble
+
+    /// A place where a test can make this process fail, as if the connection had broken there.
+    private func pass(_ point: FaultPoint) throws(StoreError) {
+        do {
+            try Faults.pass(point)
+        } catch {
+            throw StoreError(.redis, .unavailable, "\(error)", outcomeIsUnknown: true)
+        }
+    }
 
     /// - Parameters:
     ///   - error: What happened.
@@ -227,6 +344,7 @@ final class Submitter {
             connection.close()
             queue.loseConnection()
             sent.removeAll()
+            needsQuestion = false
             obstacle = error.message
             tell("\(error.message); trying again")
         case .refused, .groupMissing:
@@ -240,8 +358,12 @@ final class Submitter {
     private func postpone(_ partition: Partition, because reason: String, telling text: String) {
         obstacle = reason
         tell(text)
+        queue.setState(.waiting(until: nextTry()), of: partition)
+    }
+
+    private func nextTry() -> ContinuousClock.Instant {
         var generator = SystemRandomNumberGenerator()
-        queue.setState(.waiting(until: .now + backoff.next(using: &generator)), of: partition)
+        return .now + backoff.next(using: &generator)
     }
 
     /// Says a thing once.
@@ -250,13 +372,13 @@ final class Submitter {
     }
 
     private func reconnect() -> Bool {
-        var generator = SystemRandomNumberGenerator()
-        pause(until: .now + backoff.next(using: &generator))
+        pause(until: nextTry())
         guard !hasRunOutOfTime() else { return false }
         do {
             connection = try servers.redis()
             appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
             try appender.load(until: answerDeadline)
+            redisConfirmation = try RedisConfirmation.of(durability, on: connection, until: answerDeadline)
             return true
         } catch {
             connection.close()
@@ -313,8 +435,12 @@ extension SubmissionQueue.CallState {
         switch self {
         case .ready: true
         case .waiting(let until): ContinuousClock.now >= until
-        case .sent, .scriptMissing: false
+        case .sent, .scriptMissing, .appended: false
         }
+    }
+
+    fileprivate var isAppended: Bool {
+        if case .appended = self { true } else { false }
     }
 
     fileprivate var isScriptMissing: Bool {

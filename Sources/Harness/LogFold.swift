@@ -1,0 +1,57 @@
+/// What the log's entries give, read in log order by a few lines that know nothing of how Onewrite applies them.
+package struct LogFold {
+    package private(set) var orders: [StoreContents.OrderKey: StoreContents.Order] = [:]
+    package private(set) var orderLines: [StoreContents.OrderKey: [String]] = [:]
+    package private(set) var stock: [StoreContents.StockKey: String] = [:]
+    package private(set) var deliveries: [[String]] = []
+
+    private var counters: [StoreContents.StockKey: Int64] = [:]
+
+    package init(_ contents: StoreContents) {
+        for (partition, entries) in contents.log.enumerated() {
+            deliveries.append([])
+            for entry in entries { take(entry, partition) }
+        }
+        stock = counters.mapValues { "\($0)" }
+    }
+
+    private mutating func take(_ entry: StoreContents.LogEntry, _ partition: Int) {
+        let fields = entry.fields
+        let (type, shop) = (fields["type"] ?? "", fields["shop"] ?? "")
+        let lines = (fields["lines"] ?? "").split(separator: " ").map { line in
+            let parts = line.split(separator: ":")
+            return (sku: String(parts.first ?? ""), quantity: parts.last.flatMap { Int64($0) } ?? 0)
+        }
+        for line in lines {
+            let key = StoreContents.StockKey(partition: partition, shop: shop, sku: line.sku)
+            switch type {
+            case "stock.counted": counters[key] = line.quantity
+            case "order.placed": counters[key, default: 0] -= line.quantity
+            default: counters[key, default: 0] += line.quantity
+            }
+        }
+        let key = StoreContents.OrderKey(shop: shop, id: fields[type == "order.cancelled" ? "order" : "id"] ?? "")
+        switch type {
+        case "order.placed":
+            orders[key] = StoreContents.Order(
+                customer: fields["customer"] ?? "", status: "placed", partition: partition, seq: entry.seq ?? -1,
+                attributes: fields["attributes"].map(sortedJSON))
+            orderLines[key] = lines.map { "\($0.sku):\($0.quantity)" }.sorted()
+        case "order.cancelled":
+            orders[key] = orders[key].map {
+                StoreContents.Order(
+                    customer: $0.customer, status: "cancelled", partition: $0.partition, seq: $0.seq,
+                    attributes: $0.attributes)
+            }
+        default: return
+        }
+        let items = lines.map { "{\"sku\":\"\($0.sku)\",\"quantity\":\($0.quantity)}" }.joined(separator: ",")
+        let customer = fields["customer"].map { "\"\($0)\"" } ?? "null"
+        deliveries[partition].append(
+            """
+            {"job":"\(type == "order.placed" ? "prepare" : "cancel")","order":"\(key.id)","shop":"\(shop)",\
+            "customer":\(customer),"lines":[\(items)],"attributes":\(fields["attributes"] ?? "null"),\
+            "partition":\(partition),"epoch":\(fields["epoch"] ?? "0"),"seq":\(entry.seq ?? -1)}
+            """)
+    }
+}

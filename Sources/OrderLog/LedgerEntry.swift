@@ -1,0 +1,55 @@
+/// An entry as the ledger keeps it, for putting it back into a log that lost it.
+package struct LedgerEntry: Hashable, Sendable {
+    package let seq: Seq
+    /// Names and values behind `epoch` and `seq`, byte for byte.
+    package let fields: [EntryField]
+    /// What makes appending it idempotent; nil for a dead letter that is no change.
+    package let change: AppendedChange?
+
+    package init(seq: Seq, fields: [EntryField], change: AppendedChange?) {
+        self.seq = seq
+        self.fields = fields
+        self.change = change
+    }
+
+    /// Makes one of a dead letter's fields: a change that was set aside by hand is known by its ID, too.
+    package init(seq: Seq, deadLetter fields: [EntryField]) {
+        var decoder = EntryDecoder()
+        for field in fields {
+            field.name.withUnsafeBytes { name in field.value.withUnsafeBytes { decoder.add(name: name, value: $0) } }
+        }
+        let change: AppendedChange? =
+            if case .change(let change) = decoder.finish(id: .zero, rawFields: { [] }).content {
+                AppendedChange(change)
+            } else { nil }
+        let own = fields.drop { $0.name.elementsEqual("epoch".utf8) || $0.name.elementsEqual("seq".utf8) }
+        self.init(seq: seq, fields: Array(own), change: change)
+    }
+}
+
+/// How the idempotency window knows a change.
+package struct AppendedChange: Hashable, Sendable {
+    /// Shop and change ID.
+    package let name: String
+    package let digest: String
+
+    package init(shop: String, id: String, digest: String) {
+        name = "\(shop) \(id)"
+        self.digest = digest
+    }
+
+    package init(_ change: Change) {
+        self.init(shop: change.shop, id: change.id, digest: Digest(of: change).description)
+    }
+}
+
+/// Where an entry lies in the log.
+package struct EntryLocation: Hashable, Sendable {
+    package let place: Place
+    package let entry: EntryID
+
+    package init(place: Place, entry: EntryID) {
+        self.place = place
+        self.entry = entry
+    }
+}

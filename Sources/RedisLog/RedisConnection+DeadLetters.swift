@@ -1,0 +1,26 @@
+package import OrderLog
+package import RedisClient
+import ThreadedIO
+
+extension RedisConnection {
+    /// Lets a dead letter's change be appended again, under the ID that it had.
+    ///
+    /// The append itself is what counts: repeated before it, this changes nothing; repeated behind it, the ID is known at
+    /// its new place, and stays known.
+    ///
+    /// - Parameters:
+    ///   - change: The dead letter's change.
+    ///   - seq: Its place, which every sink has set aside.
+    ///   - partition: Where.
+    ///   - keys: The log's keys.
+    /// - Throws: ``RedisError``.
+    package func forget(
+        _ change: Change, at seq: Seq, in partition: Partition, _ keys: Keys
+    ) throws(RedisError) {
+        _ = try evaluate(
+            Scripts.forget, keys: [keys.seen(partition), keys.seenBefore(partition)],
+            arguments: ["\(change.shop) \(change.id)", Digest(of: change).description, seq.description],
+            until: .after(StreamLog.timeout)
+        ).requireInteger()
+    }
+}

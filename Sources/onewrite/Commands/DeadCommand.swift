@@ -1,0 +1,136 @@
+import ArgumentParser
+import Foundation
+import OrderLog
+
+/// `onewrite dead`.
+struct DeadCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dead",
+        abstract: "Dead letters: entries that were set aside instead of applied.",
+        discussion: """
+            A dead letter is named by its place, PARTITION:SEQ, such as 5:118, or PARTITION:ENTRY-ID for an entry that was \
+            added by hand; the change's own ID does too. retry, drop and take print what they would do, and do it with --yes.
+
+              onewrite dead list
+              onewrite dead show 5:118
+              onewrite dead retry 5:118 --yes
+              onewrite dead drop --with-reason added-by-hand --reason "somebody's test" --yes
+              onewrite dead take --group stock --partition 5 --reason "counter is beyond 2^53"
+            """,
+        subcommands: [
+            DeadListCommand.self, DeadShowCommand.self, DeadRetryCommand.self, DeadDropCommand.self,
+            DeadTakeCommand.self,
+        ])
+}
+
+/// `onewrite dead list`.
+struct DeadListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "The dead letters that nobody has retried or dropped.",
+        discussion: """
+            Example: onewrite dead list --reason invalid --json | jq -r .letter
+
+            GROUPS are those that set the entry aside. REASON is invalid (its fields are no change), added-by-hand (it has no \
+            place in the log) or taken (by a person). Without Postgres its part is unknown (postgres?).
+            """)
+
+    @Argument(help: "Only these letters.")
+    var letters: [String] = []
+
+    @Option(help: "Only what this group set aside: postgres, stock or delivery.")
+    var group: Group?
+
+    @Option(help: ArgumentHelp("Only this reason: invalid, added-by-hand or taken.", valueName: "reason"))
+    var reason: String?
+
+    @Flag(help: "Also those that were retried or dropped.")
+    var all = false
+
+    @Option(help: ArgumentHelp("The most letters to show.", valueName: "N"))
+    var limit = 1000
+
+    @Flag(help: "A JSON object a line (onewrite/dead/v1).")
+    var json = false
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        guard limit > 0 else { throw ValidationError("--limit: expected 1 or more, got \(limit)") }
+    }
+
+    func run() async throws {
+        let look = try await DeadLetterLook.read(try await common.settings())
+        let chosen = look.rows.filter { row in
+            (all || !row.letter.isResolved) && (letters.isEmpty || letters.contains(where: row.letter.isNamed))
+                && (group.map(row.letter.groups.contains) ?? true) && row.letter.has(reason: reason)
+        }
+        let shown = Array(chosen.prefix(limit))
+        if json {
+            for row in shown { try Console.printJSON(row) }
+        } else if !shown.isEmpty {
+            Console.write(DeadLetterText.table(shown, withResolutions: all), to: STDOUT_FILENO)
+        }
+        if shown.isEmpty { Console.error(all ? "there are no dead letters" : "there are no unresolved dead letters") }
+        if shown.count < chosen.count {
+            Console.error("the first \(shown.count) of \(chosen.count); --limit shows more")
+        }
+        look.warn()
+    }
+}
+
+/// `onewrite dead show`.
+struct DeadShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Everything of one dead letter, its fields byte for byte.",
+        discussion: "Example: onewrite dead show 5:118")
+
+    @Argument(help: "PARTITION:SEQ, PARTITION:ENTRY-ID, or the change's ID.")
+    var letter: String
+
+    @Flag(help: "A JSON object (onewrite/dead/v1); fields that are no text are there in base64 too.")
+    var json = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let look = try await DeadLetterLook.read(try await common.settings())
+        look.warn()
+        let found = look.rows.filter { $0.letter.isNamed(letter) }
+        guard !found.isEmpty else { throw Failure(.no, "there is no dead letter \(FieldError.quote(letter))") }
+        for var row in found {
+            row.isWhole = true
+            if json { try Console.printJSON(row) } else { Console.write(DeadLetterText.whole(row), to: STDOUT_FILENO) }
+        }
+    }
+}
+
+/// All dead letters, with or without Postgres.
+struct DeadLetterLook: Sendable {
+    let rows: [DeadLetterRow]
+    let trouble: String?
+
+    static func read(_ settings: Settings) async throws -> DeadLetterLook {
+        let servers = try Servers(settings, name: "onewrite-dead")
+        return try await CommandLane().run { _ in
+            let stores = try DeadLetterStores(servers, isPostgresNeeded: false)
+            let found = try stores.read()
+            let rows = found.letters.map {
+                DeadLetterRow(letter: $0, now: found.now, knowsPostgres: stores.postgres != nil)
+            }
+            return DeadLetterLook(rows: rows, trouble: stores.trouble)
+        }
+    }
+
+    func warn() {
+        if let trouble { Console.error("warning: what postgres set aside is unknown: \(trouble)") }
+    }
+}
+
+extension DeadLetter {
+    /// Whether any group set it aside for that reason; nil is any.
+    func has(reason: String?) -> Bool {
+        reason == nil || parts.contains { $0.reason == reason }
+    }
+}

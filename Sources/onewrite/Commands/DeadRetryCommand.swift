@@ -1,0 +1,81 @@
+import ArgumentParser
+import OrderLog
+
+/// `onewrite dead retry`.
+struct DeadRetryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "retry",
+        abstract: "Append dead letters again as new changes, once their cause is mended.",
+        discussion: """
+            Example: onewrite dead retry 5:118 --yes
+
+            The change keeps its ID and gets a new place, so repeating this never doubles it. What any sink has applied, or \
+            has not reached yet, is refused: it would count twice there. So is what still is no change.
+            """)
+
+    @Option(help: ArgumentHelp("All with this reason: invalid, added-by-hand or taken.", valueName: "reason"))
+    var reason: String?
+
+    @OptionGroup var options: DeadActionOptions
+
+    func validate() throws { try options.check(reason: reason) }
+
+    func run() async throws {
+        let window = try await options.common.settings().window()
+        try await options.run(reason: reason) { stores, found, letter, acts in
+            let retry = DeadLetterRetry(stores: stores, positions: found.positions, window: window)
+            return acts ? try retry.run(letter) : retry.step(for: letter).planned
+        }
+    }
+}
+
+/// `onewrite dead drop`.
+struct DeadDropCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "drop",
+        abstract: "Give dead letters up, for a reason that is recorded.",
+        discussion: """
+            Example: onewrite dead drop 5:118 --reason "test order, never to be delivered" --yes
+
+            The letters stay where they are, since they account for their places in the log; who dropped them, when and why \
+            is recorded beside them, and nothing lists or counts them any longer.
+            """)
+
+    @Option(help: ArgumentHelp("Why.", valueName: "text"))
+    var reason: String
+
+    @Option(
+        name: .customLong("with-reason"),
+        help: ArgumentHelp("All that were set aside as invalid, added-by-hand or taken.", valueName: "reason"))
+    var setAsideReason: String?
+
+    @OptionGroup var options: DeadActionOptions
+
+    func validate() throws {
+        try options.check(reason: setAsideReason)
+        try ReasonText.check(reason)
+    }
+
+    func run() async throws {
+        let resolution = Resolution.dropped(reason)
+        try await options.run(reason: setAsideReason) { stores, _, letter, acts in
+            if let retried = letter.retried { return .refused(.badRows, "it was \(retried.text)") }
+            if letter.isResolved, let dropped = letter.parts.first?.resolution { return .already(dropped) }
+            guard acts else { return .planned("to be dropped: \(resolution.reason ?? "")") }
+            try stores.record(resolution, of: letter)
+            return .done(resolution)
+        }
+    }
+}
+
+/// A person's own words for what is done.
+enum ReasonText {
+    static let bytesMax = 1000
+
+    static func check(_ text: String) throws {
+        let isBlank = text.allSatisfy(\.isWhitespace)
+        guard !isBlank, text.utf8.count <= bytesMax, !text.utf8.contains(0) else {
+            throw ValidationError("--reason: expected a text of 1 to \(bytesMax) bytes")
+        }
+    }
+}

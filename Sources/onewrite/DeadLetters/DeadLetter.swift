@@ -1,0 +1,68 @@
+import OrderLog
+
+/// An entry that one or more groups have set aside.
+struct DeadLetter: Sendable {
+    /// What one group recorded.
+    struct Part: Sendable {
+        /// Where its record is.
+        enum Record: Sendable {
+            /// In the group's stream of dead letters, under this ID.
+            case stream(id: String)
+            /// In Postgres, with the epoch under which it was set aside.
+            case row(epoch: Int64)
+        }
+
+        let group: Group
+        /// nil while nothing is recorded.
+        let record: Record?
+        let reason: String
+        let error: String
+        /// When it was set aside, in milliseconds since 1970 by that server's clock.
+        let milliseconds: Int
+        let resolution: Resolution?
+    }
+
+    let partition: Partition
+    /// The place over which the positions advanced; nil for an entry that was added by hand.
+    let seq: Seq?
+    /// The entry's stream ID, as it was when it was set aside.
+    let entry: String
+    let fields: [EntryField]
+    /// What the fields say now: a newer program may take what an older one couldn't.
+    let content: Entry.Content
+    /// The place that the fields claim, also when the log didn't give it.
+    let claimed: Place?
+    var parts: [Part]
+
+    init(partition: Partition, seq: Seq?, entry: String, fields: [EntryField], parts: [Part]) {
+        var decoder = EntryDecoder()
+        for field in fields {
+            field.name.withUnsafeBytes { name in
+                field.value.withUnsafeBytes { decoder.add(name: name, value: $0) }
+            }
+        }
+        let decoded = decoder.finish(id: EntryID(entry) ?? .zero) { fields }
+        (self.partition, self.seq, self.entry, self.fields) = (partition, seq, entry, fields)
+        (self.content, self.claimed, self.parts) = (decoded.content, decoded.place, parts)
+    }
+
+    /// `5:118`, or `5:1763905351204-0` for an entry that was added by hand.
+    var id: String { "\(partition):\(seq?.description ?? entry)" }
+
+    var isResolved: Bool { parts.allSatisfy { $0.resolution != nil } }
+
+    /// Where it has been appended again, as far as that is recorded.
+    var retried: Resolution? { parts.lazy.compactMap(\.resolution).first { $0.outcome == .retried } }
+
+    var groups: [Group] { parts.map(\.group) }
+
+    /// A field's value, as far as it is text.
+    func text(_ name: String) -> String? {
+        fields.first { $0.name.elementsEqual(name.utf8) }.map { String(decoding: $0.value, as: UTF8.self) }
+    }
+
+    /// Whether a person may have meant this letter: by its ID, the entry's, or the change's.
+    func isNamed(_ name: String) -> Bool {
+        name == id || name == entry || name == "\(partition):\(entry)" || name == text("id")
+    }
+}

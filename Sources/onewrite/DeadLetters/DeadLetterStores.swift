@@ -1,0 +1,89 @@
+import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import Sinks
+import ThreadedIO
+
+/// The connections over which a command works on dead letters.
+///
+/// Stays on its lane.
+struct DeadLetterStores {
+    let redis: RedisConnection
+    /// nil when it isn't configured, or can't be asked.
+    let postgres: PostgresConnection?
+    let identity: LogIdentity
+    let keys: Keys
+    /// Why Postgres, although configured, can't be asked.
+    let trouble: String?
+
+    /// Connects.
+    ///
+    /// - Parameters:
+    ///   - servers: Where.
+    ///   - isPostgresNeeded: Whether to fail without Postgres.
+    /// - Throws: `Failure`, `RedisError` or `PostgresError`.
+    init(_ servers: Servers, isPostgresNeeded: Bool) throws {
+        redis = try servers.redis()
+        identity = try servers.identity(redis)
+        keys = servers.keys
+        var postgres: PostgresConnection?
+        var trouble: String?
+        do {
+            postgres = try isPostgresNeeded ? servers.requiredPostgres() : servers.postgres()
+            if let postgres { try Self.check(postgres, identity) }
+        } catch  where !isPostgresNeeded {
+            // Redis alone can still tell much.
+            (postgres, trouble) = (nil, Failure(error)?.message ?? "\(error)")
+        }
+        (self.postgres, self.trouble) = (postgres, trouble)
+    }
+
+    func read() throws -> DeadLetterReader.Found {
+        try DeadLetterReader(redis: redis, postgres: postgres, keys: keys, partitioning: identity.partitioning).read()
+    }
+
+    /// Records what became of a letter, beside what each group recorded of it.
+    ///
+    /// Safe to repeat: the first resolution stays, but for one that says that the change has a new place, which is a fact.
+    func record(_ resolution: Resolution, of letter: DeadLetter) throws {
+        let text = try resolution.recorded()
+        let overwrites = resolution.outcome == .retried
+        for part in letter.parts {
+            switch part.record {
+            case .stream(let id):
+                _ = try redis.call(
+                    RedisCommand(
+                        overwrites ? "HSET" : "HSETNX", keys.deadResolved(letter.partition, part.group), id, text),
+                    until: .after(StreamLog.timeout))
+            case .row(let epoch):
+                try postgres?.query(
+                    """
+                    UPDATE dead_letters SET resolution = $5, resolved_at = now()
+                    WHERE partition = $1 AND CASE WHEN $2::bigint IS NULL THEN seq IS NULL AND epoch = $3 AND entry = $4
+                        ELSE seq = $2 END AND (resolution IS NULL OR $6)
+                    """,
+                    [
+                        .integer(Int64(letter.partition.number)), letter.seq.map { .integer($0.number) } ?? .null,
+                        .integer(epoch), .text(letter.entry), .text(text), .boolean(overwrites),
+                    ], until: .after(PostgresSink.timeout))
+            case nil: break
+            }
+        }
+    }
+
+    private static func check(_ postgres: PostgresConnection, _ identity: LogIdentity) throws {
+        guard try PostgresSchema.identity(on: postgres) == identity else {
+            throw Failure(
+                .badConfiguration,
+                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+        }
+        let column = try postgres.query(
+            "SELECT FROM pg_attribute WHERE attrelid = 'dead_letters'::regclass AND attname = 'resolution'",
+            until: .after(PostgresSink.timeout))
+        guard !column.isEmpty else {
+            throw Failure(
+                .badConfiguration, "the schema in Postgres is older than this program. Run: onewrite init")
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import OrderLog
+
+/// Knows what must never happen, and looks at each step as it happens.
+///
+/// It sees the whole world at once, which no process does.
+final class Judge {
+    private(set) var violations: [String] = []
+    private let note: (String) -> Void
+    /// The ledger, against which the log is compared.
+    weak var postgres: SimulatedPostgres?
+    /// Where each epoch was opened: no two servers' histories share one.
+    private var openings: [Place: String] = [:]
+    /// Marks that the ledger has, a partition each.
+    private var ledgered: [Set<String>]
+
+    init(partitions: Int, note: @escaping (String) -> Void) {
+        ledgered = Array(repeating: [], count: partitions)
+        self.note = note
+    }
+
+    func violated(_ text: String) {
+        note("VIOLATION: \(text)")
+        violations.append(text)
+    }
+
+    // MARK: - Steps
+
+    /// An open log that is the ledger's own gives no place a second time.
+    func appended(_ item: LogItem, to partition: Partition, on redis: SimulatedRedis, epoch: Epoch) {
+        note("\(redis.name): \(item.mark) is \(partition)/\(item.entry.place?.seq.description ?? "-"), epoch \(epoch)")
+        guard let postgres, let place = item.entry.place, postgres.row(partition).epoch == epoch else { return }
+        if let record = postgres.record(partition, place.seq), record.mark != item.mark {
+            violated("\(redis.name) gave \(item.mark) the place \(partition)/\(place.seq), where the ledger has \(record.mark)")
+        }
+    }
+
+    /// What was opened holds the ledger, and its own epoch.
+    func opened(_ partition: Partition, on redis: SimulatedRedis, epoch: Epoch) {
+        let key = Place(epoch: epoch, seq: Seq(Int64(partition.number)))
+        if let other = openings.updateValue(redis.identity, forKey: key), other != redis.identity {
+            violated("epoch \(epoch) of partition \(partition) was opened on \(other) and on \(redis.identity)")
+        }
+        compareLogWithLedger(partition, redis)
+    }
+
+    func appliedInPostgres(_ batch: Batch, isOwner: Bool, records: [SimulatedPostgres.Record]) {
+        let partition = batch.permit.partition
+        if !isOwner { violated("\(batch.permit.owner) changed Postgres with an old token") }
+        for record in records.suffix(batch.placedIDs.count) {
+            if !ledgered[partition.number].insert(record.mark).inserted {
+                violated("the ledger has \(record.mark) twice in partition \(partition)")
+            }
+        }
+        if let last = records.last?.seq, last.number != Int64(records.count) {
+            violated("the ledger of partition \(partition) has a hole below \(last)")
+        }
+    }
+
+    /// What a sink in Redis shows is what the log beside it says.
+    func appliedInRedis(_ batch: Batch, on redis: SimulatedRedis) {
+        compareSinkWithLog(batch.permit.partition, redis)
+    }
+
+    /// Nothing is acknowledged before it is applied.
+    func acknowledged(
+        _ id: EntryID, in keys: PartitionKeys, _ partition: Partition, _ group: Group, on redis: SimulatedRedis
+    ) {
+        guard let item = keys.item(id), item.isGenuine, let seq = item.entry.place?.seq,
+            keys.groups[group.place]?.pending.contains(where: { $0.entry == id }) == true
+        else { return }
+        switch group {
+        case .postgres:
+            guard let postgres, postgres.record(partition, seq)?.mark != item.mark else { return }
+        case .stock, .delivery:
+            guard (keys.positions[group.place]?.seq ?? .none) < seq else { return }
+        }
+        violated("\(item.mark) at \(partition)/\(seq) was acknowledged in \(group) on \(redis.name), and not applied")
+    }
+
+    /// A halt needs a reason that is true.
+    func halted(_ worker: String, _ reason: String, on redis: SimulatedRedis, isCurrent: Bool) {
+        note("\(worker): halted: \(reason)")
+        if reason.contains("superseded") && !isCurrent || reason.contains("is a replica") && !redis.isMaster { return }
+        violated("needless halt of \(worker) on \(redis.name): \(reason)")
+    }
+
+    // MARK: - Comparisons
+
+    func compareSinkWithLog(_ partition: Partition, _ redis: SimulatedRedis) {
+        let keys = redis.keys(partition)
+        let genuine = keys.log.lazy.filter(\.isGenuine)
+        let position = keys.positions[Group.stock.place]?.seq ?? .none
+        if keys.applied.count != Int(position.number) {
+            violated("the sink stock applied \(keys.applied.count) entries of partition \(partition), and says \(position)")
+        }
+        if !keys.applied.elementsEqual(genuine.prefix(keys.applied.count).map(\.mark)) {
+            violated("the sink stock of partition \(partition) on \(redis.name) differs from the log beside it")
+        }
+    }
+
+    func compareLogWithLedger(_ partition: Partition, _ redis: SimulatedRedis) {
+        guard let postgres else { return }
+        let keys = redis.keys(partition)
+        let genuine = keys.log.filter(\.isGenuine)
+        let records = postgres.records[partition.number]
+        for (index, item) in genuine.enumerated() where item.entry.place?.seq.number != Int64(index + 1) {
+            return violated("the log of partition \(partition) on \(redis.name) has a hole at \(index + 1)")
+        }
+        if keys.head?.seq.number != Int64(genuine.count) {
+            violated("the head of partition \(partition) on \(redis.name) says another seq than its log")
+        }
+        if genuine.count < records.count {
+            violated("partition \(partition) was opened on \(redis.name) without what the ledger has from \(genuine.count + 1) on")
+        }
+        for (item, record) in zip(genuine, records) where item.mark != record.mark {
+            return violated(
+                "partition \(partition) has \(item.mark) at \(record.seq) in the log on \(redis.name), and \(record.mark) in "
+                    + "the ledger")
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import OrderLog
+
+/// An entry of a simulated log.
+final class LogItem {
+    let entry: Entry
+    /// Shop and change ID, or for what is no change a text of its fields: tells two entries at one place apart.
+    let mark: String
+    /// Whether the log gave it its place; not so for an entry added by hand.
+    let isGenuine: Bool
+
+    init(_ entry: Entry, isGenuine: Bool = true) {
+        self.entry = entry
+        self.isGenuine = isGenuine
+        mark = Self.mark(of: entry.content)
+    }
+
+    static func mark(of content: Entry.Content) -> String {
+        switch content {
+        case .change(let change): change.id
+        case .unusable(_, let fields):
+            String(decoding: fields.first { $0.name.elementsEqual("id".utf8) }?.value ?? [], as: UTF8.self)
+        }
+    }
+}
+
+/// One partition's keys.
+struct PartitionKeys {
+    struct SeenPlace: Equatable {
+        let digest: String
+        let seq: Seq
+        let entry: EntryID
+    }
+
+    struct Pending: Equatable {
+        let entry: EntryID
+        var consumer: WorkerName
+    }
+
+    struct ConsumerGroup {
+        var lastDelivered: EntryID
+        /// By ID.
+        var pending: [Pending] = []
+        var consumers: Set<WorkerName> = []
+    }
+
+    struct LeaseKey {
+        let holder: WorkerName
+        let end: Int64
+    }
+
+    struct PositionKey: Equatable {
+        var token: Int64 = 0
+        var owner = ""
+        var epoch: Epoch
+        var seq = Seq.none
+        var entry: EntryID?
+    }
+
+    var head: Head?
+    var log: [LogItem] = []
+    var lastID = EntryID.zero
+    var seen: [String: SeenPlace] = [:]
+    /// By ``Group``'s place among all cases.
+    var groups: [ConsumerGroup?] = [nil, nil, nil]
+    var leases: [LeaseKey?] = [nil, nil, nil]
+    var positions: [PositionKey?] = [nil, nil, nil]
+    /// What the sink stock has applied or set aside, in order: the effect itself.
+    var applied: [String] = []
+    var appliedByHand = 0
+
+    /// The first item at or above an ID.
+    func index(from id: EntryID) -> Int {
+        var low = 0
+        var high = log.count
+        while low < high {
+            let middle = (low + high) / 2
+            if log[middle].entry.id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    func item(_ id: EntryID) -> LogItem? {
+        let index = index(from: id)
+        return index < log.count && log[index].entry.id == id ? log[index] : nil
+    }
+}
+
+extension Group {
+    var place: Int {
+        switch self {
+        case .postgres: 0
+        case .stock: 1
+        case .delivery: 2
+        }
+    }
+}

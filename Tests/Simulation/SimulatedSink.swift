@@ -1,0 +1,36 @@
+import OrderLog
+
+/// The sink stock in a simulated Redis.
+final class SimulatedSink: Sink {
+    private let redis: SimulatedRedis
+    private let wire: Wire
+    private let group: Group
+    private let note: (String) -> Void
+
+    init(_ redis: SimulatedRedis, _ wire: Wire, _ group: Group, note: @escaping (String) -> Void) {
+        self.redis = redis
+        self.wire = wire
+        self.group = group
+        self.note = note
+    }
+
+    var acknowledgesOnApply: Bool { true }
+
+    func fence(_ partition: Partition, under history: History, owner: WorkerName) async throws -> FenceOutcome {
+        try await wire.call { [redis, group] in redis.fence(partition, group, under: history, owner: owner) }
+    }
+
+    func apply(_ batch: Batch) async throws -> ApplyOutcome {
+        try await wire.call { [redis, group, note] in
+            let outcome = redis.apply(batch, group)
+            note("\(batch.permit.owner): applies \(batch.first) to \(batch.last) to \(group) on \(redis.name): \(outcome)")
+            return outcome
+        }
+    }
+
+    func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
+        try await wire.call { [redis, group] in
+            redis.acknowledge(entries, group, under: permit, isBoundByPosition: true)
+        }
+    }
+}

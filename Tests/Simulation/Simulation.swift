@@ -1,0 +1,157 @@
+import OrderLog
+
+/// One run of the whole protocol against simulated servers, told by its seed alone.
+package enum Simulation {
+    /// What came of a run.
+    package struct Outcome: Sendable {
+        package let seed: UInt64
+        /// Things that happened: resumptions and late arrivals.
+        package let steps: Int
+        package let faults: Int
+        /// Entries that Postgres holds in the end.
+        package let applied: Int
+        /// What must not have happened, the earliest first.
+        package let violations: [String]
+        /// What happened, if it was recorded.
+        package let trace: [String]
+    }
+
+    /// Runs one.
+    ///
+    /// First a phase of faults, in which nothing unsafe may happen; then one without, in which everything must come to rest.
+    ///
+    /// - Parameters:
+    ///   - seed: Tells everything that is left to chance.
+    ///   - isRecorded: Whether to write down what happens.
+    /// - Returns: What came of it.
+    package static func run(seed: UInt64, isRecorded: Bool = false) -> Outcome {
+        let executor = StageExecutor()
+        let stage = Stage(executor, seed: seed, isRecorded: isRecorded)
+        stage.assumeIsolated { $0.raise() }
+        repeat { executor.drain() } while stage.assumeIsolated { $0.goOn() }
+        return stage.assumeIsolated { $0.outcome(seed: seed) }
+    }
+}
+
+/// Where a simulation's tasks run, one at a time: whatever they share is isolated to it.
+actor Stage {
+    /// Steps within which everything must have come to rest once nothing fails any more.
+    static let patience = 20_000
+
+    private let executor: StageExecutor
+    private let world: SimulatedWorld
+    private let trace: Trace
+    private var faults = 0
+    private var schedule: Schedule { world.schedule }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(_ executor: StageExecutor, seed: UInt64, isRecorded: Bool) {
+        self.executor = executor
+        let trace = Trace()
+        self.trace = trace
+        world = SimulatedWorld(schedule: Schedule(seed: seed, record: isRecorded ? { trace.lines.append($0) } : nil))
+    }
+
+    /// Starts every process.
+    func raise() {
+        for number in 1...(2 + schedule.generator.below(2)) {
+            Task(executorPreference: executor) { await self.keepAlive(.postgres, "p\(number)") }
+        }
+        for number in 1...2 { Task(executorPreference: executor) { await self.keepAlive(.stock, "s\(number)") } }
+        for partition in world.partitioning.all {
+            let all = world.changes[partition.number].map(Submission.init)
+            let half = all.count / 2
+            world.busySubmitters += 2
+            Task(executorPreference: executor) { await self.submit("a", partition, Array(all[...half])) }
+            Task(executorPreference: executor) { await self.submit("b", partition, Array(all[(half - 2)...])) }
+        }
+        Task(executorPreference: executor) { await self.direct() }
+    }
+
+    func goOn() -> Bool { schedule.advance() }
+
+    func outcome(seed: UInt64) -> Simulation.Outcome {
+        Simulation.Outcome(
+            seed: seed, steps: schedule.steps, faults: faults,
+            applied: world.postgres.records.reduce(0) { $0 + $1.count }, violations: world.judge.violations,
+            trace: trace.lines)
+    }
+
+    // MARK: - Processes
+
+    /// Workers that are killed come back as new processes.
+    private func keepAlive(_ group: Group, _ text: String) async {
+        let supervisor = SimulatedProcess(text)
+        var life = 0
+        while !schedule.isOver {
+            life += 1
+            let process = SimulatedProcess("\(text).\(life)")
+            guard let name = WorkerName(process.name) else { return }
+            world.workers.append(process)
+            do {
+                try await SimulatedWorker(world, group, name, process).run()
+            } catch is Killed {
+                world.workers.removeAll { $0 === process }
+            } catch {
+                world.judge.violated("\(name) ended with \(error)")
+                return
+            }
+            await schedule.wait(supervisor, milliseconds: 20 + schedule.generator.below(600))
+        }
+    }
+
+    private func submit(
+        _ name: String, _ partition: Partition, _ submissions: [Submission]
+    ) async {
+        let process = SimulatedProcess("submitter \(name)\(partition)")
+        do {
+            try await SimulatedSubmitter(world, process, partition, submissions).run()
+            world.busySubmitters -= 1
+        } catch is Killed {
+            // The simulation is over.
+        } catch {
+            world.judge.violated("\(process.name) ended with \(error)")
+        }
+    }
+
+    // MARK: - Phases
+
+    private func direct() async {
+        let director = SimulatedProcess("director")
+        await schedule.wait(director, milliseconds: schedule.generator.below(500))
+        let chaos = Chaos(world)
+        for _ in 0..<(1 + schedule.generator.below(7)) {
+            chaos.strike()
+            faults += 1
+            await schedule.wait(director, milliseconds: schedule.generator.below(schedule.generator.chance(500) ? 60 : 1200))
+        }
+        schedule.note("no more faults")
+        schedule.isFaulty = false
+        world.retireOldMasters()
+        for process in world.workers where process.stoppedUntil > schedule.now {
+            process.stoppedUntil = schedule.now + Int64(schedule.generator.below(500_000))
+        }
+        // Whoever is not sure submits again: it must be in the log once.
+        for partition in world.partitioning.all {
+            let all = world.changes[partition.number].map(Submission.init)
+            world.busySubmitters += 1
+            Task(executorPreference: executor) { await self.submit("c", partition, all) }
+        }
+        let limit = schedule.steps + Self.patience
+        var unrest = world.unrest
+        while unrest != nil && schedule.steps < limit && world.judge.violations.isEmpty {
+            await schedule.wait(director, milliseconds: 100)
+            unrest = world.unrest
+        }
+        if world.judge.violations.isEmpty {
+            if let unrest { world.judge.violated("it doesn't come to rest: \(unrest)") } else { world.audit() }
+        }
+        schedule.end()
+    }
+}
+
+/// What happened, line by line.
+final class Trace {
+    var lines: [String] = []
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Faults
+import Simulation
+
+/// Runs simulations of the protocol, or replays one.
+@main
+struct Simulate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Simulate the protocol under faults, or replay one simulation.",
+        discussion: """
+            Each seed is one run: workers, submitters, a Redis that loses its tail and a Postgres that leaves commits in doubt, \
+            first with faults, then without. What must never happen is looked for at every step.
+            """)
+
+    @Option(help: "How many seeds to run.")
+    var seeds: UInt64 = 1000
+
+    @Option(help: "The first seed.")
+    var from: UInt64 = 1
+
+    @Option(help: "Replay one seed, and print what happens.")
+    var seed: UInt64?
+
+    @Option(help: "A seeded bug to switch on (debug builds only).")
+    var bug: String?
+
+    func run() throws {
+        let bug = try self.bug.map(Self.bug)
+        if let seed {
+            let outcome = Self.simulate(seed, bug, isRecorded: true)
+            print(outcome.trace.joined(separator: "\n"))
+            print("seed \(seed): \(outcome.steps) steps, \(outcome.faults) faults, \(outcome.applied) entries")
+            if !outcome.violations.isEmpty { throw ExitCode(1) }
+            return
+        }
+        let begin = ContinuousClock.now
+        var steps = 0
+        var violated: [Simulation.Outcome] = []
+        for seed in from..<from + seeds {
+            let outcome = Self.simulate(seed, bug, isRecorded: false)
+            steps += outcome.steps
+            guard let violation = outcome.violations.first else { continue }
+            if violated.count < 10 { print("seed \(seed): \(violation)") }
+            violated.append(outcome)
+        }
+        print("\(seeds) seeds, \(steps) steps, \(violated.count) with violations, \(ContinuousClock.now - begin)")
+        if !violated.isEmpty { throw ExitCode(1) }
+    }
+
+    private static func simulate(_ seed: UInt64, _ bug: SeededBug?, isRecorded: Bool) -> Simulation.Outcome {
+        #if DEBUG
+            SeededBug.$active.withValue(bug) { Simulation.run(seed: seed, isRecorded: isRecorded) }
+        #else
+            Simulation.run(seed: seed, isRecorded: isRecorded)
+        #endif
+    }
+
+    private static func bug(_ name: String) throws -> SeededBug {
+        #if !DEBUG
+            throw ValidationError("--bug: this build has no bugs to switch on. Build it without -c release")
+        #endif
+        guard let bug = SeededBug(rawValue: name) else {
+            throw ValidationError(
+                "--bug: there is no \(name). Known: \(SeededBug.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return bug
+    }
+}
