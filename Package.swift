@@ -138,7 +138,7 @@ let package = Package(
         .testTarget(
             name: "AdversityTests",
             dependencies: [
-                "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(

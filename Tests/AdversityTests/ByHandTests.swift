@@ -1,8 +1,7 @@
+import Harness
 import PrivateServers
 import TestSupport
 import Testing
-
-@testable import onewrite
 
 @Suite("Hands in the log")
 struct ByHandTests {
@@ -219,7 +218,7 @@ struct ByHandTests {
                 try await trial.redis("FLUSHALL")
                 let refused = try await trial.attempt("late")
                 #expect(refused.status != .exited(0))
-                await #expect(throws: Failure.self) { try await trial.demo.run(["init", "--partitions", "1"]) }
+                await #expect(throws: HarnessError.self) { try await trial.demo.run(["init", "--partitions", "1"]) }
                 #expect(try await trial.redis("EXISTS", "\(trial.tag):head") == "0")
                 #expect(try await trial.sql("SELECT count(*)::text FROM ledger") == ["5"])
                 #expect(try await trial.position("postgres") == 5)

@@ -1,9 +1,8 @@
 import Glibc
+import Harness
 import PrivateServers
 import TestSupport
 import Testing
-
-@testable import onewrite
 
 @Suite("Servers that are full, or take no writes")
 struct FullServerTests {

@@ -1,12 +1,11 @@
 import Foundation
+import Harness
 import PostgresClient
 import PrivateServers
 import RedisClient
 import TestSupport
 import Testing
 import ThreadedIO
-
-@testable import onewrite
 
 /// A log of one partition on real servers, real processes that work on it, and a test that does harm.
 ///
@@ -18,14 +17,14 @@ actor Trial {
     private let executor = ThreadExecutor(name: "trial")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    nonisolated let demo: DemoServers
+    nonisolated let demo: Harness.Shop
     /// What all keys of the partition begin with.
     nonisolated let tag: String
     private var submissions: [Submission] = []
     private var workers: [Worker] = []
     private var calls = 0
 
-    private init(_ demo: DemoServers) {
+    private init(_ demo: Harness.Shop) {
         self.demo = demo
         tag = "{\(demo.namespace):0}"
     }
@@ -34,7 +33,7 @@ actor Trial {
     static func open(_ servers: TestServers, _ body: @Sendable (Trial) async throws -> Void) async throws {
         let directory = try await PrivateDirectory()
         let trial = Trial(
-            DemoServers(
+            Harness.Shop(
                 redisURL: servers.redis.url, postgresURL: servers.postgres.url, namespace: servers.namespace,
                 executable: BuiltExecutable.path, directory: directory.path))
         do {
@@ -98,9 +97,9 @@ actor Trial {
         calls += 1
         let call = calls
         let changes = (0..<count).map { number in
-            DemoChange(
+            PlannedChange(
                 kind: .placed, id: "ord-\(call)-\(number)", shop: Self.shop, customer: "c-1",
-                lines: [DemoChange.Line(sku: "TEA", quantity: 1), DemoChange.Line(sku: "MUG", quantity: 2)])
+                lines: [PlannedChange.Line(sku: "TEA", quantity: 1), PlannedChange.Line(sku: "MUG", quantity: 2)])
         }
         submissions += try await Submitters(servers: demo, pace: .zero).submit(changes, named: "orders-\(call)")
     }
@@ -122,10 +121,10 @@ actor Trial {
     func accepted(_ id: String, _ receipt: String) throws {
         submissions.append(
             Submission(
-                change: DemoChange(
+                change: PlannedChange(
                     kind: .placed, id: id, shop: Self.shop, customer: "c-1",
-                    lines: [DemoChange.Line(sku: "TEA", quantity: 1)]),
-                receipt: try JSONDecoder().decode(DemoReceipt.self, from: Data(receipt.utf8))))
+                    lines: [PlannedChange.Line(sku: "TEA", quantity: 1)]),
+                receipt: try JSONDecoder().decode(ReceiptLine.self, from: Data(receipt.utf8))))
     }
 
     // MARK: - Harm, and its mending

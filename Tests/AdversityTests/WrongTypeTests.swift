@@ -1,8 +1,7 @@
+import Harness
 import PrivateServers
 import TestSupport
 import Testing
-
-@testable import onewrite
 
 @Suite("Keys and counters that hold something else than they should")
 struct WrongTypeTests {
