@@ -78,6 +78,14 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .target(name: "CClockShim", path: "Tests/CClockShim"),
+        // Started by scripts/torture.
+        .executableTarget(
+            name: "torture",
+            dependencies: [
+                "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(
             name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults"], path: "Tests/Simulation",
             swiftSettings: swiftSettings),
@@ -101,6 +109,9 @@ let package = Package(
         .testTarget(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
@@ -123,6 +134,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "DeadLetterTests",
+            dependencies: [
+                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "SubmitTests",
             dependencies: [
                 "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
@@ -139,6 +157,26 @@ let package = Package(
             name: "AdversityTests",
             dependencies: [
                 "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "FailoverTests",
+            dependencies: [
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "AuditTests",
+            dependencies: [
+                "onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "PrivateServers",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "TortureTests",
+            dependencies: [
+                "torture", "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(

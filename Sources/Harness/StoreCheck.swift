@@ -34,13 +34,23 @@ package struct StoreCheck: Sendable {
     ///   - submissions: All that was submitted, with the receipts.
     ///   - answersMayBeLost: Whether a submitter may have lost its connection behind an append.
     package init(_ contents: StoreContents, _ submissions: [Submission], answersMayBeLost: Bool = false) {
+        self.init(
+            contents,
+            receipts: Finding(
+                subject: .receipts, compared: submissions.count,
+                differences: Self.receipts(contents, submissions, answersMayBeLost: answersMayBeLost)))
+    }
+
+    /// - Parameters:
+    ///   - contents: What the stores hold.
+    ///   - receipts: What was found of the receipts.
+    package init(_ contents: StoreContents, receipts: Finding) {
         let fold = LogFold(contents)
         func finding(_ subject: Subject, _ compared: Int, _ differences: [String]) -> Finding {
             Finding(subject: subject, compared: compared, differences: differences)
         }
         findings = [
-            finding(
-                .receipts, submissions.count, Self.receipts(contents, submissions, answersMayBeLost: answersMayBeLost)),
+            receipts,
             finding(.log, contents.log.map(\.count).reduce(0, +), Self.holes(contents)),
             finding(.ledger, contents.ledger.map(\.count).reduce(0, +), Self.ledger(contents)),
             finding(.orders, contents.orders.count, compare(fold.orders, contents.orders)),
@@ -161,7 +171,7 @@ package struct StoreCheck: Sendable {
 
 extension PlannedChange {
     /// The fields of its entry, but for its place.
-    fileprivate var logFields: [String: String] {
+    var logFields: [String: String] {
         var fields = ["type": kind.rawValue, "id": id, "shop": shop, "lines": linesText]
         fields["customer"] = customer
         fields["order"] = order

@@ -13,6 +13,11 @@ package struct StoreContents: Sendable {
         package let fields: [String: String]
 
         package var seq: Int64? { fields["seq"].flatMap { Int64($0) } }
+
+        package init(entry: String, fields: [String: String]) {
+            self.entry = entry
+            self.fields = fields
+        }
     }
 
     /// A row of the ledger, in the form of an entry: what isn't there is left out.
@@ -68,6 +73,14 @@ package struct StoreContents: Sendable {
     package var deadLetters = 0
 
     package static let groups = ["postgres", "stock", "delivery"]
+
+    /// Contents that are given, not read.
+    ///
+    /// - Parameter log: By partition, in the order of the stream.
+    package init(log: [[LogEntry]]) {
+        partitions = log.count
+        self.log = log
+    }
 
     /// Reads everything; nothing may be written meanwhile.
     ///

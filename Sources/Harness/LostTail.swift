@@ -1,0 +1,87 @@
+import Foundation
+package import PrivateServers
+
+/// Cuts the tail off a stopped Redis server's append-only file, as a power cut does, and knows what was in it.
+package enum LostTail {
+    /// Cuts off the last entries of the log, and everything that was written since the first of them.
+    ///
+    /// - Parameters:
+    ///   - redis: A server that doesn't run.
+    ///   - entries: The fewest entries to lose.
+    /// - Returns: The changes whose entries were lost; with those that were written again by a healing.
+    /// - Throws: `ServerError`; what Foundation throws.
+    package static func cut(_ redis: PrivateRedis, losing entries: Int) throws -> [(shop: String, id: String)] {
+        let folder = "\(redis.directory)/appendonlydir"
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".incr.aof") }
+        var before: [String: Data] = [:]
+        for file in files { before[file] = try Data(contentsOf: URL(filePath: "\(folder)/\(file)")) }
+        _ = try redis.cutAOF(losing: entries)
+        var lost: [(shop: String, id: String)] = []
+        for file in files {
+            let after = try Data(contentsOf: URL(filePath: "\(folder)/\(file)")).count
+            guard let data = before[file], after < data.count else { continue }
+            lost += changes(in: [UInt8](data), from: after)
+        }
+        return lost
+    }
+
+    /// The changes of the XADDs behind a place, and of the transaction that the place cuts through.
+    static func changes(in bytes: [UInt8], from cut: Int) -> [(shop: String, id: String)] {
+        var found: [(shop: String, id: String)] = []
+        var transaction: [(shop: String, id: String)] = []
+        var isInTransaction = false
+        var at = 0
+        while let (words, end) = command(in: bytes, at: at) {
+            at = end
+            switch words.first?.uppercased() {
+            case "MULTI": (isInTransaction, transaction) = (true, [])
+            case "EXEC":
+                if end > cut { found += transaction }
+                isInTransaction = false
+            case "XADD":
+                guard let change = change(of: words) else { continue }
+                if isInTransaction { transaction.append(change) } else if end > cut { found.append(change) }
+            default: continue
+            }
+        }
+        // A file that ended in the middle of a transaction loses it whole.
+        return found + (isInTransaction ? transaction : [])
+    }
+
+    private static func change(of words: [String]) -> (shop: String, id: String)? {
+        guard words.count > 3, words[1].hasSuffix(":log") else { return nil }
+        var fields: [String: String] = [:]
+        for index in stride(from: 3, to: words.count - 1, by: 2) { fields[words[index]] = words[index + 1] }
+        guard let shop = fields["shop"], let id = fields["id"] else { return nil }
+        return (shop, id)
+    }
+
+    /// The command that starts at a place, and where the next one does; nil at the end.
+    private static func command(in bytes: [UInt8], at start: Int) -> (words: [String], end: Int)? {
+        var at = start
+        func number(_ mark: Character) -> Int? {
+            guard at < bytes.count, bytes[at] == mark.asciiValue else { return nil }
+            var value = 0
+            at += 1
+            while at < bytes.count, bytes[at] != UInt8(ascii: "\r") {
+                value = value * 10 + Int(bytes[at]) - 48
+                at += 1
+            }
+            at += 2
+            return value
+        }
+        // Redis writes times as comments when it is told to.
+        while at < bytes.count, bytes[at] == UInt8(ascii: "#") {
+            while at < bytes.count, bytes[at] != UInt8(ascii: "\n") { at += 1 }
+            at += 1
+        }
+        guard let count = number("*") else { return nil }
+        var words: [String] = []
+        for _ in 0..<count {
+            guard let length = number("$"), at + length <= bytes.count else { return nil }
+            words.append(String(decoding: bytes[at..<at + length], as: UTF8.self))
+            at += length + 2
+        }
+        return (words, at)
+    }
+}

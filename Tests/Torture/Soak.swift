@@ -1,0 +1,117 @@
+import Foundation
+import Harness
+import PrivateServers
+
+/// Rounds of orders and faults, one after another.
+struct Soak: Sendable {
+    let seed: UInt64
+    let length: Duration
+    let segment: Duration
+    let segments: Int
+    let workers: Int
+    let submitters: Int
+    let firstRound: Int
+    let executable: String
+    let evidence: String
+    let isVerbose: Bool
+
+    /// How long a full drain may take when nothing fails any more.
+    private static let drainLimit: Duration = .seconds(90)
+    private static let pace: Duration = .milliseconds(300)
+
+    func run() async throws -> SoakReport {
+        let start = ContinuousClock.now
+        let abilities = try await Abilities(of: executable)
+        say("seed \(seed) · \(executable) · \(abilities)")
+        var report = SoakReport(seed: seed)
+        var round = firstRound
+        repeat {
+            try await run(round, until: start + length, abilities, &report)
+            report.rounds += 1
+            report.elapsed = start.duration(to: .now)
+            round += 1
+        } while report.isClean && ContinuousClock.now < start + length
+        if abilities.hasFaultPoints, (report.faults[.zombie] ?? 0) > 0, report.refused == 0 {
+            report.violations.append("zombies, and not one batch refused by its token: that was not tested")
+        }
+        return report
+    }
+
+    /// One round, on servers of its own.
+    private func run(
+        _ round: Int, until end: ContinuousClock.Instant, _ abilities: Abilities, _ report: inout SoakReport
+    ) async throws {
+        let arena = try await Arena.open(executable: executable)
+        let log = EventLog(path: "\(arena.directory.path)/events.log", isVerbose: isVerbose)
+        let system = SoakRound(
+            arena: arena, crew: WorkerCrew(arena.workersShop, ofEachGroup: workers), log: log,
+            orders: OrderSource(seed: seed &+ UInt64(round) &* 7919),
+            watch: StoreWatch(arena.shop, partitions: Arena.partitions, sessionsMax: 40 + 8 * (workers + submitters)),
+            submitters: submitters, abilities: abilities)
+        var generator = SeededGenerator(seed: seed &+ UInt64(round) &* 104_729)
+        let found: SoakRound.Findings
+        do {
+            found = try await system.run(pace: Self.pace, drainLimit: Self.drainLimit) { number in
+                guard number <= segments, number == 1 || ContinuousClock.now < end else { return nil }
+                return FaultSchedule(length: segment, using: &generator)
+            } tell: { say("round \(round)  \($0)") }
+        } catch {
+            arena.links.forEach { $0.heal() }
+            try await arena.keepEvidence(in: "\(evidence)/\(seed)-\(round)")
+            await arena.close()
+            throw error
+        }
+        report.take(found, log.counts)
+        if !found.violations.isEmpty {
+            let folder = "\(evidence)/\(seed)-\(round)"
+            try await arena.keepEvidence(in: folder)
+            try Data(found.violations.joined(separator: "\n").utf8).write(
+                to: URL(filePath: "\(folder)/violations.txt"))
+            report.evidence.append(folder)
+        }
+        await arena.close()
+    }
+}
+
+/// What the executable under test can do.
+struct Abilities: Sendable, CustomStringConvertible {
+    var hasAudit = false
+    var hasDurability = false
+    var hasFaultPoints = false
+
+    init(of executable: String) async throws {
+        func help(_ command: String) async throws -> String {
+            let done = try await ChildProcess.run([executable, command, "--help"])
+            return done.status == .exited(0) ? done.output : ""
+        }
+        hasAudit = try await help("audit").contains("onewrite audit")
+        hasDurability = try await help("submit").contains("--durability")
+        // A test build says so when it can't read the variable.
+        let probe = try await ChildProcess.run(
+            [executable, "submit", "--help"], environment: ["ONEWRITE_FAULT": "beforeSend:kill:1"])
+        hasFaultPoints = probe.status == .exited(0) && executable.contains("debug")
+    }
+
+    var description: String {
+        [
+            hasFaultPoints ? "with fault points" : "without fault points",
+            hasDurability ? "--durability applied" : "--wait=postgres", hasAudit ? "audit" : "no audit",
+        ].joined(separator: ", ")
+    }
+}
+
+extension SoakReport {
+    mutating func take(_ found: SoakRound.Findings, _ counts: [Fault: Int]) {
+        faults.merge(counts, uniquingKeysWith: +)
+        add(found.receipts)
+        lostAsAllowed += found.lostAsAllowed
+        submitterRuns += found.submitterRuns
+        workerRestarts += found.workerRestarts
+        looks += found.watch.looks
+        refused += found.watch.refused
+        fullChecks += found.fullChecks
+        entriesCompared += found.entriesCompared
+        audits.merge(found.audits, uniquingKeysWith: +)
+        violations += found.violations
+    }
+}

@@ -1,0 +1,112 @@
+import Harness
+import Testing
+
+@testable import torture
+
+@Suite("The receipts' check, against a log")
+struct ReceiptBookTests {
+    private static let changes = (1...4).map { number in
+        PlannedChange(
+            kind: .placed, id: "o-\(number)", shop: "main", customer: "c", lines: [.init(sku: "MUG-1", quantity: 1)])
+    }
+
+    /// The entry of a change at a place.
+    private func entry(_ change: PlannedChange, seq: Int, customer: String = "c") -> StoreContents.LogEntry {
+        StoreContents.LogEntry(
+            entry: "\(seq)-0",
+            fields: [
+                "epoch": "1", "seq": "\(seq)", "type": change.kind.rawValue, "id": change.id, "shop": change.shop,
+                "customer": customer, "lines": change.linesText,
+            ])
+    }
+
+    /// All four accepted by submitter 0, at 1 to 4.
+    private func book(isApplied: Bool = false) -> ReceiptBook {
+        let book = ReceiptBook()
+        book.submitting(Self.changes, by: 0)
+        let receipts = Self.changes.enumerated().map { index, change in
+            ReceiptLine(id: change.id, outcome: "accepted", partition: 0, seq: Int64(index + 1), entry: "")
+        }
+        book.answered(receipts, to: Self.changes, isApplied: isApplied)
+        return book
+    }
+
+    private func differences(
+        _ book: ReceiptBook, _ log: [StoreContents.LogEntry], isComplete: Bool = false
+    ) -> [String] {
+        book.compared(with: StoreContents(log: [log]), isComplete: isComplete).differences
+    }
+
+    private var log: [StoreContents.LogEntry] {
+        Self.changes.enumerated().map { entry($0.element, seq: $0.offset + 1) }
+    }
+
+    @Test("a log with every accepted change at its place is clean")
+    func clean() {
+        #expect(differences(book(), log, isComplete: true).isEmpty)
+        #expect(book().tally.accepted == 4)
+    }
+
+    @Test("an accepted change that is gone is found, unless a cut tail held it and Postgres never had it")
+    func lost() {
+        let short = Array(log.dropLast())
+        #expect(differences(book(), short) == ["main o-4: accepted and lost"])
+        let cut = book()
+        cut.cut([("main", "o-4")])
+        #expect(differences(cut, short).isEmpty)
+        #expect(cut.missing(in: StoreContents(log: [short])).cut == [Self.changes[3]])
+        #expect(differences(cut, short, isComplete: true) == ["main o-4: accepted and lost"])
+        let applied = book(isApplied: true)
+        applied.cut([("main", "o-4")])
+        #expect(
+            differences(applied, short) == ["main o-4: accepted and lost, although Postgres was said to have it"])
+    }
+
+    @Test("a change without an answer may be there or not")
+    func unanswered() {
+        let book = ReceiptBook()
+        book.submitting(Self.changes, by: 0)
+        let open = book.answered([ReceiptLine(id: "o-1", outcome: "unknown")], to: Self.changes, isApplied: false)
+        #expect(open == Self.changes)
+        #expect(differences(book, Array(log.prefix(2))).isEmpty)
+        #expect(book.missing(in: StoreContents(log: [Array(log.prefix(2))])).unanswered == Array(Self.changes.suffix(2)))
+        #expect(differences(book, Array(log.prefix(2)), isComplete: true).count == 2)
+    }
+
+    @Test("twice, elsewhere, another payload, a stranger and a refusal are found")
+    func corruptions() {
+        #expect(differences(book(), log + [entry(Self.changes[3], seq: 5)]) == ["main o-4: 2 times in the log"])
+        let moved = log.dropLast() + [entry(Self.changes[3], seq: 9)]
+        #expect(differences(book(), Array(moved)) == ["main o-4: at seq 9, and the answer named another place"])
+        let changed = log.dropLast() + [entry(Self.changes[3], seq: 4, customer: "d")]
+        #expect(differences(book(), Array(changed)) == ["main o-4: the log has another payload under this ID"])
+        let stranger = PlannedChange(kind: .placed, id: "x", shop: "main", lines: [])
+        #expect(differences(book(), log + [entry(stranger, seq: 5)]) == ["main x: nobody submitted it"])
+        let refused = book()
+        refused.submitting([stranger], by: 0)
+        refused.answered([ReceiptLine(id: "x", outcome: "conflict")], to: [stranger], isApplied: false)
+        #expect(differences(refused, log) == ["main x: the answer was conflict"])
+    }
+
+    @Test("a submitter's changes of a shop in another order are found, but not those that two submitted")
+    func order() {
+        let book = ReceiptBook()
+        book.submitting(Self.changes, by: 0)
+        book.answered([], to: Self.changes, isApplied: false)
+        let swapped = [entry(Self.changes[1], seq: 1), entry(Self.changes[0], seq: 2)]
+        #expect(differences(book, swapped) == ["main o-2: in the log before main o-1, submitted earlier"])
+        book.submitting([Self.changes[0]], by: 1)
+        #expect(differences(book, swapped).isEmpty)
+    }
+
+    @Test("the same seed gives the same faults, each at least once; another seed gives others")
+    func schedule() {
+        func schedule(_ seed: UInt64) -> FaultSchedule {
+            var generator = SeededGenerator(seed: seed)
+            return FaultSchedule(length: .seconds(40), using: &generator)
+        }
+        #expect(schedule(7) == schedule(7))
+        #expect(schedule(7) != schedule(8))
+        #expect(Set(schedule(7).faults.map(\.fault)) == Set(Fault.allCases))
+    }
+}
