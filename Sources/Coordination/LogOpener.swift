@@ -93,6 +93,25 @@ package struct LogOpener {
         return .opened(healed: Int(lost))
     }
 
+    /// Confirms an opening whose worker died between opening and confirming: the log is open, and looks as any other.
+    ///
+    /// Whoever takes over does this before anything is applied: above new rows, which are right, no later opening would
+    /// find the old ones.
+    ///
+    /// - Parameters:
+    ///   - partition: One whose log is open.
+    ///   - row: Its row, just read.
+    /// - Returns: false when another opening has begun.
+    /// - Throws: ``StoreError``.
+    func finish(_ partition: Partition, _ row: LedgerRow) async throws -> Bool {
+        let (last, hint) = (row.position.seq, row.position.entry)
+        let search = EntrySearch(log: log, partition: partition)
+        guard last > .none, let entry = try await search.entry(at: last, hint: hint),
+            try await firstMoved(partition, back: entry) != nil
+        else { return true }
+        return try await confirm(partition, epoch: row.epoch, row)
+    }
+
     // MARK: - Steps
 
     /// What keeps the log from being opened: log and ledger have another change at the last place that both have.

@@ -64,6 +64,7 @@ actor FaultRun {
             outcome.violations.append("\(error)")
             await stopAll()
         }
+        if !outcome.violations.isEmpty { outcome.violations += logTails }
         outcome.refused = await refusals()
         outcome.violations += await watch.findings.violations.prefix(5)
         return outcome
@@ -102,8 +103,8 @@ actor FaultRun {
         }
         // One that was killed may have said something before; that holds too.
         let lines = String(decoding: FileManager.default.contents(atPath: output) ?? Data(), as: UTF8.self)
-        let whole = lines.prefix(through: lines.lastIndex(of: "\n") ?? lines.startIndex)
-        let receipts = try whole.split(separator: "\n").map {
+        let whole = lines.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+        let receipts = try whole.map {
             try JSONDecoder().decode(ReceiptLine.self, from: Data($0.utf8))
         }
         load.book.answered(receipts, to: changes, isApplied: true)
@@ -246,6 +247,13 @@ actor FaultRun {
 
     private func text(ofLog name: String) -> String {
         String(decoding: FileManager.default.contents(atPath: shop.logPath(name)) ?? Data(), as: UTF8.self)
+    }
+
+    /// The last lines of the logs of those between whom it happened.
+    private var logTails: [String] {
+        ([Self.faulty] + ["a", "b", "c"].map { "\(group)-\($0)" }).flatMap { name in
+            text(ofLog: name).split(separator: "\n").suffix(6).map { "| \(name): \($0)" }
+        }
     }
 
     private func refusals() async -> Int {
