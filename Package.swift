@@ -109,6 +109,9 @@ let package = Package(
         .testTarget(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
@@ -131,6 +134,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "DeadLetterTests",
+            dependencies: [
+                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "SubmitTests",
             dependencies: [
                 "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
@@ -146,7 +156,7 @@ let package = Package(
         .testTarget(
             name: "AdversityTests",
             dependencies: [
-                "onewrite", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
@@ -154,6 +164,12 @@ let package = Package(
             dependencies: [
                 "torture", "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
                 "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "FailoverTests",
+            dependencies: [
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(

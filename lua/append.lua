@@ -59,8 +59,9 @@ for i, start in ipairs(starts) do
   reply[#reply + 1] = place_entry
 end
 
+-- Also when all were known: WAIT and WAITAOF wait for what their connection wrote, from 7.2 on not for what it read.
+redis.call('HSET', head_key, 'seq', string.format('%d', seq))
 if #fresh > 0 then
-  redis.call('HSET', head_key, 'seq', string.format('%d', seq))
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   if since and now - tonumber(since) >= window then

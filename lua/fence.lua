@@ -1,17 +1,36 @@
 #!lua flags=allow-oom
 -- Takes a partition of a sink in Redis over: raises the token, and tells where to go on.
 --
--- Guarantee: history, token and position are of one moment; from here on no earlier owner changes the sink.
+-- Guarantee: history, token and position are of one moment; from here on no earlier owner changes the sink. A sink that
+-- has never begun gets a position before the first entry; one whose position was deleted does not: it would apply the
+-- whole log again.
 --
--- KEYS  head  position
--- ARGV  epoch, replid, owner
+-- KEYS  head  position  log
+-- ARGV  epoch, replid, owner, group
 -- Returns {'HISTORY'} when the log is not in that history,
+--         {'STALLED', why} when the position is missing although the group has read,
 --         {'FENCED', token, position's epoch, seq, entry, head's seq} otherwise
-local head_key, position_key = KEYS[1], KEYS[2]
-local epoch, replid, owner = ARGV[1], ARGV[2], ARGV[3]
+local head_key, position_key, log_key = KEYS[1], KEYS[2], KEYS[3]
+local epoch, replid, owner, group = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+-- The ID up to which the group was given entries; nil when there is no such group. It is taken over before it reads.
+local function last_delivered()
+  local groups = redis.pcall('XINFO', 'GROUPS', log_key)
+  for _, fields in ipairs(groups) do
+    local values = {}
+    for k = 1, #fields, 2 do values[fields[k]] = fields[k + 1] end
+    if values['name'] == group then return values['last-delivered-id'] end
+  end
+end
 
 local head_seq = seq_under(head_key, epoch, replid)
 if not head_seq then return { 'HISTORY' } end
+if redis.call('HEXISTS', position_key, 'seq') == 0 then
+  local last = last_delivered()
+  if last and last ~= '0-0' then
+    return { 'STALLED', position_key .. ': the position is missing, although the group has read up to ' .. last }
+  end
+end
 local token = redis.call('HINCRBY', position_key, 'token', 1)
 redis.call('HSET', position_key, 'owner', owner)
 redis.call('HSETNX', position_key, 'epoch', epoch)

@@ -40,7 +40,10 @@ package struct LogOpener {
     ) async throws -> Outcome {
         let row = try await ledger.row(of: partition)
         var look = try await log.look(at: partition)
-        switch LogState(look, row: row, identity: identity) {
+        let state = LogState(look, row: row, identity: identity)
+        // A connection may outlive its server's mastership; a new one leads to the server that took its place.
+        if !state.isOpen, try await !log.isAuthoritative() { throw StoreError(.redis, .unavailable, Self.replaced) }
+        switch state {
         case .open: return .opened(healed: 0)
         case .mismatch(let why): return .halted(why)
         case .superseded where !takesSuperseded: return .halted(Self.superseded(look, row))
@@ -192,6 +195,7 @@ package struct LogOpener {
         return first
     }
 
+    static let replaced = "this Redis server is no longer the master: the Sentinels name another"
     static let replica = "this Redis server is a replica. Point Onewrite at its master"
 
     private static func superseded(_ look: LogLook, _ row: LedgerRow) -> String {

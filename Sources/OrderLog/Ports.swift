@@ -54,6 +54,14 @@ package protocol LogPort: AnyObject {
     /// - Throws: ``StoreError``.
     func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool
 
+    /// Whether the server is the one to work with, as far as others can tell: asked before a log is opened on it.
+    ///
+    /// With one plain address the address is the authority; through Sentinels they are.
+    ///
+    /// - Returns: false when another server took its place: connect again.
+    /// - Throws: ``StoreError``, also when they don't agree.
+    func isAuthoritative() async throws -> Bool
+
     /// Opens the log under a new epoch, if head and server are still as they were seen.
     ///
     /// - Parameters:
@@ -68,6 +76,10 @@ package protocol LogPort: AnyObject {
     func open(
         _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
     ) async throws -> OpenOutcome
+}
+
+extension LogPort {
+    package func isAuthoritative() async throws -> Bool { true }
 }
 
 /// Pending entries that were taken over.

@@ -8,6 +8,8 @@ package struct RedisConfiguration: Sendable, Equatable {
         case tcp(host: String, port: Int)
         /// The path of a unix socket.
         case unix(path: String)
+        /// The master of a name, wherever these Sentinels say that it is when a connection is opened.
+        case master(named: String, sentinels: [Endpoint])
     }
 
     /// Where the server listens.
@@ -18,6 +20,10 @@ package struct RedisConfiguration: Sendable, Equatable {
     package var password: String?
     /// The number of the database.
     package var database: Int
+    /// The ACL user at the Sentinels, nil for the default one.
+    package var sentinelUsername: String?
+    /// The password at the Sentinels, nil when they want none.
+    package var sentinelPassword: String?
     /// How long opening a connection may take, the setting up of the session included.
     package var connectTimeout: Duration = .seconds(5)
     /// What `CLIENT LIST` shows for the connections; without spaces.
@@ -40,17 +46,34 @@ package struct RedisConfiguration: Sendable, Equatable {
         if case .tcp(_, let port) = endpoint { port } else { nil }
     }
 
+    /// Whether Sentinels are asked where the server is.
+    package var isBySentinel: Bool {
+        if case .master = endpoint { true } else { false }
+    }
+
     /// The path of the unix socket, nil for TCP.
     package var socketPath: String? {
         if case .unix(let path) = endpoint { path } else { nil }
     }
 
-    /// Server and database, safe for people and logs: `127.0.0.1:6379/0`, `[::1]:6379/0` or `unix:/run/redis.sock/0`.
+    /// Server and database, safe for people and logs: `127.0.0.1:6379/0`, `[::1]:6379/0`, `unix:/run/redis.sock/0` or
+    /// `mymaster/0 (by Sentinel)`.
     package var address: String {
-        switch endpoint {
-        case .tcp(let host, let port) where host.contains(":"): "[\(host)]:\(port)/\(database)"
-        case .tcp(let host, let port): "\(host):\(port)/\(database)"
-        case .unix(let path): "unix:\(path)/\(database)"
+        if case .master(let name, _) = endpoint {
+            "\(name)/\(database) (by Sentinel)"
+        } else {
+            "\(endpoint)/\(database)"
+        }
+    }
+}
+
+extension RedisConfiguration.Endpoint: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .tcp(let host, let port) where host.contains(":"): "[\(host)]:\(port)"
+        case .tcp(let host, let port): "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        case .master(let name, let sentinels): "\(name) at \(sentinels.map(\.description).joined(separator: ","))"
         }
     }
 }

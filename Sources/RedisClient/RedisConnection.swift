@@ -24,6 +24,11 @@ package final class RedisConnection {
     /// What the connection knows of the server's script cache; see ``evaluate(_:keys:arguments:until:)``.
     var digests: [String: (source: String, digest: String)] = [:]
 
+    /// As it was asked for.
+    let configuration: RedisConfiguration
+    /// The server itself, also where Sentinels were asked.
+    let server: RedisConfiguration.Endpoint
+
     private var context: HiredisContext?
     private var failure: RedisError?
     /// The names of the commands without a reply, for messages.
@@ -36,6 +41,8 @@ package final class RedisConnection {
 
     /// Connects and sets the session up: `AUTH`, `SELECT`, `CLIENT SETNAME`, `HELLO`.
     ///
+    /// Where Sentinels know the place they are asked first, one after the other, and the server must call itself a master.
+    ///
     /// - Parameters:
     ///   - configuration: The server, and as whom to speak to it.
     ///   - deadline: When to give up; no later than the configuration's `connectTimeout` from now.
@@ -46,11 +53,15 @@ package final class RedisConnection {
     package init(
         connectingTo configuration: RedisConfiguration, until deadline: Deadline, interrupt: Interrupt?
     ) throws(RedisError) {
-        address = configuration.address
         self.interrupt = interrupt
         let deadline = min(deadline, .after(configuration.connectTimeout))
-        context = try Self.connect(to: configuration, until: deadline, interrupt: interrupt)
-        (clientID, serverVersion) = try openSession(configuration, until: deadline)
+        let server = try Self.resolve(configuration, until: deadline, interrupt: interrupt)
+        address = server.address
+        self.server = server.endpoint
+        self.configuration = configuration
+        context = try Self.connect(to: server, until: deadline, interrupt: interrupt)
+        (clientID, serverVersion) = try openSession(server, until: deadline)
+        if configuration.isBySentinel { try requireMaster(until: deadline) }
     }
 
     /// Whether the session is in step with the server, as far as is known without asking it.

@@ -22,11 +22,15 @@ package struct SinkScripts {
         try translatingRedisErrors { () throws(RedisError) in
             let reply = try ScriptReply(
                 try connection.evaluate(
-                    Scripts.fence, keys: [keys.head(partition), keys.position(partition, group)],
-                    arguments: [history.epoch.description, history.replid, owner.text], until: .after(StreamLog.timeout)
-                ))
-            if reply.code == "HISTORY" { return .historyChanged }
-            guard reply.code == "FENCED" else { throw reply.unknownCode }
+                    Scripts.fence, keys: [keys.head(partition), keys.position(partition, group), keys.log(partition)],
+                    arguments: [history.epoch.description, history.replid, owner.text, group.rawValue],
+                    until: .after(StreamLog.timeout)))
+            switch reply.code {
+            case "FENCED": break
+            case "HISTORY": return .historyChanged
+            case "STALLED": throw .reply(RedisReplyError(text: "STALLED \(try reply.string(1))"))
+            default: throw reply.unknownCode
+            }
             let permit = Permit(
                 partition: partition, history: history, token: Token(try reply.number(1)), owner: owner)
             let position = Position(

@@ -27,6 +27,12 @@ package final class StreamLog: LogPort {
         }
     }
 
+    package func isAuthoritative() async throws -> Bool {
+        try translatingRedisErrors { () throws(RedisError) in
+            try connection.isAuthoritative(until: .after(Self.timeout))
+        }
+    }
+
     package func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed {
         try call(
             RedisCommand(

@@ -106,13 +106,13 @@ extension LedgerEntry {
 }
 
 /// How `dead_letters.fields` holds names and values: by turns, each behind its length in four bytes.
-enum DeadLetterFields {
+package enum DeadLetterFields {
     static func framed(_ fields: [EntryField]) -> [UInt8] {
         fields.flatMap { framed($0.name) + framed($0.value) }
     }
 
     /// The fields of such bytes; what is cut off at the end is left out.
-    static func fields(of bytes: [UInt8]) -> [EntryField] {
+    package static func fields(of bytes: [UInt8]) -> [EntryField] {
         var strings: [[UInt8]] = []
         var rest = bytes[...]
         while rest.count >= 4 {

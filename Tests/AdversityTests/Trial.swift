@@ -1,12 +1,11 @@
 import Foundation
+import Harness
 import PostgresClient
 import PrivateServers
 import RedisClient
 import TestSupport
 import Testing
 import ThreadedIO
-
-@testable import onewrite
 
 /// A log of one partition on real servers, real processes that work on it, and a test that does harm.
 ///
@@ -18,14 +17,14 @@ actor Trial {
     private let executor = ThreadExecutor(name: "trial")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    nonisolated let demo: DemoServers
+    nonisolated let demo: Harness.Shop
     /// What all keys of the partition begin with.
     nonisolated let tag: String
     private var submissions: [Submission] = []
     private var workers: [Worker] = []
     private var calls = 0
 
-    private init(_ demo: DemoServers) {
+    private init(_ demo: Harness.Shop) {
         self.demo = demo
         tag = "{\(demo.namespace):0}"
     }
@@ -34,7 +33,7 @@ actor Trial {
     static func open(_ servers: TestServers, _ body: @Sendable (Trial) async throws -> Void) async throws {
         let directory = try await PrivateDirectory()
         let trial = Trial(
-            DemoServers(
+            Harness.Shop(
                 redisURL: servers.redis.url, postgresURL: servers.postgres.url, namespace: servers.namespace,
                 executable: BuiltExecutable.path, directory: directory.path))
         do {
@@ -68,6 +67,7 @@ actor Trial {
     ///   - fault: `point:action:nth`.
     ///   - environment: What else its environment differs in.
     /// - Returns: The running worker.
+    /// - Throws: `ChildProcessError`.
     @discardableResult
     func worker(
         _ group: String, _ name: String = "a", fault: String? = nil, environment: [String: String] = [:]
@@ -97,9 +97,9 @@ actor Trial {
         calls += 1
         let call = calls
         let changes = (0..<count).map { number in
-            DemoChange(
+            PlannedChange(
                 kind: .placed, id: "ord-\(call)-\(number)", shop: Self.shop, customer: "c-1",
-                lines: [DemoChange.Line(sku: "TEA", quantity: 1), DemoChange.Line(sku: "MUG", quantity: 2)])
+                lines: [PlannedChange.Line(sku: "TEA", quantity: 1), PlannedChange.Line(sku: "MUG", quantity: 2)])
         }
         submissions += try await Submitters(servers: demo, pace: .zero).submit(changes, named: "orders-\(call)")
     }
@@ -121,10 +121,40 @@ actor Trial {
     func accepted(_ id: String, _ receipt: String) throws {
         submissions.append(
             Submission(
-                change: DemoChange(
+                change: PlannedChange(
                     kind: .placed, id: id, shop: Self.shop, customer: "c-1",
-                    lines: [DemoChange.Line(sku: "TEA", quantity: 1)]),
-                receipt: try JSONDecoder().decode(DemoReceipt.self, from: Data(receipt.utf8))))
+                    lines: [PlannedChange.Line(sku: "TEA", quantity: 1)]),
+                receipt: try JSONDecoder().decode(ReceiptLine.self, from: Data(receipt.utf8))))
+    }
+
+    // MARK: - Harm, and its mending
+
+    /// Puts something of another type in the place of a key.
+    func spoil(_ key: String) throws {
+        if try redis("EXISTS", key) == "1" { try redis("RENAME", key, "\(key):aside") }
+        if key.contains(":lease:") { try redis("RPUSH", key, "x") } else { try redis("SET", key, "x") }
+    }
+
+    /// Undoes ``spoil(_:)``.
+    func mend(_ key: String) throws {
+        // In one step: a worker must not find nothing at the key.
+        if try redis("EXISTS", "\(key):aside") == "1" {
+            try redis("RENAME", "\(key):aside", key)
+        } else {
+            try redis("DEL", key)
+        }
+    }
+
+    /// Deletes entries from the log by their fields.
+    func deleteEntries(where isWanted: @Sendable ([String: String]) -> Bool) throws {
+        for entry in try call(RedisCommand("XRANGE", "\(tag):log", "-", "+")).elements {
+            var fields: [String: String] = [:]
+            for index in stride(from: 0, to: entry[1].count, by: 2) {
+                guard let name = entry[1][index].string else { continue }
+                fields[name] = entry[1][index + 1].string ?? ""
+            }
+            if isWanted(fields) { try redis("XDEL", "\(tag):log", try entry[0].requireString()) }
+        }
     }
 
     // MARK: - What the stores say
@@ -196,6 +226,22 @@ actor Trial {
             let head = Int64(try redis("HGET", "\(tag):head", "seq") ?? "")
             return try groups.allSatisfy { try position($0) == head && pending($0) == 0 }
         }
+    }
+
+    func arePositions(_ seq: Int64) throws -> Bool { try Self.groups.allSatisfy { try position($0) == seq } }
+
+    /// What the sinks hold of TEA, of which every order has one: orders in Postgres, jobs, and stock sold in both stores.
+    func effects() throws -> [Int] {
+        [
+            try sql("SELECT count(*)::text FROM orders")[0], try redis("LLEN", "\(tag):deliveries") ?? "",
+            try redis("HGET", "\(tag):stock:\(Self.shop)", "TEA") ?? "0",
+            try sql("SELECT coalesce(sum(on_hand), 0)::text FROM stock WHERE sku = 'TEA'")[0],
+        ].map { abs(Int($0) ?? .max) }
+    }
+
+    /// Expects that so many orders took effect, once in each sink: for a log that lacks entries.
+    func expectEffects(of orders: Int) throws {
+        #expect(try effects() == Array(repeating: orders, count: 4))
     }
 
     /// Waits until all is applied, and expects that every store holds what the receipts say, once and in order.

@@ -1,4 +1,5 @@
 import Glibc
+import Harness
 import PostgresClient
 import PrivateServers
 import RedisClient
@@ -165,11 +166,11 @@ struct ZombieTests {
 actor RowLock {
     private let executor = ThreadExecutor(name: "lock")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
-    private let demo: DemoServers
+    private let demo: Harness.Shop
     private var connection: PostgresConnection?
 
     /// Holds the rows that a statement locks.
-    init(_ demo: DemoServers, _ statement: String) async throws {
+    init(_ demo: Harness.Shop, _ statement: String) async throws {
         self.demo = demo
         try hold(statement)
     }

@@ -23,6 +23,25 @@ struct ConfigurationTests {
                 RedisConfiguration(.unix(path: "/s"), username: "shop", password: "p&w", database: 1)
             ),
             ("unix://:p%40w@/s", RedisConfiguration(.unix(path: "/s"), password: "p@w")),
+            (
+                "redis+sentinel://host/mymaster",
+                RedisConfiguration(.master(named: "mymaster", sentinels: [.tcp(host: "host", port: 26379)]))
+            ),
+            (
+                "redis+sentinel://shop:a%40b%2C@s-1:1,[::1],10.0.0.3:3/m-1/2",
+                RedisConfiguration(
+                    .master(
+                        named: "m-1",
+                        sentinels: [
+                            .tcp(host: "s-1", port: 1), .tcp(host: "::1", port: 26379), .tcp(host: "10.0.0.3", port: 3),
+                        ]), username: "shop", password: "a@b,", database: 2)
+            ),
+            (
+                "redis+sentinel://h,i/m?db=4",
+                RedisConfiguration(
+                    .master(named: "m", sentinels: [.tcp(host: "h", port: 26379), .tcp(host: "i", port: 26379)]),
+                    database: 4)
+            ),
         ])
     func parses(_ url: String, _ expected: RedisConfiguration) throws {
         let parsed = try RedisConfiguration(url: url)
@@ -42,6 +61,13 @@ struct ConfigurationTests {
             ("unix:///s?db=", .badDatabase), ("unix:///s?s3cret=1", .unknownOption), ("unix://run/redis", .missingPath),
             ("unix:///", .missingPath), ("unix:///" + String(repeating: "s", count: 107), .badPath),
             ("redis://s3cret@host", .userWithoutPassword), ("rediss://host", .tlsUnsupported),
+            ("redis+sentinel://h,i", .missingMaster), ("redis+sentinel://h,i/", .missingMaster),
+            ("redis+sentinel://h,/m", .missingHost), ("redis+sentinel://,h/m", .missingHost),
+            ("redis+sentinel://h:0,i/m", .badPort), ("redis+sentinel://h,i:0/m", .badPort),
+            ("redis+sentinel://h,i/m/s3cret", .badDatabase), ("redis+sentinel://h/m/1/2", .badDatabase),
+            ("redis+sentinel://:s3cret@h,:s3cret@i/m", .malformed),
+            ("redis+sentinel://h/m?sentinel_username=s3cret", .userWithoutPassword),
+            ("redis://h?sentinel_password=s3cret", .unknownOption), ("rediss+sentinel://h/m", .tlsUnsupported),
         ] as [(String, RedisURLError)])
     func refuses(_ url: String, _ expected: RedisURLError) throws {
         let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
@@ -59,6 +85,9 @@ struct ConfigurationTests {
             #expect(text.contains("[::1]:6379/3"))
             #expect(!text.contains("s3cret"))
         }
+        let sentinel = try RedisConfiguration(url: "redis+sentinel://:s3cret@h/m/2?sentinel_password=other-s3cret")
+        #expect(sentinel.sentinelPassword == "other-s3cret")
+        #expect("\(sentinel)" == "m/2 (by Sentinel)")
         #expect(try RedisConfiguration(url: "unix:///run/s?db=2").address == "unix:/run/s/2")
         #expect(try RedisConfiguration(url: "redis://h:1").address == "h:1/0")
     }

@@ -60,8 +60,8 @@ struct Chaos {
         let livesOn = schedule.generator.chance(600)
         schedule.note(
             "fault: a replica of \(world.address.name) is promoted, \(lost) steps behind; the old master "
-                + (livesOn ? "lives on" : "is dead"))
-        world.promoteReplica(behind: lost, oldLivesOn: livesOn)
+                + (livesOn ? "may live on" : "is dead"))
+        world.promoteReplica(behind: lost, oldMayLiveOn: livesOn)
         putClockBack()
     }
 

@@ -53,6 +53,9 @@ final class SimulatedRedis: Endpoint {
 
     // MARK: - What faults do
 
+    /// Makes everything so far safe from being lost.
+    func settle() { past = [] }
+
     /// How many of the last steps can be lost.
     var losable: Int { past.count }
 

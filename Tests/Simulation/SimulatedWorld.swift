@@ -35,6 +35,7 @@ final class SimulatedWorld {
         address.replyLimit = 1 + schedule.generator.below(4)
         postgres.replyLimit = address.replyLimit
         for partition in partitioning.all { initialise(partition) }
+        address.settle()
     }
 
     /// What `init` leaves.
@@ -63,15 +64,26 @@ final class SimulatedWorld {
 
     // MARK: - Masters
 
-    /// Makes a replica that is behind the master.
-    func promoteReplica(behind steps: Int, oldLivesOn: Bool) {
+    /// Whether each partition is open on the master, by the row's word, too.
+    ///
+    /// A *closed* master that lives on behind another can't be told from a server that lost its tail: the protocol doesn't
+    /// promise anything there, so it dies.
+    private var isWhollyOpen: Bool {
+        partitioning.all.allSatisfy { partition in
+            let head = address.keys(partition).head
+            return head?.replid == address.identity && head?.epoch == postgres.row(partition).epoch
+        }
+    }
+
+    /// Makes a replica the master that is behind it by so many steps.
+    func promoteReplica(behind steps: Int, oldMayLiveOn: Bool) {
         servers += 1
         let old = address
         let copy = SimulatedRedis(
             "m\(servers)", partitions: old.copy(behind: steps), judge: judge,
             milliseconds: { [schedule] in schedule.now / 1000 })
         copy.replyLimit = old.replyLimit
-        if oldLivesOn { oldMasters.append(old) } else { old.incarnation += 1 }
+        if oldMayLiveOn && isWhollyOpen { oldMasters.append(old) } else { old.incarnation += 1 }
         address = copy
     }
 

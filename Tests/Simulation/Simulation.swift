@@ -26,8 +26,8 @@ package enum Simulation {
     /// - Returns: What came of it.
     package static func run(seed: UInt64, isRecorded: Bool = false) -> Outcome {
         let executor = StageExecutor()
-        let stage = Stage(executor)
-        stage.assumeIsolated { $0.raise(seed: seed, isRecorded: isRecorded) }
+        let stage = Stage(executor, seed: seed, isRecorded: isRecorded)
+        stage.assumeIsolated { $0.raise() }
         repeat { executor.drain() } while stage.assumeIsolated { $0.goOn() }
         return stage.assumeIsolated { $0.outcome(seed: seed) }
     }
@@ -39,52 +39,52 @@ actor Stage {
     static let patience = 20_000
 
     private let executor: StageExecutor
-    private var world: SimulatedWorld?
-    private var trace: [String] = []
+    private let world: SimulatedWorld
+    private let trace: Trace
     private var faults = 0
+    private var schedule: Schedule { world.schedule }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(_ executor: StageExecutor) {
+    init(_ executor: StageExecutor, seed: UInt64, isRecorded: Bool) {
         self.executor = executor
+        let trace = Trace()
+        self.trace = trace
+        world = SimulatedWorld(schedule: Schedule(seed: seed, record: isRecorded ? { trace.lines.append($0) } : nil))
     }
 
-    func raise(seed: UInt64, isRecorded: Bool) {
-        let schedule = Schedule(seed: seed, record: isRecorded ? { [unowned self] in record($0) } : nil)
-        let world = SimulatedWorld(schedule: schedule)
-        self.world = world
+    /// Starts every process.
+    func raise() {
         for number in 1...(2 + schedule.generator.below(2)) {
-            Task { await keepAlive(.postgres, "p\(number)", world) }
+            Task(executorPreference: executor) { await self.keepAlive(.postgres, "p\(number)") }
         }
-        for number in 1...2 { Task { await keepAlive(.stock, "s\(number)", world) } }
+        for number in 1...2 { Task(executorPreference: executor) { await self.keepAlive(.stock, "s\(number)") } }
         for partition in world.partitioning.all {
             let all = world.changes[partition.number].map(Submission.init)
             let half = all.count / 2
             world.busySubmitters += 2
-            Task { await submit("a", partition, Array(all[...half]), world) }
-            Task { await submit("b", partition, Array(all[(half - 2)...]), world) }
+            Task(executorPreference: executor) { await self.submit("a", partition, Array(all[...half])) }
+            Task(executorPreference: executor) { await self.submit("b", partition, Array(all[(half - 2)...])) }
         }
-        Task { await direct(world) }
+        Task(executorPreference: executor) { await self.direct() }
     }
 
-    func goOn() -> Bool { world?.schedule.advance() ?? false }
+    func goOn() -> Bool { schedule.advance() }
 
     func outcome(seed: UInt64) -> Simulation.Outcome {
         Simulation.Outcome(
-            seed: seed, steps: world?.schedule.steps ?? 0, faults: faults,
-            applied: world?.postgres.records.reduce(0) { $0 + $1.count } ?? 0, violations: world?.judge.violations ?? [],
-            trace: trace)
+            seed: seed, steps: schedule.steps, faults: faults,
+            applied: world.postgres.records.reduce(0) { $0 + $1.count }, violations: world.judge.violations,
+            trace: trace.lines)
     }
-
-    private func record(_ line: String) { trace.append(line) }
 
     // MARK: - Processes
 
     /// Workers that are killed come back as new processes.
-    private func keepAlive(_ group: Group, _ text: String, _ world: SimulatedWorld) async {
+    private func keepAlive(_ group: Group, _ text: String) async {
         let supervisor = SimulatedProcess(text)
         var life = 0
-        while !world.schedule.isOver {
+        while !schedule.isOver {
             life += 1
             let process = SimulatedProcess("\(text).\(life)")
             guard let name = WorkerName(process.name) else { return }
@@ -97,12 +97,12 @@ actor Stage {
                 world.judge.violated("\(name) ended with \(error)")
                 return
             }
-            await world.schedule.wait(supervisor, milliseconds: 20 + world.schedule.generator.below(600))
+            await schedule.wait(supervisor, milliseconds: 20 + schedule.generator.below(600))
         }
     }
 
     private func submit(
-        _ name: String, _ partition: Partition, _ submissions: [Submission], _ world: SimulatedWorld
+        _ name: String, _ partition: Partition, _ submissions: [Submission]
     ) async {
         let process = SimulatedProcess("submitter \(name)\(partition)")
         do {
@@ -117,8 +117,7 @@ actor Stage {
 
     // MARK: - Phases
 
-    private func direct(_ world: SimulatedWorld) async {
-        let schedule = world.schedule
+    private func direct() async {
         let director = SimulatedProcess("director")
         await schedule.wait(director, milliseconds: schedule.generator.below(500))
         let chaos = Chaos(world)
@@ -137,7 +136,7 @@ actor Stage {
         for partition in world.partitioning.all {
             let all = world.changes[partition.number].map(Submission.init)
             world.busySubmitters += 1
-            Task { await submit("c", partition, all, world) }
+            Task(executorPreference: executor) { await self.submit("c", partition, all) }
         }
         let limit = schedule.steps + Self.patience
         var unrest = world.unrest
@@ -150,4 +149,9 @@ actor Stage {
         }
         schedule.end()
     }
+}
+
+/// What happened, line by line.
+final class Trace {
+    var lines: [String] = []
 }

@@ -1,6 +1,7 @@
 /// Runs jobs in the order in which they came, on the thread that calls ``drain()``.
 ///
-/// One thread enqueues and runs everything, so nothing is locked: that thread is the one that owns the simulation.
+/// A task that waited for a continuation comes back through its preferred executor, not through its actor's: this is both, so
+/// that no other thread takes part. One thread enqueues and runs everything, so nothing is locked: that thread is the one that owns the simulation.
 final class StageExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
     private var jobs: [UnownedJob] = []
     private var next = 0
@@ -13,7 +14,7 @@ final class StageExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
         while next < jobs.count {
             let job = jobs[next]
             next += 1
-            job.runSynchronously(on: asUnownedSerialExecutor())
+            job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
         }
         jobs.removeAll(keepingCapacity: true)
         next = 0

@@ -146,22 +146,8 @@ struct DeadLetterReader {
             add(
                 DeadLetter(
                     partition: Partition(Int(try row.requireInt64(0))), seq: row.int64(3).map { Seq($0) },
-                    entry: try row.requireString(2), fields: Self.unframed(try row.requireBytes(4)), parts: [part]))
-        }
-    }
-
-    /// Names and values by turns, each behind its length in four bytes; what is cut short ends there.
-    private static func unframed(_ bytes: [UInt8]) -> [EntryField] {
-        var strings: [[UInt8]] = []
-        var rest = bytes[...]
-        while rest.count >= 4 {
-            let count = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
-            rest = rest.dropFirst(4)
-            strings.append(Array(rest.prefix(count)))
-            rest = rest.dropFirst(count)
-        }
-        return stride(from: 0, to: strings.count - 1, by: 2).map {
-            EntryField(name: strings[$0], value: strings[$0 + 1])
+                    entry: try row.requireString(2), fields: DeadLetterFields.fields(of: try row.requireBytes(4)),
+                    parts: [part]))
         }
     }
 }

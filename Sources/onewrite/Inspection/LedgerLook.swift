@@ -71,7 +71,8 @@ enum LedgerLook {
             SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
                 p.refused
             FROM meta m CROSS JOIN partitions p
-            LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d USING (partition)
+            LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
+                USING (partition)
             ORDER BY p.partition
             """)
 }

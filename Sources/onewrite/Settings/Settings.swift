@@ -20,7 +20,8 @@ struct Setting {
 
     static let redisURL = Setting(
         key: "redis.url", plainVariable: "REDIS_URL", fallback: "redis://127.0.0.1:6379/0", isSecret: true,
-        about: "where Redis is: redis://[user:password@]host:port/db or unix:///path?db=0")
+        about: "where Redis is: redis://[user:password@]host:port/db, unix:///path?db=0, or "
+            + "redis+sentinel://[user:password@]host:port,host:port/master/db")
     static let databaseURL = Setting(
         key: "database.url", plainVariable: "DATABASE_URL", isSecret: true,
         about: "where Postgres is: postgres://…; without it libpq's own PGHOST, PGSERVICE, PGPASSFILE … count")

@@ -1,0 +1,29 @@
+import PostgresClient
+import ThreadedIO
+
+/// A session that holds the rows of all positions, so that every batch for Postgres waits.
+actor RowLock {
+    private let executor = ThreadExecutor(name: "row-lock")
+    private let shop: Shop
+    private var connection: PostgresConnection?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(_ shop: Shop) {
+        self.shop = shop
+    }
+
+    func take() throws {
+        let connection = try shop.postgres()
+        try connection.query("BEGIN", until: .after(.seconds(5)))
+        try connection.query("SET LOCAL idle_in_transaction_session_timeout = 0", until: .after(.seconds(5)))
+        try connection.query("SELECT FROM partitions FOR UPDATE", until: .after(.seconds(5)))
+        self.connection = connection
+    }
+
+    /// The server rolls the transaction back when the session ends.
+    func release() {
+        connection?.close()
+        connection = nil
+    }
+}
