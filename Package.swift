@@ -160,16 +160,23 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "TortureTests",
+            name: "FailoverTests",
             dependencies: [
-                "torture", "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "AuditTests",
+            dependencies: [
+                "onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "PrivateServers",
                 "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "FailoverTests",
+            name: "TortureTests",
             dependencies: [
-                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "torture", "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(

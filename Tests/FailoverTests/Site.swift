@@ -124,14 +124,16 @@ final class Site: Sendable {
             defer { made += count }
             return made
         }
-        let changes = (first..<first + count).map { number in
-            PlannedChange(
-                kind: .placed, id: "ord-\(number)", shop: "shop-\(number % 7)", customer: "c-\(number)",
-                lines: [.init(sku: "TEA", quantity: Int64(number % 5 + 1))],
-                attributes: number % 3 == 0 ? "{\"note\": \"№ \(number)\"}" : nil)
-        }
+        let changes = (first..<first + count).map(Self.order)
         return try await Submitters(servers: url.map(shop(at:)) ?? shop, pace: .zero)
             .submit(changes, named: "orders-\(first)")
+    }
+
+    private static func order(_ number: Int) -> PlannedChange {
+        let note = number.isMultiple(of: 3) ? "{\"note\": \"№ \(number)\"}" : nil
+        return PlannedChange(
+            kind: .placed, id: "ord-\(number)", shop: "shop-\(number % 7)", customer: "c-\(number)",
+            lines: [PlannedChange.Line(sku: "TEA", quantity: Int64(number % 5 + 1))], attributes: note)
     }
 
     /// Waits until every group has applied and acknowledged everything.

@@ -69,6 +69,9 @@ struct FsyncTests {
             #expect(refused.status == .exited(78))
             #expect(refused.errors.contains("keeps no append-only file"), "\(refused.errors)")
         }
-        try await withReplicas(1, program: Self.newer) { try await ReplicasTests.stoppedReplica($0) }
+        try await withReplicas(1, program: Self.newer) { world in
+            try await ReplicasTests.stoppedReplica(world)
+            try await ReplicasTests.lostConnection(world)
+        }
     }
 }

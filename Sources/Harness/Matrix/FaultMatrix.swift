@@ -5,13 +5,28 @@ import PrivateServers
 package struct FaultMatrix: Sendable {
     /// What a number of runs came to.
     package struct Report: Sendable {
-        package var runs = 0
-        /// Attempts that were refused by token, over all runs.
-        package var refused = 0
-        /// By cell, what should not have been.
-        package var violations: [(cell: FaultCell, round: Int, text: String)] = []
+        package struct Run: Sendable {
+            package let cell: FaultCell
+            /// Attempts of workers that were refused by token.
+            package let refused: Int
+            /// What should not have been.
+            package let violations: [String]
+        }
 
-        package init() {}
+        package fileprivate(set) var runs: [Run] = []
+        package var refused: Int { runs.map(\.refused).reduce(0, +) }
+        /// How many runs showed something wrong.
+        package var violated: Int { runs.count { !$0.violations.isEmpty } }
+
+        /// A line a cell.
+        package func table(of cells: [FaultCell]) -> [String] {
+            cells.map { cell in
+                let own = runs.filter { $0.cell == cell }
+                let refused = own.map(\.refused).reduce(0, +)
+                return
+                    "\(cell): \(own.count) runs, \(refused) refused, \(own.count { !$0.violations.isEmpty }) violated"
+            }
+        }
     }
 
     private let executable: String
@@ -60,8 +75,6 @@ package struct FaultMatrix: Sendable {
             }
             return try await tasks.reduce(into: Report()) { sum, report in
                 sum.runs += report.runs
-                sum.refused += report.refused
-                sum.violations += report.violations
             }
         }
     }
@@ -73,9 +86,7 @@ package struct FaultMatrix: Sendable {
         let start = ContinuousClock.now
         let run = FaultRun(cell, in: shop, redis: redis, round: round, seed: seed &+ UInt64(index))
         let outcome = await run.run()
-        report.runs += 1
-        report.refused += outcome.refused
-        report.violations += outcome.violations.map { (cell, round, $0) }
+        report.runs.append(Report.Run(cell: cell, refused: outcome.refused, violations: outcome.violations))
         let seconds = (start.duration(to: .now) / .milliseconds(100)).rounded() / 10
         let end = outcome.violations.isEmpty ? "held" : "VIOLATED\n  " + outcome.violations.joined(separator: "\n  ")
         say("\(index) \(cell) · \(outcome.refused) refused · \(seconds) s · \(end)")

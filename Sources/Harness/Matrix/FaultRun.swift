@@ -155,7 +155,8 @@ actor FaultRun {
     private static let faulty = "faulty"
 
     /// Waits for the fault under load, does what its action asks for, and returns when all is drained again.
-    private func meetFault(_ process: ChildProcess, _ submit: @escaping @Sendable () async throws -> Void) async throws {
+    private func meetFault(_ process: ChildProcess, _ submit: @escaping @Sendable () async throws -> Void) async throws
+    {
         let submitting = Task {
             // The point may be passed only now and then.
             repeat { try await submit() } while !isFaultMet

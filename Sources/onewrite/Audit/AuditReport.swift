@@ -81,7 +81,8 @@ struct AuditReport: Encodable {
             lines.append("")
             lines += explained.map(\.text)
             if explained.count < explainedTotal {
-                lines.append("… and \(FieldError.spaced(explainedTotal - explained.count)) more dead letters like these")
+                lines.append(
+                    "… and \(FieldError.spaced(explainedTotal - explained.count)) more dead letters like these")
             }
         }
         if !inconclusive.isEmpty {

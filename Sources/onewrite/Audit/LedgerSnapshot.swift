@@ -143,8 +143,8 @@ struct LedgerCursor {
         let seq: Seq
         fileprivate let row: PostgresRow
 
-        var id: String { row.string(2) ?? "" }
-        var shop: String { row.string(3) ?? "" }
+        /// What people know it by.
+        var name: String { "\(row.string(3) ?? "?") \(row.string(2) ?? "?")" }
         var change: Change? { LedgerSnapshot.change(row, from: 1) }
 
         /// The first field in which it is another than `change`; nil when it is the same.

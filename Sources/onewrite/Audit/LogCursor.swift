@@ -76,6 +76,17 @@ struct LogCursor {
         return hasBegun || seq > position ? .missing : .trimmed
     }
 
+    /// Looks behind the last seq that was looked for, up to the next one that was appended since.
+    mutating func finish(after last: Seq) async throws {
+        while let entry = try await peek() {
+            if let place = entry.place, !byHand.contains(entry.id), isHome(entry) {
+                if place.seq > last { return }
+                repeated.append((place.seq, entry.id))
+            }
+            at += 1
+        }
+    }
+
     private func isHome(_ entry: Entry) -> Bool {
         guard case .change(let change) = entry.content else { return true }
         return partitioning.partition(ofShop: change.shop) == partition

@@ -93,6 +93,7 @@ struct PartitionAudit {
             }
             compareStock(at: seq, position, &pass)
         }
+        try await cursor.finish(after: seq)
         try ledger.close()
         pass.deliveries.finish(&pass.findings)
         for (seq, id) in cursor.repeated {
@@ -107,38 +108,49 @@ struct PartitionAudit {
         at seq: Seq, _ found: LogCursor.Found, _ row: LedgerCursor.Row?, _ letter: LedgerSnapshot.Letter?,
         _ findings: inout AuditFindings
     ) -> Change? {
-        func differ(_ name: String, _ expected: String, _ found: String) {
+        if case .entry(let entry) = found { return check(entry, at: seq, row, letter, &findings) }
+        let kept = row?.change ?? (letter?.reason == LedgerSnapshot.takenReason ? letter?.change : nil)
+        let name = (row?.name ?? kept?.name) ?? "seq \(seq)"
+        func differ(_ expected: String, _ found: String) {
             findings.differ(.log, in: partition.number, at: seq.number, name, expected: expected, found: found)
         }
-        let kept = row?.change ?? (letter?.reason == LedgerSnapshot.takenReason ? letter?.change : nil)
-        switch found {
-        case .entry(let entry):
-            findings.count(.log)
-            switch entry.content {
-            case .change(let change):
-                let name = "\(change.shop) \(change.id)"
-                if let letter, letter.reason != LedgerSnapshot.takenReason {
-                    differ(name, "applied, since it is a change", "a dead letter in Postgres: \(letter.reason)")
-                } else if let row, let field = row.difference(from: change) {
-                    differ(name, "the same change in log and ledger", "another \(field)")
-                }
-                return change
-            case .unusable:
-                if let row { differ("\(row.shop) \(row.id)", "a dead letter, since the entry is no change", "applied") }
-                return nil
-            }
-        case .trimmed where seq <= min(start.stock, start.delivery, self.row.position.seq):
-            if let row, let kept, let field = row.difference(from: kept) {
-                differ("\(row.shop) \(row.id)", "the ledger's fields to agree", "another \(field)")
-            } else if let row, kept == nil {
-                differ("\(row.shop) \(row.id)", "a change in the ledger", "fields that are none")
-            }
-        case .trimmed:
-            differ(kept.map { "\($0.shop) \($0.id)" } ?? "seq \(seq)", "an entry, until every group has applied it", "none")
-        case .missing:
-            differ(kept.map { "\($0.shop) \($0.id)" } ?? "seq \(seq)", "an entry in the log", "none")
+        if case .missing = found {
+            differ("an entry in the log", "none")
+        } else if seq > min(start.stock, start.delivery, self.row.position.seq) {
+            differ("an entry in the log, until every group has applied it", "none")
+        } else if let row, let kept, let field = row.difference(from: kept) {
+            differ("the ledger's fields to agree", "another \(field)")
+        } else if row != nil, kept == nil {
+            differ("a change in the ledger", "fields that are none")
         }
         return kept
+    }
+
+    /// Compares an entry with what Postgres did with it.
+    private func check(
+        _ entry: Entry, at seq: Seq, _ row: LedgerCursor.Row?, _ letter: LedgerSnapshot.Letter?,
+        _ findings: inout AuditFindings
+    ) -> Change? {
+        findings.count(.log)
+        guard case .change(let change) = entry.content else {
+            if let row {
+                findings.differ(
+                    .log, in: partition.number, at: seq.number, row.name, expected: "a dead letter: it is no change",
+                    found: "a row of the ledger")
+            }
+            return nil
+        }
+        if let letter, letter.reason != LedgerSnapshot.takenReason {
+            findings.differ(
+                .log, in: partition.number, at: seq.number, change.name,
+                expected: "a row of the ledger: it is a change",
+                found: "a dead letter: \(letter.reason)")
+        } else if let row, let field = row.difference(from: change) {
+            findings.differ(
+                .log, in: partition.number, at: seq.number, change.name, expected: "the same in log and ledger",
+                found: "another \(field)")
+        }
+        return change
     }
 
     private func apply(
@@ -156,7 +168,7 @@ struct PartitionAudit {
         if (1..<Group.allCases.count).contains(groups.count) {
             pass.findings.explain(
                 AuditExplanation(
-                    partition: partition.number, seq: seq.number, name: "\(change.shop) \(change.id)",
+                    partition: partition.number, seq: seq.number, name: change.name,
                     groups: groups.map(\.rawValue)))
         }
     }
@@ -182,4 +194,9 @@ struct PartitionAudit {
                 found: onHand, &pass.findings)
         }
     }
+}
+
+extension Change {
+    /// What people know it by.
+    fileprivate var name: String { "\(shop) \(id)" }
 }

@@ -41,8 +41,10 @@ struct AuditCommand: AsyncParsableCommand {
             defer { say("") }
             do {
                 return try await CommandLane().run { _ in
-                    try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) { say("auditing: \($0)") }
-                        .run()
+                    try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
+                        say("auditing: \($0)")
+                    }
+                    .run()
                 }
             } catch {
                 if let status = stop.exitStatus { throw Stopped(status: status) }

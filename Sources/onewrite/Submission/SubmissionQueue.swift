@@ -242,3 +242,25 @@ struct SubmissionQueue {
             line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome, durability: durability)
     }
 }
+
+extension SubmissionQueue.CallState {
+    var isDue: Bool {
+        switch self {
+        case .ready: true
+        case .waiting(let until): ContinuousClock.now >= until
+        case .sent, .scriptMissing, .appended: false
+        }
+    }
+
+    var isAppended: Bool {
+        if case .appended = self { true } else { false }
+    }
+
+    var isScriptMissing: Bool {
+        if case .scriptMissing = self { true } else { false }
+    }
+
+    var dueAt: ContinuousClock.Instant? {
+        if case .waiting(let until) = self { until } else { nil }
+    }
+}

@@ -429,25 +429,3 @@ final class Submitter {
         stop.interrupt.wait(until: Deadline(min(moment, deadline)))
     }
 }
-
-extension SubmissionQueue.CallState {
-    fileprivate var isDue: Bool {
-        switch self {
-        case .ready: true
-        case .waiting(let until): ContinuousClock.now >= until
-        case .sent, .scriptMissing, .appended: false
-        }
-    }
-
-    fileprivate var isAppended: Bool {
-        if case .appended = self { true } else { false }
-    }
-
-    fileprivate var isScriptMissing: Bool {
-        if case .scriptMissing = self { true } else { false }
-    }
-
-    fileprivate var dueAt: ContinuousClock.Instant? {
-        if case .waiting(let until) = self { until } else { nil }
-    }
-}
