@@ -59,15 +59,19 @@ package struct LogOpener {
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.
         if let head = look.head, let difference = try await difference(partition, head, row, hint: row.position.entry) {
-            return .halted(difference)
+            return try await isStill(look, row, partition) ? .halted(difference) : .again
         }
 
         // Reserve. From the commit on, no older worker commits anything: the ledger stands still without a lock.
         if let head = look.head, look.history != nil {
             guard try await log.shut(partition, epoch: head.epoch) else { return .again }
         }
-        let reserved = try await ledger.reserve(
-            partition, row: row, headEpoch: look.head?.epoch, replid: look.replid, owner: owner)
+        let headEpoch = look.head?.epoch
+        let reserved =
+            SeededBug.reservedAfterOpening.isOn
+            ? Epoch(max(row.epoch, headEpoch ?? row.epoch).number + 1)
+            : try await ledger.reserve(
+                partition, row: row, headEpoch: headEpoch, replid: look.replid, owner: owner)
         guard let epoch = reserved else { return .again }
         try Faults.pass(.afterReserve)
 
@@ -75,11 +79,11 @@ package struct LogOpener {
         let frozen = try await ledger.row(of: partition)
         let replid = look.replid
         look = try await log.look(at: partition)
-        guard frozen.epoch == epoch, look.replid == replid else { return .again }
+        guard frozen.epoch == epoch || SeededBug.reservedAfterOpening.isOn, look.replid == replid else { return .again }
         if let head = look.head,
             let difference = try await difference(partition, head, frozen, hint: row.position.entry)
         {
-            return .halted(difference)
+            return try await isStill(look, frozen, partition) ? .halted(difference) : .again
         }
         try Faults.pass(.afterCompare)
 
@@ -91,6 +95,11 @@ package struct LogOpener {
         case .opened: break
         }
         try Faults.pass(.afterHeal)
+        if SeededBug.reservedAfterOpening.isOn {
+            let late = try await ledger.reserve(
+                partition, row: frozen, headEpoch: headEpoch, replid: replid, owner: owner)
+            guard late == epoch else { return .again }
+        }
 
         // Confirm.
         guard try await confirm(partition, epoch: epoch, frozen, hint: row.position.entry) else { return .again }
@@ -104,7 +113,8 @@ package struct LogOpener {
     private func difference(
         _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?
     ) async throws -> String? {
-        let common = min(head.seq, row.position.seq)
+        let common =
+            SeededBug.comparedAtLedgersEnd.isOn ? row.position.seq : min(head.seq, row.position.seq)
         guard common > .none else { return nil }
         let search = EntrySearch(log: log, partition: partition)
         guard let entry = try await search.entry(at: common, hint: hint) else {
@@ -116,6 +126,13 @@ package struct LogOpener {
         }
         return "partition \(partition): the log forked at or before seq \(common): the log (epoch "
             + "\(head.epoch)) has \(change.id) there, the ledger (epoch \(row.epoch)) has \(id)"
+    }
+
+    /// Whether server and ledger are in the lives in which they were read: else what was read in between may be of others.
+    private func isStill(_ look: LogLook, _ row: LedgerRow, _ partition: Partition) async throws -> Bool {
+        let now = try await log.look(at: partition)
+        let epoch = try await ledger.row(of: partition).epoch
+        return now.replid == look.replid && now.head?.epoch == look.head?.epoch && epoch == row.epoch
     }
 
     /// Appends what the ledger has above the head, in chunks; the log is open after the last.
@@ -138,8 +155,11 @@ package struct LogOpener {
                 }
             }
             let end = lost.last?.seq ?? last
+            if SeededBug.healingSkipsDeadLetters.isOn { lost.removeAll { $0.change == nil } }
+            if SeededBug.healingStopsShort.isOn, end >= last, !lost.isEmpty { lost.removeLast() }
             let outcome = try await log.open(
-                partition, seen: seen, epoch: epoch, identity: identity, healing: lost, isLast: end >= last)
+                partition, seen: seen, epoch: epoch, identity: identity, healing: lost,
+                isLast: end >= last || SeededBug.healedWhileOpen.isOn)
             guard outcome == .opened, end < last, let head = seen.head else { return outcome }
             seen = LogLook(
                 replid: seen.replid, isMaster: true,
