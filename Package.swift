@@ -39,7 +39,7 @@ let package = Package(
         .target(name: "Faults", swiftSettings: swiftSettings),
 
         // The domain: no sockets, no C.
-        .target(name: "OrderLog", swiftSettings: swiftSettings),
+        .target(name: "OrderLog", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .target(name: "ChangeInput", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .target(
             name: "Coordination",

@@ -44,7 +44,10 @@ package struct LogOpener {
         // A connection may outlive its server's mastership; a new one leads to the server that took its place.
         if !state.isOpen, try await !log.isAuthoritative() { throw StoreError(.redis, .unavailable, Self.replaced) }
         switch state {
-        case .open: return .opened(healed: 0)
+        case .open:
+            // An opening that ended behind the opening itself: what it healed lies elsewhere than the ledger says.
+            guard !row.isConfirmed else { return .opened(healed: 0) }
+            return try await confirm(partition, epoch: row.epoch, row, hint: nil) ? .opened(healed: 0) : .again
         case .mismatch(let why): return .halted(why)
         case .superseded where !takesSuperseded: return .halted(Self.superseded(look, row))
         case .missing:
@@ -55,16 +58,20 @@ package struct LogOpener {
         guard look.isMaster else { return .halted(Self.replica) }
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.
-        if let head = look.head, let difference = try await difference(partition, head, row) {
-            return .halted(difference)
+        if let head = look.head, let difference = try await difference(partition, head, row, hint: row.position.entry) {
+            return try await isStill(look, row, partition) ? .halted(difference) : .again
         }
 
         // Reserve. From the commit on, no older worker commits anything: the ledger stands still without a lock.
         if let head = look.head, look.history != nil {
             guard try await log.shut(partition, epoch: head.epoch) else { return .again }
         }
-        let reserved = try await ledger.reserve(
-            partition, row: row, headEpoch: look.head?.epoch, replid: look.replid, owner: owner)
+        let headEpoch = look.head?.epoch
+        let reserved =
+            SeededBug.reservedAfterOpening.isOn
+            ? Epoch(max(row.epoch, headEpoch ?? row.epoch).number + 1)
+            : try await ledger.reserve(
+                partition, row: row, headEpoch: headEpoch, replid: look.replid, owner: owner)
         guard let epoch = reserved else { return .again }
         try Faults.pass(.afterReserve)
 
@@ -72,9 +79,11 @@ package struct LogOpener {
         let frozen = try await ledger.row(of: partition)
         let replid = look.replid
         look = try await log.look(at: partition)
-        guard frozen.epoch == epoch, look.replid == replid else { return .again }
-        if let head = look.head, let difference = try await difference(partition, head, frozen) {
-            return .halted(difference)
+        guard frozen.epoch == epoch || SeededBug.reservedAfterOpening.isOn, look.replid == replid else { return .again }
+        if let head = look.head,
+            let difference = try await difference(partition, head, frozen, hint: row.position.entry)
+        {
+            return try await isStill(look, frozen, partition) ? .halted(difference) : .again
         }
         try Faults.pass(.afterCompare)
 
@@ -86,40 +95,29 @@ package struct LogOpener {
         case .opened: break
         }
         try Faults.pass(.afterHeal)
+        if SeededBug.reservedAfterOpening.isOn {
+            let late = try await ledger.reserve(
+                partition, row: frozen, headEpoch: headEpoch, replid: replid, owner: owner)
+            guard late == epoch else { return .again }
+        }
 
         // Confirm.
-        guard try await confirm(partition, epoch: epoch, frozen) else { return .again }
+        guard try await confirm(partition, epoch: epoch, frozen, hint: row.position.entry) else { return .again }
         let lost = look.head.map { max(0, frozen.position.seq.number - $0.seq.number) } ?? 0
         return .opened(healed: Int(lost))
-    }
-
-    /// Confirms an opening whose worker died between opening and confirming: the log is open, and looks as any other.
-    ///
-    /// Whoever takes over does this before anything is applied: above new rows, which are right, no later opening would
-    /// find the old ones.
-    ///
-    /// - Parameters:
-    ///   - partition: One whose log is open.
-    ///   - row: Its row, just read.
-    /// - Returns: false when another opening has begun.
-    /// - Throws: ``StoreError``.
-    func finish(_ partition: Partition, _ row: LedgerRow) async throws -> Bool {
-        let (last, hint) = (row.position.seq, row.position.entry)
-        let search = EntrySearch(log: log, partition: partition)
-        guard last > .none, let entry = try await search.entry(at: last, hint: hint),
-            try await firstMoved(partition, back: entry) != nil
-        else { return true }
-        return try await confirm(partition, epoch: row.epoch, row)
     }
 
     // MARK: - Steps
 
     /// What keeps the log from being opened: log and ledger have another change at the last place that both have.
-    private func difference(_ partition: Partition, _ head: Head, _ row: LedgerRow) async throws -> String? {
-        let common = min(head.seq, row.position.seq)
+    private func difference(
+        _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?
+    ) async throws -> String? {
+        let common =
+            SeededBug.comparedAtLedgersEnd.isOn ? row.position.seq : min(head.seq, row.position.seq)
         guard common > .none else { return nil }
         let search = EntrySearch(log: log, partition: partition)
-        guard let entry = try await search.entry(at: common, hint: row.position.entry) else {
+        guard let entry = try await search.entry(at: common, hint: hint) else {
             return "partition \(partition): the log lacks the entry at seq \(common), which it must still hold"
         }
         let recorded = try await ledger.changeIDs(in: partition, at: [common])
@@ -128,6 +126,13 @@ package struct LogOpener {
         }
         return "partition \(partition): the log forked at or before seq \(common): the log (epoch "
             + "\(head.epoch)) has \(change.id) there, the ledger (epoch \(row.epoch)) has \(id)"
+    }
+
+    /// Whether server and ledger are in the lives in which they were read: else what was read in between may be of others.
+    private func isStill(_ look: LogLook, _ row: LedgerRow, _ partition: Partition) async throws -> Bool {
+        let now = try await log.look(at: partition)
+        let epoch = try await ledger.row(of: partition).epoch
+        return now.replid == look.replid && now.head?.epoch == look.head?.epoch && epoch == row.epoch
     }
 
     /// Appends what the ledger has above the head, in chunks; the log is open after the last.
@@ -150,8 +155,11 @@ package struct LogOpener {
                 }
             }
             let end = lost.last?.seq ?? last
+            if SeededBug.healingSkipsDeadLetters.isOn { lost.removeAll { $0.change == nil } }
+            if SeededBug.healingStopsShort.isOn, end >= last, !lost.isEmpty { lost.removeLast() }
             let outcome = try await log.open(
-                partition, seen: seen, epoch: epoch, identity: identity, healing: lost, isLast: end >= last)
+                partition, seen: seen, epoch: epoch, identity: identity, healing: lost,
+                isLast: end >= last || SeededBug.healedWhileOpen.isOn)
             guard outcome == .opened, end < last, let head = seen.head else { return outcome }
             seen = LogLook(
                 replid: seen.replid, isMaster: true,
@@ -165,11 +173,13 @@ package struct LogOpener {
     /// end, that the ledger knows right ends the search, also after a crash in the middle.
     ///
     /// - Returns: false when another opening has begun.
-    private func confirm(_ partition: Partition, epoch: Epoch, _ row: LedgerRow) async throws -> Bool {
+    private func confirm(
+        _ partition: Partition, epoch: Epoch, _ row: LedgerRow, hint: EntryID?
+    ) async throws -> Bool {
         let last = row.position.seq
         guard last > .none else { return try await ledger.confirm(partition, epoch: epoch, entry: nil) }
         let search = EntrySearch(log: log, partition: partition)
-        var entry = try await search.entry(at: last, hint: row.position.entry)
+        var entry = try await search.entry(at: last, hint: hint)
         if let found = entry, var beginning = try await firstMoved(partition, back: found) {
             var next = beginning.seq
             while next <= last {

@@ -34,7 +34,12 @@ package final class PartitionSession {
         var head: Place
         /// The position at which the last look found unread entries.
         var behindAt: Seq?
+        /// Looks that found everything applied.
+        var idleLooks = 0
     }
+
+    /// Idle looks between two times that pending entries are reclaimed: some ten seconds.
+    private static let looksPerReclaim = 25
 
     package let partition: Partition
     private let ports: SessionPorts
@@ -62,10 +67,7 @@ package final class PartitionSession {
         guard look.isMaster else { throw StoreError(.redis, .unavailable, LogOpener.replica) }
         var state = LogState(look, row: row, identity: ports.identity)
         var healed = 0
-        if let ledger = ports.ledger, let row, state.isOpen {
-            let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
-            guard try await opener.finish(partition, row) else { return .waiting("the log is being opened") }
-        } else if let ledger = ports.ledger {
+        if !state.isOpen || row?.isConfirmed == false, let ledger = ports.ledger {
             let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
             switch try await opener.open(partition) {
             case .again: return .waiting("the log is being opened")
@@ -117,9 +119,9 @@ package final class PartitionSession {
         serving.head = try await headUnder(serving.permit)
         defer { self.serving?.behindAt = serving.behindAt }
         self.serving?.head = serving.head
-        guard foundNothing, serving.head.seq > serving.position.seq else {
+        guard foundNothing, serving.head.seq > serving.position.seq, !SeededBug.noLookAtHead.isOn else {
             serving.behindAt = nil
-            return Progress()
+            return foundNothing ? try await reclaimNowAndThen() : Progress()
         }
         guard serving.behindAt == serving.position.seq else {
             serving.behindAt = serving.position.seq
@@ -145,6 +147,12 @@ package final class PartitionSession {
 
     private func take(_ entry: Entry, into step: inout Step) async throws {
         switch try await judge(entry, after: step.batch.last, step.batch.permit) {
+        case .gap where SeededBug.gapsJumped.isOn:
+            try await flush(&step)
+            let before = entry.place?.seq.previous ?? .none
+            let jumped = Position(epoch: step.batch.permit.history.epoch, seq: before, entry: nil)
+            step.batch = Batch(step.batch.permit, after: jumped)
+            try await take(entry, into: &step)
         case .gap:
             try await flush(&step)
             if try await fill(before: entry, &step) { return try await take(entry, into: &step) }
@@ -158,6 +166,9 @@ package final class PartitionSession {
             Verdict(
                 on: entry, after: last, head: serving?.head ?? Place(epoch: permit.history.epoch, seq: .none),
                 in: partition, ports.identity.partitioning)
+        }
+        if SeededBug.comparedByEntryID.isOn, let applied = serving?.position.entry, entry.id <= applied {
+            return .duplicate
         }
         guard verdict() == .beyondHead else { return verdict() }
         serving?.head = try await headUnder(permit)
@@ -178,7 +189,8 @@ package final class PartitionSession {
         let batch = step.batch
         guard !batch.isEmpty else { return }
         guard lease.isUsable(at: ports.pacing.now) else { throw SessionStop.leaseUncertain }
-        switch try await ports.sink.apply(batch) {
+        if SeededBug.acknowledgeBeforeApply.isOn { try await acknowledge(batch) }
+        switch try await apply(batch) {
         case .applied: break
         case .historyChanged: throw SessionStop.historyChanged
         case .fenced(let owner): throw SessionStop.fenced(by: owner)
@@ -188,13 +200,24 @@ package final class PartitionSession {
         step.progress.applied += batch.applied.count
         step.progress.quarantined += batch.deadLetters.count
         step.batch = Batch(batch.permit, after: batch.position)
-        if !ports.sink.acknowledgesOnApply {
-            let placed = batch.placedIDs.map { Acknowledgement(seq: $0.seq, entry: $0.id) }
-            let byHand = batch.deadLetters.filter { $0.seq == nil }.map {
-                Acknowledgement(seq: nil, entry: $0.entry.id)
-            }
-            try await acknowledge(placed + byHand, batch.permit)
+        try await acknowledge(batch)
+    }
+
+    private func apply(_ batch: Batch) async throws -> ApplyOutcome {
+        do {
+            return try await ports.sink.apply(batch)
+        } catch let error as StoreError where SeededBug.failedCommitTrusted.isOn && error.outcomeIsUnknown {
+            return .applied
         }
+    }
+
+    private func acknowledge(_ batch: Batch) async throws {
+        if ports.sink.acknowledgesOnApply { return }
+        let placed = batch.placedIDs.map { Acknowledgement(seq: $0.seq, entry: $0.id) }
+        let byHand = batch.deadLetters.filter { $0.seq == nil }.map {
+            Acknowledgement(seq: nil, entry: $0.entry.id)
+        }
+        try await acknowledge(placed + byHand, batch.permit)
     }
 
     private func finish(_ step: inout Step) async throws {
@@ -226,6 +249,14 @@ package final class PartitionSession {
 
     // MARK: - Looking for entries
 
+    /// Behind a lost tail, a stopped worker's late read may take entries that are applied already: no gap would show them.
+    private func reclaimNowAndThen() async throws -> Progress {
+        if SeededBug.reclaimStopsEarly.isOn || SeededBug.noLookAtHead.isOn { return Progress() }
+        serving?.idleLooks += 1
+        guard let looks = serving?.idleLooks, looks.isMultiple(of: Self.looksPerReclaim) else { return Progress() }
+        return try await reclaim()
+    }
+
     private func reclaim() async throws -> Progress {
         var sum = Progress()
         var cursor = EntryID.zero
@@ -238,7 +269,7 @@ package final class PartitionSession {
             sum.quarantined += progress.quarantined
             // Entries that the log no longer holds show up as a gap, by their seq.
             cursor = reclaimed.cursor
-        } while cursor != .zero
+        } while cursor != .zero && !SeededBug.reclaimStopsEarly.isOn
         return sum
     }
 

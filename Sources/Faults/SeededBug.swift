@@ -13,7 +13,6 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case gapsJumped
     case reclaimStopsEarly
     case noLookAtHead
-    case fenceBeforeCheck
     case comparedByEntryID
     // The state of the log.
     case runIDForReplid
@@ -36,7 +35,6 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case sinkIgnoresToken
     case acknowledgesBare
     case postgresIgnoresToken
-    case postgresIgnoresEpoch
 
     #if DEBUG
     /// The bug that is on in this task; nil for none.

@@ -62,7 +62,7 @@ final class SimulatedPostgres: Endpoint {
         let row = row(partition)
         let isOwner = row.token == permit.token && row.owner == permit.owner.text
         guard isOwner || SeededBug.postgresIgnoresToken.isOn,
-            row.epoch == permit.history.epoch || SeededBug.postgresIgnoresEpoch.isOn,
+            row.epoch == permit.history.epoch,
             row.position.seq == batch.first.previous || SeededBug.gapsJumped.isOn
         else { return false }
         if let first = batch.placedIDs.first?.seq, let last = records[partition.number].last?.seq, first <= last {
@@ -97,7 +97,7 @@ final class SimulatedPostgres: Endpoint {
         let row = row(partition)
         guard row.epoch == read.epoch || SeededBug.reservedWithoutComparing.isOn else { return nil }
         let epoch = Epoch(max(row.epoch, headEpoch ?? Epoch(0)).number + 1)
-        update(partition, epoch: epoch, replid: replid, raisingTokenFor: owner.text)
+        update(partition, epoch: epoch, replid: replid, entry: .some(nil), raisingTokenFor: owner.text)
         return epoch
     }
 

@@ -22,7 +22,7 @@ final class SimulatedSubmitter {
             next += call.count
             if schedule.generator.chance(100), let again = call.first { call.append(again) }
             try await send(call)
-            await schedule.wait(process, milliseconds: schedule.generator.below(schedule.isFaulty ? 250 : 3))
+            await schedule.wait(process, milliseconds: schedule.generator.below(schedule.isFaulty ? 500 : 3))
         }
     }
 

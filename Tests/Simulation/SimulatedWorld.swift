@@ -83,7 +83,12 @@ final class SimulatedWorld {
             "m\(servers)", partitions: old.copy(behind: steps), judge: judge,
             milliseconds: { [schedule] in schedule.now / 1000 })
         copy.replyLimit = old.replyLimit
-        if oldMayLiveOn && isWhollyOpen { oldMasters.append(old) } else { old.incarnation += 1 }
+        if oldMayLiveOn && isWhollyOpen {
+            oldMasters.append(old)
+            old.breakSome(schedule)
+        } else {
+            old.incarnation += 1
+        }
         address = copy
     }
 

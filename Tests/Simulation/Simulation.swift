@@ -121,11 +121,13 @@ actor Stage {
         let director = SimulatedProcess("director")
         await schedule.wait(director, milliseconds: schedule.generator.below(500))
         let chaos = Chaos(world)
-        for _ in 0..<(1 + schedule.generator.below(7)) {
+        for _ in 0..<(1 + schedule.generator.below(8)) {
             chaos.strike()
             faults += 1
-            await schedule.wait(director, milliseconds: schedule.generator.below(schedule.generator.chance(500) ? 60 : 1200))
+            let pause = [60, 600, 2000][schedule.generator.below(3)]
+            await schedule.wait(director, milliseconds: schedule.generator.below(pause))
         }
+        await schedule.wait(director, milliseconds: schedule.generator.below(2000))
         schedule.note("no more faults")
         schedule.isFaulty = false
         world.retireOldMasters()

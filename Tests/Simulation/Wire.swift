@@ -4,11 +4,18 @@ import OrderLog
 class Endpoint {
     /// Rises when the server dies: no connection outlives it.
     var incarnation = 0
+    fileprivate var wires: [Wire] = []
+
+    /// Breaks some of the connections.
+    func breakSome(_ schedule: Schedule) {
+        for wire in wires where schedule.generator.chance(500) { wire.isBroken = true }
+        wires.removeAll { $0.isBroken }
+    }
 }
 
 /// A process's connection to a server: calls travel, and may be lost before or behind their effect.
 final class Wire {
-    private let endpoint: Endpoint
+    private unowned let endpoint: Endpoint
     private let incarnation: Int
     private let store: StoreError.Store
     /// nil where nothing is simulated: each call has its effect at once.
@@ -20,6 +27,7 @@ final class Wire {
         self.store = store
         self.line = line
         incarnation = endpoint.incarnation
+        endpoint.wires.append(self)
     }
 
     var isUp: Bool { !isBroken && endpoint.incarnation == incarnation }

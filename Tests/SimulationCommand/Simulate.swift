@@ -24,6 +24,9 @@ struct Simulate: ParsableCommand {
     @Option(help: "A seeded bug to switch on (debug builds only).")
     var bug: String?
 
+    @Flag(help: "Stop at the first violation.")
+    var untilViolated = false
+
     func run() throws {
         let bug = try self.bug.map(Self.bug)
         if let seed {
@@ -34,16 +37,18 @@ struct Simulate: ParsableCommand {
             return
         }
         let begin = ContinuousClock.now
-        var steps = 0
+        var (ran, steps) = (0, 0)
         var violated: [Simulation.Outcome] = []
         for seed in from..<from + seeds {
             let outcome = Self.simulate(seed, bug, isRecorded: false)
+            ran += 1
             steps += outcome.steps
             guard let violation = outcome.violations.first else { continue }
             if violated.count < 10 { print("seed \(seed): \(violation)") }
             violated.append(outcome)
+            if untilViolated { break }
         }
-        print("\(seeds) seeds, \(steps) steps, \(violated.count) with violations, \(ContinuousClock.now - begin)")
+        print("\(ran) seeds, \(steps) steps, \(violated.count) with violations, \(ContinuousClock.now - begin)")
         if !violated.isEmpty { throw ExitCode(1) }
     }
 
@@ -58,11 +63,12 @@ struct Simulate: ParsableCommand {
     private static func bug(_ name: String) throws -> SeededBug {
         #if !DEBUG
             throw ValidationError("--bug: this build has no bugs to switch on. Build it without -c release")
+        #else
+            guard let bug = SeededBug(rawValue: name) else {
+                throw ValidationError(
+                    "--bug: there is no \(name). Known: \(SeededBug.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            return bug
         #endif
-        guard let bug = SeededBug(rawValue: name) else {
-            throw ValidationError(
-                "--bug: there is no \(name). Known: \(SeededBug.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
-        return bug
     }
 }
