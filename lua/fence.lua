@@ -8,27 +8,30 @@
 -- KEYS  head  position  log
 -- ARGV  epoch, replid, owner, group
 -- Returns {'HISTORY'} when the log is not in that history,
---         {'STALLED', why} when the position is missing although the group has read,
+--         {'STALLED', why} when the position is missing although the group has acknowledged,
 --         {'FENCED', token, position's epoch, seq, entry, head's seq} otherwise
 local head_key, position_key, log_key = KEYS[1], KEYS[2], KEYS[3]
 local epoch, replid, owner, group = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
--- The ID up to which the group was given entries; nil when there is no such group. It is taken over before it reads.
-local function last_delivered()
-  local groups = redis.pcall('XINFO', 'GROUPS', log_key)
-  for _, fields in ipairs(groups) do
+-- The log's first entry when the group has read and acknowledged it: then the sink has it.
+local function first_acknowledged()
+  for _, fields in ipairs(redis.pcall('XINFO', 'GROUPS', log_key)) do
     local values = {}
     for k = 1, #fields, 2 do values[fields[k]] = fields[k + 1] end
-    if values['name'] == group then return values['last-delivered-id'] end
+    if values['name'] == group then
+      local first = redis.call('XRANGE', log_key, '-', values['last-delivered-id'], 'COUNT', 1)[1]
+      local is_pending = first and #redis.call('XPENDING', log_key, group, first[1], first[1], 1) > 0
+      return first and not is_pending and first[1]
+    end
   end
 end
 
 local head_seq = seq_under(head_key, epoch, replid)
 if not head_seq then return { 'HISTORY' } end
 if redis.call('HEXISTS', position_key, 'seq') == 0 then
-  local last = last_delivered()
-  if last and last ~= '0-0' then
-    return { 'STALLED', position_key .. ': the position is missing, although the group has read up to ' .. last }
+  local entry = first_acknowledged()
+  if entry then
+    return { 'STALLED', position_key .. ': the position is missing, although the group has acknowledged ' .. entry }
   end
 end
 local token = redis.call('HINCRBY', position_key, 'token', 1)

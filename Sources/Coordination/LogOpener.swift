@@ -44,7 +44,10 @@ package struct LogOpener {
         // A connection may outlive its server's mastership; a new one leads to the server that took its place.
         if !state.isOpen, try await !log.isAuthoritative() { throw StoreError(.redis, .unavailable, Self.replaced) }
         switch state {
-        case .open: return .opened(healed: 0)
+        case .open:
+            // An opening that ended behind the opening itself: what it healed lies elsewhere than the ledger says.
+            guard !row.isConfirmed else { return .opened(healed: 0) }
+            return try await confirm(partition, epoch: row.epoch, row, hint: nil) ? .opened(healed: 0) : .again
         case .mismatch(let why): return .halted(why)
         case .superseded where !takesSuperseded: return .halted(Self.superseded(look, row))
         case .missing:
@@ -55,7 +58,7 @@ package struct LogOpener {
         guard look.isMaster else { return .halted(Self.replica) }
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.
-        if let head = look.head, let difference = try await difference(partition, head, row) {
+        if let head = look.head, let difference = try await difference(partition, head, row, hint: row.position.entry) {
             return try await isStill(look, row, partition) ? .halted(difference) : .again
         }
 
@@ -80,7 +83,9 @@ package struct LogOpener {
         // A later opening may have come between row and look: its epoch must not be taken back.
         let isLater = look.head.map { $0.epoch >= epoch } ?? false
         guard !isLater || SeededBug.epochTakenBack.isOn else { return .again }
-        if let head = look.head, let difference = try await difference(partition, head, frozen) {
+        if let head = look.head,
+            let difference = try await difference(partition, head, frozen, hint: row.position.entry)
+        {
             return try await isStill(look, frozen, partition) ? .halted(difference) : .again
         }
         try Faults.pass(.afterCompare)
@@ -100,7 +105,7 @@ package struct LogOpener {
         }
 
         // Confirm.
-        guard try await confirm(partition, epoch: epoch, frozen) else { return .again }
+        guard try await confirm(partition, epoch: epoch, frozen, hint: row.position.entry) else { return .again }
         let lost = look.head.map { max(0, frozen.position.seq.number - $0.seq.number) } ?? 0
         return .opened(healed: Int(lost))
     }
@@ -108,12 +113,14 @@ package struct LogOpener {
     // MARK: - Steps
 
     /// What keeps the log from being opened: log and ledger have another change at the last place that both have.
-    private func difference(_ partition: Partition, _ head: Head, _ row: LedgerRow) async throws -> String? {
+    private func difference(
+        _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?
+    ) async throws -> String? {
         let common =
             SeededBug.comparedAtLedgersEnd.isOn ? row.position.seq : min(head.seq, row.position.seq)
         guard common > .none else { return nil }
         let search = EntrySearch(log: log, partition: partition)
-        guard let entry = try await search.entry(at: common, hint: row.position.entry) else {
+        guard let entry = try await search.entry(at: common, hint: hint) else {
             return "partition \(partition): the log lacks the entry at seq \(common), which it must still hold"
         }
         let recorded = try await ledger.changeIDs(in: partition, at: [common])
@@ -169,11 +176,13 @@ package struct LogOpener {
     /// end, that the ledger knows right ends the search, also after a crash in the middle.
     ///
     /// - Returns: false when another opening has begun.
-    private func confirm(_ partition: Partition, epoch: Epoch, _ row: LedgerRow) async throws -> Bool {
+    private func confirm(
+        _ partition: Partition, epoch: Epoch, _ row: LedgerRow, hint: EntryID?
+    ) async throws -> Bool {
         let last = row.position.seq
         guard last > .none else { return try await ledger.confirm(partition, epoch: epoch, entry: nil) }
         let search = EntrySearch(log: log, partition: partition)
-        var entry = try await search.entry(at: last, hint: row.position.entry)
+        var entry = try await search.entry(at: last, hint: hint)
         if let found = entry, var beginning = try await firstMoved(partition, back: found) {
             var next = beginning.seq
             while next <= last {

@@ -67,7 +67,7 @@ package final class PartitionSession {
         guard look.isMaster else { throw StoreError(.redis, .unavailable, LogOpener.replica) }
         var state = LogState(look, row: row, identity: ports.identity)
         var healed = 0
-        if !state.isOpen, let ledger = ports.ledger {
+        if !state.isOpen || row?.isConfirmed == false, let ledger = ports.ledger {
             let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
             switch try await opener.open(partition) {
             case .again: return .waiting("the log is being opened")

@@ -18,9 +18,12 @@ package enum LostTail {
         _ = try redis.cutAOF(losing: entries)
         var lost: [(shop: String, id: String)] = []
         for file in files {
-            let after = try Data(contentsOf: URL(filePath: "\(folder)/\(file)")).count
+            let after = try Data(contentsOf: URL(filePath: "\(folder)/\(file)"), options: .mappedIfSafe).count
             guard let data = before[file], after < data.count else { continue }
-            lost += changes(in: [UInt8](data), from: after)
+            // From the transaction on that the cut goes through, or the one before it: commands begin there.
+            let start = data.range(of: Data("*1\r\n$5\r\nMULTI\r\n".utf8), options: .backwards, in: 0..<after)
+            let from = start?.lowerBound ?? 0
+            lost += changes(in: [UInt8](data[from...]), from: after - from)
         }
         return lost
     }

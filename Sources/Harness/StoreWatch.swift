@@ -218,7 +218,9 @@ package actor StoreWatch {
         let count = try sessions.first?.requireInt64(0) ?? 0
         findings.postgresSessions = max(findings.postgresSessions, count)
         if count > sessionsMax { report("Postgres has more than \(sessionsMax) sessions") }
-        if let idle = sessions.first?.int64(1), idle > 0 { report("a session was idle in a transaction for over \(idleMax)") }
+        if try sessions.first?.requireInt64(1) ?? 0 > 0 {
+            report("a session was idle in a transaction for over \(idleMax)")
+        }
         return applied
     }
 

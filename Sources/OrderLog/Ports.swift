@@ -176,6 +176,8 @@ package protocol Ledger: Sink {
 
     /// Claims the next epoch for a server, and ends every older worker's right to commit.
     ///
+    /// The row is not confirmed from here until ``confirm(_:epoch:entry:)``.
+    ///
     /// - Parameters:
     ///   - partition: Which.
     ///   - row: The row as it was read: the reservation counts only if its epoch is still that one.
@@ -246,4 +248,7 @@ package struct LedgerRow: Hashable, Sendable {
         self.token = token
         self.owner = owner
     }
+
+    /// Whether the last opening was confirmed: reserving takes the position's entry ID away, and confirming sets it again.
+    package var isConfirmed: Bool { position.seq == .none || position.entry != nil }
 }

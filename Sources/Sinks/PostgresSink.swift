@@ -158,7 +158,8 @@ package final class PostgresSink: Ledger {
     private static let reserve = PostgresStatement(
         name: "reserve",
         sql: """
-            UPDATE partitions SET epoch = greatest(epoch, $3) + 1, replid = $4, token = token + 1, owner = $5
+            UPDATE partitions
+            SET epoch = greatest(epoch, $3) + 1, replid = $4, entry = '', token = token + 1, owner = $5
             WHERE partition = $1 AND \(SeededBug.reservedWithoutComparing.isOn ? "$2::bigint IS NOT NULL" : "epoch = $2")
             RETURNING epoch
             """)

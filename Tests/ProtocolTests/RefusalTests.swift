@@ -227,10 +227,12 @@ struct RefusalTests {
     @Test("all pending entries are taken over, however many", arguments: Group.allCases)
     func manyPending(_ group: Group) async throws {
         try await withWorld { world in
+            let gone = try world.session(group, "gone")
+            try await gone.takeOver()
             let changes = try (0..<500).map { try world.order("many-\($0)") }
             for from in [0, 250] { _ = try world.append(Array(changes[from..<from + 250])) }
             try world.append(100)
-            _ = try await world.session(group, "gone").read()
+            _ = try await gone.read()
             #expect(try await world.session(group, "next").takeOver().applied == 600)
             #expect(try world.pending(group) == 0)
         }

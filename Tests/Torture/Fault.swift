@@ -65,6 +65,7 @@ struct ScheduledFault: Sendable, Equatable {
 
 /// The faults of a stretch of time: the same for the same seed.
 struct FaultSchedule: Sendable, Equatable {
+    let length: Duration
     let faults: [ScheduledFault]
     /// What decides the zombies after them.
     let calmSeeds: [UInt64]
@@ -73,6 +74,7 @@ struct FaultSchedule: Sendable, Equatable {
     ///   - length: How long it lasts; each fault comes once at least.
     ///   - generator: Where chance comes from.
     init(length: Duration, using generator: inout SeededGenerator) {
+        self.length = length
         var faults: [ScheduledFault] = []
         for fault in Fault.allCases {
             for _ in 0..<max(1, Int((length / fault.interval).rounded())) {

@@ -42,11 +42,15 @@ struct SoakRound: Sendable {
         self.abilities = abilities
     }
 
+    /// Runs segments until there is no further schedule, or something is found.
+    ///
     /// - Parameters:
     ///   - pace: How long a submitter takes for a file, at least.
     ///   - drainLimit: How long everything may take to be applied when nothing fails any more.
     ///   - schedule: The faults of the segment of this number, from 1; nil ends the round.
     ///   - tell: Takes a line after each segment.
+    /// - Returns: What was done and found.
+    /// - Throws: What keeps the round from being brought to its end.
     func run(
         pace: Duration, drainLimit: Duration, schedule: (Int) -> FaultSchedule?, tell: (String) -> Void
     ) async throws -> Findings {
@@ -148,7 +152,8 @@ struct SoakRound: Sendable {
         let contents = try await arena.shop.contents()
         let missing = book.missing(in: contents)
         findings.lostAsAllowed += missing.cut.count
-        log.add("at rest: \(missing.cut.count) accepted and lost as allowed, \(missing.unanswered.count) never answered")
+        log.add(
+            "at rest: \(missing.cut.count) accepted and lost as allowed, \(missing.unanswered.count) never answered")
         take(StoreCheck(contents, receipts: book.compared(with: contents, isComplete: false)), &findings)
         let again = missing.cut + missing.unanswered
         if !again.isEmpty, findings.violations.isEmpty {

@@ -22,7 +22,8 @@ struct LostTailContentsTests {
                       redis.call('HSET', KEYS[2], ARGV[1] .. k, 1)
                     end
                     """
-                try connection.call(RedisCommand("EVAL", script, 2, "{x:0}:log", "{x:0}:seen", "o\(call)-"), until: limit)
+                try connection.call(
+                    RedisCommand("EVAL", script, 2, "{x:0}:log", "{x:0}:seen", "o\(call)-"), until: limit)
             }
         }
         await redis.kill()

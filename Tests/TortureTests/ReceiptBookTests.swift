@@ -69,7 +69,8 @@ struct ReceiptBookTests {
         let open = book.answered([ReceiptLine(id: "o-1", outcome: "unknown")], to: Self.changes, isApplied: false)
         #expect(open == Self.changes)
         #expect(differences(book, Array(log.prefix(2))).isEmpty)
-        #expect(book.missing(in: StoreContents(log: [Array(log.prefix(2))])).unanswered == Array(Self.changes.suffix(2)))
+        #expect(
+            book.missing(in: StoreContents(log: [Array(log.prefix(2))])).unanswered == Array(Self.changes.suffix(2)))
         #expect(differences(book, Array(log.prefix(2)), isComplete: true).count == 2)
     }
 

@@ -95,7 +95,9 @@ struct StoreWatchTests {
         let keys = ["log", "position:stock", "position:delivery"]
         let row = try await BlockingLane(name: "sabotage").run {
             let (redis, postgres) = (try shop.redis(), try shop.postgres())
-            for key in keys { try redis.call(RedisCommand("COPY", "\(tag):\(key)", "\(tag):kept:\(key)"), until: limit) }
+            for key in keys {
+                try redis.call(RedisCommand("COPY", "\(tag):\(key)", "\(tag):kept:\(key)"), until: limit)
+            }
             let row = try postgres.query("SELECT seq, epoch FROM partitions", until: limit).first
             if let command = sabotage.command { try redis.call(command, until: limit) }
             if let sql = sabotage.sql { try postgres.script(sql, until: limit) }
@@ -104,7 +106,9 @@ struct StoreWatchTests {
         await watch.look()
         try await BlockingLane(name: "undo").run {
             let (redis, postgres) = (try shop.redis(), try shop.postgres())
-            for key in keys { try redis.call(RedisCommand("RENAME", "\(tag):kept:\(key)", "\(tag):\(key)"), until: limit) }
+            for key in keys {
+                try redis.call(RedisCommand("RENAME", "\(tag):kept:\(key)", "\(tag):\(key)"), until: limit)
+            }
             try postgres.script("UPDATE partitions SET seq = \(row.0), epoch = \(row.1)", until: limit)
         }
         return await watch.findings.violations

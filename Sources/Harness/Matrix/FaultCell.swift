@@ -43,7 +43,7 @@ package struct FaultCell: Hashable, Sendable, CustomStringConvertible {
 
     /// Whether somebody must be refused by token when the process is woken: it stands behind all checks of its lease.
     package var mustBeRefused: Bool {
-        action == .stop && ["beforeBegin", "beforeScript", "afterLease"].contains(point)
+        action == .stop && ["beforeBegin", "beforeScript"].contains(point)
     }
 
     /// All cells, by point.

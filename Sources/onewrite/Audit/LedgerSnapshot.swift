@@ -32,7 +32,7 @@ struct LedgerSnapshot {
         }
     }
 
-    static let takenReason = "taken"
+    static let takenReason = Quarantine.Reason.taken.rawValue
 
     /// How long a statement over whole tables may take.
     private static let patience: Duration = .seconds(1800)

@@ -63,7 +63,7 @@ struct OpenCommand: AsyncParsableCommand {
         force: Bool
     ) async throws -> OpenedPartition {
         let row = try await ledger.row(of: partition)
-        if LogState(try await log.look(at: partition), row: row, identity: identity).isOpen {
+        if LogState(try await log.look(at: partition), row: row, identity: identity).isOpen, row.isConfirmed {
             return OpenedPartition(partition: partition.number, state: .open)
         }
         var backoff = Backoff(most: .seconds(1))

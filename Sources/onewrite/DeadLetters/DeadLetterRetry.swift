@@ -64,6 +64,10 @@ struct DeadLetterRetry {
                     "\(change.id) is in the log with another payload, at \(partition):\(result.seq): somebody submitted "
                         + "it again, corrected. Drop this one")
             }
+            // The log was opened anew in between, and what it had lost put back: the letter's own place is known again.
+            if partition == letter.partition, result.seq == letter.seq {
+                return .refused(.tryAgain, "the log was opened anew meanwhile, and nothing was appended")
+            }
             let resolution = Resolution.retried(in: partition, result.seq, result.entry)
             try stores.record(resolution, of: letter)
             return .done(resolution)
