@@ -113,6 +113,7 @@ final class SimulatedWorld {
             guard let head = keys.head, head.replid == address.replid || head.replid == address.identity,
                 head.epoch == row.epoch
             else { return "partition \(partition) is not open" }
+            guard row.isConfirmed else { return "partition \(partition) is not confirmed" }
             if row.position.seq != head.seq {
                 return "postgres is at \(row.position.seq) of \(head.seq) in \(partition)"
             }
