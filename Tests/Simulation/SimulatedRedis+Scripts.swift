@@ -139,7 +139,8 @@ extension SimulatedRedis {
     }
 
     /// `fence.lua`.
-    func fence(_ partition: Partition, _ group: Group, under history: History, owner: WorkerName) throws -> FenceOutcome {
+    func fence(_ partition: Partition, _ group: Group, under history: History, owner: WorkerName) throws -> FenceOutcome
+    {
         guard seq(partition, under: history) != nil else { return .historyChanged }
         let keys = keys(partition)
         if keys.positions[group.place] == nil, (keys.groups[group.place]?.lastDelivered ?? .zero) > .zero {
