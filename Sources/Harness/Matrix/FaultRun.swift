@@ -41,7 +41,10 @@ actor FaultRun {
         generator = SeededGenerator(seed: seed)
         load = RunningLoad(shop, seed: seed)
         probe = StoreProbe(shop, partitions: Self.partitions)
-        watch = StoreWatch(shop, partitions: Self.partitions, sessionsMax: 60)
+        // The session that locks rows is idle in its transaction.
+        watch = StoreWatch(
+            shop, partitions: Self.partitions, sessionsMax: 60,
+            idleMax: cell.scene == .servingLockedRows ? .seconds(60) : .seconds(7))
     }
 
     func run() async -> Outcome {
