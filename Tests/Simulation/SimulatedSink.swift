@@ -23,7 +23,9 @@ final class SimulatedSink: Sink {
     func apply(_ batch: Batch) async throws -> ApplyOutcome {
         try await wire.call { [redis, group, note] in
             let outcome = redis.apply(batch, group)
-            note("\(batch.permit.owner): applies \(batch.first) to \(batch.last) to \(group) on \(redis.name): \(outcome)")
+            note(
+                "\(batch.permit.owner): applies \(batch.first) to \(batch.last) to \(group) on \(redis.name): \(outcome)"
+            )
             return outcome
         }
     }
