@@ -159,7 +159,8 @@ package final class PostgresSink: Ledger {
         name: "reserve",
         sql: """
             UPDATE partitions
-            SET epoch = greatest(epoch, $3) + 1, replid = $4, entry = '', token = token + 1, owner = $5
+            SET epoch = greatest(epoch, $3) + 1, replid = $4, token = token + 1, owner = $5,
+                entry = \(SeededBug.comparedByEntryID.isOn ? "entry" : "''")
             WHERE partition = $1 AND \(SeededBug.reservedWithoutComparing.isOn ? "$2::bigint IS NOT NULL" : "epoch = $2")
             RETURNING epoch
             """)

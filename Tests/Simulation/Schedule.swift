@@ -78,7 +78,9 @@ final class Schedule {
         let kind = generator.below(100)
         if kind < 80 { return Int64(100 + generator.below(2000)) }
         if kind < 96 { return Int64(1000 + generator.below(60_000)) }
-        return Int64(20_000 + generator.below(1_500_000))
+        if kind < 99 { return Int64(20_000 + generator.below(1_500_000)) }
+        // Longer than a lease: whoever waited that long was overtaken.
+        return Int64(1_000_000 + generator.below(4_000_000))
     }
 
     /// Ends a wait now.

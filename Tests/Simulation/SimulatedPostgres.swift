@@ -97,7 +97,8 @@ final class SimulatedPostgres: Endpoint {
         let row = row(partition)
         guard row.epoch == read.epoch || SeededBug.reservedWithoutComparing.isOn else { return nil }
         let epoch = Epoch(max(row.epoch, headEpoch ?? Epoch(0)).number + 1)
-        update(partition, epoch: epoch, replid: replid, entry: .some(nil), raisingTokenFor: owner.text)
+        let entry: EntryID? = SeededBug.comparedByEntryID.isOn ? row.position.entry : nil
+        update(partition, epoch: epoch, replid: replid, entry: .some(entry), raisingTokenFor: owner.text)
         return epoch
     }
 
