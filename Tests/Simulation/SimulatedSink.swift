@@ -17,7 +17,7 @@ final class SimulatedSink: Sink {
     var acknowledgesOnApply: Bool { true }
 
     func fence(_ partition: Partition, under history: History, owner: WorkerName) async throws -> FenceOutcome {
-        try await wire.call { [redis, group] in redis.fence(partition, group, under: history, owner: owner) }
+        try await wire.call { [redis, group] in try redis.fence(partition, group, under: history, owner: owner) }
     }
 
     func apply(_ batch: Batch) async throws -> ApplyOutcome {
