@@ -172,7 +172,12 @@ package final class PostgresSink: Ledger {
             SELECT seq, id FROM dead_letters WHERE partition = $1 AND seq = ANY ($2::bigint[])
             """)
 
+    /// A position that moved since has its entry's ID already.
     private static let confirm = PostgresStatement(
-        name: "confirm", sql: "UPDATE partitions SET entry = $3 WHERE partition = $1 AND epoch = $2 RETURNING partition"
-    )
+        name: "confirm",
+        sql: """
+            UPDATE partitions SET entry = CASE entry WHEN '' THEN $3 ELSE entry END
+            WHERE partition = $1 AND epoch = $2
+            RETURNING partition
+            """)
 }

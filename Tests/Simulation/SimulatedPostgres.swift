@@ -136,7 +136,7 @@ final class SimulatedPostgres: Endpoint {
 
     func confirm(_ partition: Partition, epoch: Epoch, entry: EntryID?) -> Bool {
         guard row(partition).epoch == epoch else { return false }
-        update(partition, entry: .some(entry))
+        if row(partition).position.entry == nil { update(partition, entry: .some(entry)) }
         return true
     }
 
