@@ -120,6 +120,13 @@ let package = Package(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
         .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "Simulation", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "ThreadedIO", "PrivateServers", "TestSupport", "Faults",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "ProtocolTests",
             dependencies: [
                 "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient", "ThreadedIO",

@@ -80,6 +80,9 @@ package struct LogOpener {
         let replid = look.replid
         look = try await log.look(at: partition)
         guard frozen.epoch == epoch || SeededBug.reservedAfterOpening.isOn, look.replid == replid else { return .again }
+        // A later opening may have come between row and look: its epoch must not be taken back.
+        let isLater = look.head.map { $0.epoch >= epoch } ?? false
+        guard !isLater || SeededBug.epochTakenBack.isOn else { return .again }
         if let head = look.head,
             let difference = try await difference(partition, head, frozen, hint: row.position.entry)
         {

@@ -22,6 +22,7 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case reservedAfterOpening
     case reservedWithoutComparing
     case openWithoutComparing
+    case epochTakenBack
     case comparedAtLedgersEnd
     case healingSkipsDeadLetters
     case healingStopsShort

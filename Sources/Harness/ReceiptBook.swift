@@ -129,6 +129,11 @@ package final class ReceiptBook: Sendable {
         )
     }
 
+    /// The changes that a lost tail held, whether they came back from the ledger or not.
+    package var cutChanges: [PlannedChange] {
+        state.withLock { $0.pages }.filter(\.value.wasCut).sorted { $0.key < $1.key }.map(\.value.change)
+    }
+
     /// Compares the receipts with the log.
     ///
     /// Every change that was answered with a place is there, once, with what was submitted, and at that place unless a

@@ -17,6 +17,8 @@ package struct Shop: Sendable {
     package var directory: String
     /// The workers' lease, short so that a stopped worker is soon replaced.
     package var lease = "3s"
+    /// What else the children's environment holds.
+    package var variables: [String: String] = [:]
 
     package init(
         redisURL: String, postgresURL: String, namespace: String = "onewrite", executable: String = "",
@@ -37,6 +39,7 @@ package struct Shop: Sendable {
             // A server that has just started is given a third of this before a silent worker counts as gone.
             "ONEWRITE_LEASE": lease,
         ]
+        for (name, value) in variables { changes[name] = value }
         for name in ProcessInfo.processInfo.environment.keys where name.hasPrefix("PG") || name.hasPrefix("ONEWRITE_") {
             if changes[name] == nil { changes.updateValue(nil, forKey: name) }
         }

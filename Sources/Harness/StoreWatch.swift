@@ -13,8 +13,9 @@ package actor StoreWatch {
         package var looks = 0
         /// Looks at Redis alone, since Postgres was away.
         package var looksAtRedis = 0
-        /// Batches that a sink refused by their token.
-        package var refused = 0
+        /// Batches that a sink refused by their token, by group.
+        package var refusals: [String: Int] = [:]
+        package var refused: Int { refusals.values.reduce(0, +) }
         /// The most sessions of others at a time.
         package var postgresSessions: Int64 = 0
         package var redisClients: Int64 = 0
@@ -69,7 +70,6 @@ package actor StoreWatch {
         for place in positions.keys where place.group != "postgres" {
             positions[place] = nil
             tokens[place] = nil
-            refused[place] = nil
         }
     }
 
@@ -191,7 +191,7 @@ package actor StoreWatch {
         if let last = tokens[place], token < last {
             report("partition \(place.partition): the token of \(place.group) went back from \(last) to \(token)")
         }
-        findings.refused += Int(max(0, count - (refused[place] ?? 0)))
+        findings.refusals[place.group, default: 0] += Int(max(0, count - (refused[place] ?? 0)))
         (positions[place], tokens[place], refused[place]) = (position, token, count)
     }
 

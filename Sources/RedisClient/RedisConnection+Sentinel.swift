@@ -56,9 +56,12 @@ extension RedisConnection {
 
     /// A Sentinel may not know yet that its master became a replica.
     ///
-    /// Redis: <https://redis.io/docs/latest/commands/role/>
+    /// Asked with `INFO`, which the log needs anyway; `ROLE` would be one more right for the user.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/info/>
     func requireMaster(until deadline: Deadline) throws(RedisError) {
-        let role = try call(RedisCommand("ROLE"), until: deadline)[0].requireString()
+        let info = try call(RedisCommand("INFO", "replication"), until: deadline).requireString()
+        let role = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("role:") }?.dropFirst(5) ?? "?"
         guard role == "master" else {
             close()
             throw .connectionFailed(

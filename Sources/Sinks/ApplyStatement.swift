@@ -1,3 +1,4 @@
+import Faults
 import OrderLog
 import PostgresClient
 
@@ -23,13 +24,20 @@ enum ApplyStatement {
     private static let plain = PostgresStatement(name: "apply", sql: sql(deadLetters: ""))
     private static let withDeadLetters = PostgresStatement(name: "apply_dead", sql: sql(deadLetters: deadLetters))
 
+    private static var ownership: String {
+        SeededBug.postgresIgnoresToken.isOn
+            ? "($2::bigint, $3::text) IS NOT NULL" : "token = $2 AND owner = $3"
+    }
+
+    private static var place: String { SeededBug.gapsJumped.isOn ? "$5::bigint IS NOT NULL" : "seq = $5" }
+
     private static func sql(deadLetters: String) -> String {
         """
         WITH
         -- 1. The position. It takes the row's lock; without it nothing below happens.
         moved AS (
             UPDATE partitions SET seq = $6, entry = $7
-            WHERE partition = $1 AND token = $2 AND owner = $3 AND epoch = $4 AND seq = $5
+            WHERE partition = $1 AND \(ownership) AND epoch = $4 AND \(place)
             RETURNING partition
         ),
         -- 2. The entries that take effect. `status` is set for an order placed: as it stands at the batch's end.

@@ -97,7 +97,7 @@ struct LostTailTests {
         }
     }
 
-    @Test("an opening that is killed at any step is taken up by the next", arguments: [1, 600])
+    @Test("an opening that is killed at any step is taken up by the next", arguments: [1, 1500])
     func crashed(lost: Int) async throws {
         try await Site.open { site in
             var submissions: [Submission] = []

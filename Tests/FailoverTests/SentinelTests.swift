@@ -33,7 +33,8 @@ struct SentinelTests {
             let port = replica.port ?? 0
             // It goes on naming the old one until the new one says that it is master.
             try await eventually(within: .seconds(60), "the Sentinel names the promoted replica") {
-                try? await Session.open(url(sentinel)).address == "127.0.0.1:\(port)/0"
+                let session = try? await Session.open(url(sentinel))
+                return await session?.address == "127.0.0.1:\(port)/0"
             }
             submissions += try await site.submit(20, at: url(sentinel))
             try await site.drained(at: url(sentinel))

@@ -131,6 +131,27 @@ struct HealingTests {
         }
     }
 
+    @Test("a server that others say was replaced is not opened, by force neither: nothing is reserved, connect again")
+    func replaced() async throws {
+        try await withWorld { world in
+            let worker = try world.session(.postgres, "a")
+            let ledger = try #require(worker.sink as? any Ledger)
+            let opener = LogOpener(
+                log: ReplacedLog(worker.log), ledger: ledger, identity: world.identity, owner: .opener)
+            #expect(try await opener.open(world.partition) == .opened(healed: 0), "an open log needs nobody's word")
+            try world.closeLog()
+            let before = try await ledger.row(of: world.partition)
+            await #expect {
+                try await opener.open(world.partition, takesSuperseded: true)
+            } throws: { error in
+                // The kind upon which a worker closes its connection.
+                guard let error = error as? StoreError, error.kind == .unavailable else { return false }
+                return error.message.contains("no longer the master")
+            }
+            #expect(try await ledger.row(of: world.partition) == before)
+        }
+    }
+
     @Test("a superseded server is opened on a person's word only")
     func forced() async throws {
         try await withWorld { world in
@@ -151,6 +172,46 @@ struct HealingTests {
             #expect(try await opener.open(world.partition, takesSuperseded: true) == .opened(healed: 0))
             #expect(try world.call("HGET", world.keys.head(world.partition), "epoch").string == "8")
         }
+    }
+}
+
+/// A log on a server of which others say that it was replaced.
+private final class ReplacedLog: LogPort {
+    private let log: any LogPort
+
+    init(_ log: any LogPort) {
+        self.log = log
+    }
+
+    func isAuthoritative() async throws -> Bool { false }
+
+    func look(at partition: Partition) async throws -> LogLook { try await log.look(at: partition) }
+    func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed {
+        try await log.reclaim(from: partition, cursor: cursor, limit: limit)
+    }
+    func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered] {
+        try await log.read(from: partitions, limit: limit, wait: wait)
+    }
+    func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry] {
+        try await log.range(in: partition, from: start, limit: limit)
+    }
+    func lastEntries(in partition: Partition, through end: EntryID?, limit: Int) async throws -> [Entry] {
+        try await log.lastEntries(in: partition, through: end, limit: limit)
+    }
+    func createGroup(in partition: Partition, after entry: EntryID) async throws {
+        try await log.createGroup(in: partition, after: entry)
+    }
+    func removeIdleConsumers(from partition: Partition) async throws {
+        try await log.removeIdleConsumers(from: partition)
+    }
+    func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool {
+        try await log.shut(partition, epoch: epoch)
+    }
+    func open(
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
+    ) async throws -> OpenOutcome {
+        try await log.open(
+            partition, seen: seen, epoch: epoch, identity: identity, healing: healing, isLast: isLast)
     }
 }
 

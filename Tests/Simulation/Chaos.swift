@@ -78,7 +78,8 @@ struct Chaos {
         let partition = randomPartition()
         let isPlaced = schedule.generator.chance(700)
         let id = "bad\(schedule.steps)"
-        schedule.note("fault: the unusable entry \(id) is added to \(partition), \(isPlaced ? "at the next place" : "by hand")")
+        schedule.note(
+            "fault: the unusable entry \(id) is added to \(partition), \(isPlaced ? "at the next place" : "by hand")")
         world.address.addUnusable(partition, id: id, isPlaced: isPlaced)
     }
 

@@ -30,7 +30,9 @@ final class Judge {
         note("\(redis.name): \(item.mark) is \(partition)/\(item.entry.place?.seq.description ?? "-"), epoch \(epoch)")
         guard let postgres, let place = item.entry.place, postgres.row(partition).epoch == epoch else { return }
         if let record = postgres.record(partition, place.seq), record.mark != item.mark {
-            violated("\(redis.name) gave \(item.mark) the place \(partition)/\(place.seq), where the ledger has \(record.mark)")
+            violated(
+                "\(redis.name) gave \(item.mark) the place \(partition)/\(place.seq), where the ledger has \(record.mark)"
+            )
         }
     }
 
@@ -91,7 +93,8 @@ final class Judge {
         let genuine = keys.log.lazy.filter(\.isGenuine)
         let position = keys.positions[Group.stock.place]?.seq ?? .none
         if keys.applied.count != Int(position.number) {
-            violated("the sink stock applied \(keys.applied.count) entries of partition \(partition), and says \(position)")
+            violated(
+                "the sink stock applied \(keys.applied.count) entries of partition \(partition), and says \(position)")
         }
         if !keys.applied.elementsEqual(genuine.prefix(keys.applied.count).map(\.mark)) {
             violated("the sink stock of partition \(partition) on \(redis.name) differs from the log beside it")
@@ -110,7 +113,9 @@ final class Judge {
             violated("the head of partition \(partition) on \(redis.name) says another seq than its log")
         }
         if genuine.count < records.count {
-            violated("partition \(partition) was opened on \(redis.name) without what the ledger has from \(genuine.count + 1) on")
+            violated(
+                "partition \(partition) was opened on \(redis.name) without what the ledger has from \(genuine.count + 1) on"
+            )
         }
         for (item, record) in zip(genuine, records) where item.mark != record.mark {
             return violated(

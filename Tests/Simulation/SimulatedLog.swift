@@ -122,7 +122,8 @@ final class SimulatedLog: LogPort {
                 partition, seen: seen, epoch: epoch, identity: identity, healing: healing, isLast: isLast)
             line?.schedule.note(
                 "\(consumer): open.lua \(partition) on \(redis.name), epoch \(epoch), seen seq "
-                    + "\(seen.head?.seq.description ?? "-"), healing \(healing.count)\(isLast ? ", last" : ""): \(outcome)")
+                    + "\(seen.head?.seq.description ?? "-"), healing \(healing.count)\(isLast ? ", last" : ""): \(outcome)"
+            )
             return outcome
         }
     }

@@ -139,8 +139,16 @@ extension SimulatedRedis {
     }
 
     /// `fence.lua`.
-    func fence(_ partition: Partition, _ group: Group, under history: History, owner: WorkerName) -> FenceOutcome {
+    func fence(_ partition: Partition, _ group: Group, under history: History, owner: WorkerName) throws -> FenceOutcome
+    {
         guard seq(partition, under: history) != nil else { return .historyChanged }
+        let keys = keys(partition)
+        if keys.positions[group.place] == nil, let found = keys.groups[group.place],
+            let first = keys.log.first?.entry.id,
+            first <= found.lastDelivered, !found.pending.contains(where: { $0.entry == first })
+        {
+            throw StoreError(.redis, .refused, "STALLED the position is missing")
+        }
         return write(partition) { keys in
             var position = keys.positions[group.place] ?? PartitionKeys.PositionKey(epoch: history.epoch)
             position.token += 1

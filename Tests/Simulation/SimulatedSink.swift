@@ -17,13 +17,15 @@ final class SimulatedSink: Sink {
     var acknowledgesOnApply: Bool { true }
 
     func fence(_ partition: Partition, under history: History, owner: WorkerName) async throws -> FenceOutcome {
-        try await wire.call { [redis, group] in redis.fence(partition, group, under: history, owner: owner) }
+        try await wire.call { [redis, group] in try redis.fence(partition, group, under: history, owner: owner) }
     }
 
     func apply(_ batch: Batch) async throws -> ApplyOutcome {
         try await wire.call { [redis, group, note] in
             let outcome = redis.apply(batch, group)
-            note("\(batch.permit.owner): applies \(batch.first) to \(batch.last) to \(group) on \(redis.name): \(outcome)")
+            note(
+                "\(batch.permit.owner): applies \(batch.first) to \(batch.last) to \(group) on \(redis.name): \(outcome)"
+            )
             return outcome
         }
     }

@@ -29,9 +29,11 @@ final class SimulatedSubmitter {
     private func send(_ call: [Submission]) async throws {
         var connection: (redis: SimulatedRedis, wire: Wire)?
         while true {
-            let (redis, wire) = connection ?? {
-                (world.address, Wire(world.address, .redis, (schedule, process)))
-            }()
+            let (redis, wire) =
+                connection
+                ?? {
+                    (world.address, Wire(world.address, .redis, (schedule, process)))
+                }()
             connection = (redis, wire)
             do {
                 switch try await wire.call({ [partition] in redis.append(partition, call) }) {

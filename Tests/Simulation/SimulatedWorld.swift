@@ -113,7 +113,10 @@ final class SimulatedWorld {
             guard let head = keys.head, head.replid == address.replid || head.replid == address.identity,
                 head.epoch == row.epoch
             else { return "partition \(partition) is not open" }
-            if row.position.seq != head.seq { return "postgres is at \(row.position.seq) of \(head.seq) in \(partition)" }
+            guard row.isConfirmed else { return "partition \(partition) is not confirmed" }
+            if row.position.seq != head.seq {
+                return "postgres is at \(row.position.seq) of \(head.seq) in \(partition)"
+            }
             let stock = keys.positions[Group.stock.place]?.seq ?? .none
             if stock != head.seq { return "stock is at \(stock) of \(head.seq) in \(partition)" }
             for group in [Group.postgres, .stock] {
@@ -150,7 +153,8 @@ enum OrderStock {
             let shop = (0...).lazy.map { "shop\($0)" }.first { partitioning.partition(ofShop: $0) == partition }
             return (0..<12).map { number in
                 let draft = ChangeDraft(
-                    id: "o\(partition)-\(number)", shop: shop, customer: "c", lines: .items([(sku: "TEA", quantity: "1")]))
+                    id: "o\(partition)-\(number)", shop: shop, customer: "c",
+                    lines: .items([(sku: "TEA", quantity: "1")]))
                 do { return try Change(draft) } catch { preconditionFailure("an order as any other: \(error)") }
             }
         }

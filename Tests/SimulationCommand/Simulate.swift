@@ -54,21 +54,21 @@ struct Simulate: ParsableCommand {
 
     private static func simulate(_ seed: UInt64, _ bug: SeededBug?, isRecorded: Bool) -> Simulation.Outcome {
         #if DEBUG
-            SeededBug.$active.withValue(bug) { Simulation.run(seed: seed, isRecorded: isRecorded) }
+        SeededBug.$active.withValue(bug) { Simulation.run(seed: seed, isRecorded: isRecorded) }
         #else
-            Simulation.run(seed: seed, isRecorded: isRecorded)
+        Simulation.run(seed: seed, isRecorded: isRecorded)
         #endif
     }
 
     private static func bug(_ name: String) throws -> SeededBug {
         #if !DEBUG
-            throw ValidationError("--bug: this build has no bugs to switch on. Build it without -c release")
+        throw ValidationError("--bug: this build has no bugs to switch on. Build it without -c release")
         #else
-            guard let bug = SeededBug(rawValue: name) else {
-                throw ValidationError(
-                    "--bug: there is no \(name). Known: \(SeededBug.allCases.map(\.rawValue).joined(separator: ", "))")
-            }
-            return bug
+        guard let bug = SeededBug(rawValue: name) else {
+            throw ValidationError(
+                "--bug: there is no \(name). Known: \(SeededBug.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return bug
         #endif
     }
 }

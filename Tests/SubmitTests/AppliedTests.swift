@@ -10,7 +10,7 @@ struct AppliedTests {
     @Test("accepted means that Postgres has it; without a worker it is unknown")
     func applied() async throws {
         try await withShop { shop in
-            let unknown = try await shop.submit("one", "--durability", "applied", "--timeout", "300ms")
+            let unknown = try await shop.submit("one", "--durability", "applied", "--timeout", "2s")
             #expect(unknown.status == .exited(75))
             #expect(unknown.output.isEmpty)
             #expect(

@@ -60,7 +60,7 @@ struct FsyncTests {
 
             // With appendfsync no, only the kernel decides when.
             try shop.redis("CONFIG", "SET", "appendfsync", "no")
-            let unknown = try await shop.submit("late", "--durability", "fsync", "--timeout", "300ms")
+            let unknown = try await shop.submit("late", "--durability", "fsync", "--timeout", "2s")
             #expect(unknown.status == .exited(75))
             #expect(unknown.errors.contains("Redis has not synced it to its disk yet"), "\(unknown.errors)")
 

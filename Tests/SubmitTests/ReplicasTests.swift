@@ -19,13 +19,13 @@ struct ReplicasTests {
         #expect(accepted.output.hasPrefix("one  accepted  ") && accepted.output.hasSuffix("  replicas=1\n"))
 
         world.replicas[0].pause()
-        let unknown = try await shop.submit("two", "--durability", "replicas=1", "--timeout", "300ms", "--json")
+        let unknown = try await shop.submit("two", "--durability", "replicas=1", "--timeout", "2s", "--json")
         #expect(unknown.status == .exited(75))
         let receipt = try #require(try ReceiptLine.all(unknown.output).first)
         #expect(receipt.outcome == "unknown" && receipt.seq == nil)
         #expect(receipt.error == "appended, but 0 of 1 replica acknowledged it")
         // A connection that has appended nothing yet: the order is in the log, and still not on the replica.
-        let duplicate = try await shop.submit("two", "--durability", "replicas=1", "--timeout", "300ms")
+        let duplicate = try await shop.submit("two", "--durability", "replicas=1", "--timeout", "2s")
         #expect(duplicate.status == .exited(75))
         #expect(duplicate.output.isEmpty)
         #expect(
@@ -46,7 +46,7 @@ struct ReplicasTests {
         try await withReplicas(1) { world in
             let file = try world.shop.file("rows.ndjson", orders("o", 0..<100))
             let result = try await world.shop.run(
-                "submit", file, "--json", "--durability", "replicas=2", "--timeout", "300ms")
+                "submit", file, "--json", "--durability", "replicas=2", "--timeout", "2s")
             #expect(result.status == .exited(75))
             let receipts = try ReceiptLine.all(result.output)
             #expect(receipts.count == 100 && receipts.allSatisfy { $0.outcome == "unknown" })
@@ -134,7 +134,7 @@ struct ReplicasTests {
     func refusing() async throws {
         try await withReplicas(0) { world in
             try world.shop.redis("CONFIG", "SET", "min-replicas-to-write", "1")
-            let refused = try await world.shop.submit("one", "--durability", "replicas=1", "--timeout", "300ms")
+            let refused = try await world.shop.submit("one", "--durability", "replicas=1", "--timeout", "2s")
             #expect(refused.status == .exited(75))
             #expect(
                 refused.errors.contains("one is not in the log") && refused.errors.contains("NOREPLICAS"),

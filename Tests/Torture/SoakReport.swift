@@ -12,7 +12,7 @@ struct SoakReport: Sendable {
     var submitterRuns = 0
     var workerRestarts = 0
     var looks = 0
-    var refused = 0
+    var refusals: [String: Int] = [:]
     var fullChecks = 0
     var entriesCompared = 0
     var audits: [String: Int] = [:]
@@ -34,7 +34,10 @@ struct SoakReport: Sendable {
         lines.append(Self.row("rounds, each on new servers", "\(rounds)"))
         lines += Fault.allCases.map { Self.row($0.rawValue, "\(faults[$0] ?? 0)") }
         lines += [
-            Self.row("batches refused by their token", "\(refused)"),
+            Self.row("batches refused by their token", "\(refusals.values.reduce(0, +))")
+        ]
+        lines += StoreContents.groups.map { Self.row("  by \($0)", "\(refusals[$0] ?? 0)") }
+        lines += [
             Self.row("changes submitted", "\(receipts.changes)"),
             Self.row("answers accepted", "\(receipts.accepted)"),
             Self.row("answers duplicate", "\(receipts.duplicates)"),

@@ -145,7 +145,7 @@ struct SoakRound: Sendable {
 
     // MARK: - At rest
 
-    /// Waits until everything is applied, compares everything, submits again what was lost as is allowed, and compares
+    /// Waits until everything is applied, compares everything, submits again what was cut off the log, and compares
     /// that nothing at all is missing.
     private func rest(_ limit: Duration, _ findings: inout Findings) async throws {
         guard try await drained(limit, &findings) else { return }
@@ -155,7 +155,8 @@ struct SoakRound: Sendable {
         log.add(
             "at rest: \(missing.cut.count) accepted and lost as allowed, \(missing.unanswered.count) never answered")
         take(StoreCheck(contents, receipts: book.compared(with: contents, isComplete: false)), &findings)
-        let again = missing.cut + missing.unanswered
+        // What came back from the ledger must be known as a duplicate.
+        let again = book.cutChanges + missing.unanswered
         if !again.isEmpty, findings.violations.isEmpty {
             let submissions = try await Submitters(servers: arena.shop, pace: .zero).submit(again, named: "again")
             book.submitting(again, by: -1)
