@@ -110,7 +110,7 @@ let package = Package(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport"],
+            name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport", "ThreadedIO"],
             swiftSettings: swiftSettings),
         .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),

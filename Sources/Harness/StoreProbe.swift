@@ -35,6 +35,17 @@ package actor StoreProbe {
         return try redis().pipeline(commands, until: limit).map(\.string)
     }
 
+    /// The worker for which each partition of a group was fenced last.
+    package func owners(of group: String) throws -> [String?] {
+        guard group == "postgres" else {
+            let commands = tags.map { RedisCommand("HGET", "\($0):position:\(group)", "owner") }
+            return try redis().pipeline(commands, until: limit).map(\.string)
+        }
+        return try postgres().query("SELECT owner FROM partitions ORDER BY partition", until: limit).map {
+            $0.string(0)
+        }
+    }
+
     /// How many entries some group has not applied, or not acknowledged.
     package func backlog() throws -> Int64 {
         var sum: Int64 = 0

@@ -70,7 +70,6 @@ package actor StoreWatch {
         for place in positions.keys where place.group != "postgres" {
             positions[place] = nil
             tokens[place] = nil
-            refused[place] = nil
         }
     }
 

@@ -117,9 +117,13 @@ struct Assault: Sendable {
         let probe = StoreProbe(arena.shop, partitions: Arena.partitions)
         func held() async throws -> [Int] {
             do {
-                return try await probe.holders(of: name.group).enumerated().filter { $0.element == "\(name)" }.map(
-                    \.offset)
+                // By its lease, or by its token: who took the lease has yet to fence the sink.
+                let holders = try await probe.holders(of: name.group)
+                let owners = try await probe.owners(of: name.group)
+                return holders.indices.filter { holders[$0] == "\(name)" || owners[$0] == "\(name)" }
             } catch is RedisError {
+                return [-1]
+            } catch is PostgresError {
                 return [-1]
             }
         }
