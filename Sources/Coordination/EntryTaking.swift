@@ -64,7 +64,12 @@ package struct EntryTaking {
     /// - Throws: ``StoreError``; when its outcome is unknown, look again.
     package func take(_ seq: Seq, why: String) async throws -> Outcome {
         var reason = Self.closed
-        for _ in 0..<Self.attemptsMax {
+        var backoff = Backoff(first: .milliseconds(10), most: .milliseconds(500))
+        var generator = SystemRandomNumberGenerator()
+        for attempt in 0..<Self.attemptsMax {
+            if attempt > 0 {
+                await ports.pacing.pause(until: ports.pacing.now + backoff.next(using: &generator))
+            }
             guard let history = try await open()?.history,
                 case .fenced(let permit, let position) = try await ports.sink.fence(
                     partition, under: history, owner: ports.owner)

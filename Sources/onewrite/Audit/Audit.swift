@@ -117,7 +117,7 @@ extension LogState {
     fileprivate var meaning: String {
         switch self {
         case .open: "its log is open"
-        case .closed: "its log is closed, or being opened: a worker of group postgres, or onewrite init, opens it"
+        case .closed: "its log is closed, or being opened: a worker of group postgres, or onewrite open, opens it"
         case .superseded: "this server is an old master: another one was opened since"
         case .missing: "there is no log"
         case .mismatch(let reason): reason
