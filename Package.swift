@@ -87,7 +87,8 @@ let package = Package(
             ],
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(
-            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults"], path: "Tests/Simulation",
+            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults", "Harness"],
+            path: "Tests/Simulation",
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "simulate",
@@ -113,16 +114,19 @@ let package = Package(
             name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport", "ThreadedIO"],
             swiftSettings: swiftSettings),
         .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
-        .testTarget(name: "OrderLogTests", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog"], swiftSettings: swiftSettings),
+            name: "OrderLogTests", dependencies: ["OrderLog", "Harness", "TestSupport"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog", "Harness", "TestSupport"],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SimulationTests",
             dependencies: [
-                "Simulation", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "Harness", "Simulation", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient",
+                "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport", "Faults",
             ],
             swiftSettings: swiftSettings),

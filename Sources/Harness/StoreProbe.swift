@@ -19,29 +19,29 @@ package actor StoreProbe {
     private let executor = ThreadExecutor(name: "probe")
     private let servers: Shop
     private let partitions: Int
-    private var openRedis: RedisConnection?
-    private var openPostgres: PostgresConnection?
+    private let connections: ShopConnections
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     package init(_ servers: Shop, partitions: Int) {
         self.servers = servers
+        connections = ShopConnections(servers)
         self.partitions = partitions
     }
 
     /// The worker that holds each partition of a group; nil where nobody does.
     package func holders(of group: String) throws -> [String?] {
         let commands = tags.map { RedisCommand("GET", "\($0):lease:\(group)") }
-        return try redis().pipeline(commands, until: limit).map(\.string)
+        return try connections.redis().pipeline(commands, until: limit).map(\.string)
     }
 
     /// The worker for which each partition of a group was fenced last.
     package func owners(of group: String) throws -> [String?] {
         guard group == "postgres" else {
             let commands = tags.map { RedisCommand("HGET", "\($0):position:\(group)", "owner") }
-            return try redis().pipeline(commands, until: limit).map(\.string)
+            return try connections.redis().pipeline(commands, until: limit).map(\.string)
         }
-        return try postgres().query("SELECT owner FROM partitions ORDER BY partition", until: limit).map {
+        return try connections.postgres().query("SELECT owner FROM partitions ORDER BY partition", until: limit).map {
             $0.string(0)
         }
     }
@@ -49,17 +49,19 @@ package actor StoreProbe {
     /// How many entries some group has not applied, or not acknowledged.
     package func backlog() throws -> Int64 {
         var sum: Int64 = 0
-        let heads = try redis().pipeline(tags.map { RedisCommand("HGET", "\($0):head", "seq") }, until: limit)
-            .map { $0.string.flatMap { Int64($0) } ?? 0 }
-        let rows = try postgres().query("SELECT seq FROM partitions ORDER BY partition", until: limit)
+        let heads = try connections.redis().pipeline(
+            tags.map { RedisCommand("HGET", "\($0):head", "seq") }, until: limit
+        )
+        .map { $0.string.flatMap { Int64($0) } ?? 0 }
+        let rows = try connections.postgres().query("SELECT seq FROM partitions ORDER BY partition", until: limit)
         for (head, row) in zip(heads, rows) { sum += head - (row.int64(0) ?? 0) }
         for group in ["stock", "delivery"] {
             let commands = tags.map { RedisCommand("HGET", "\($0):position:\(group)", "seq") }
-            let seqs = try redis().pipeline(commands, until: limit)
+            let seqs = try connections.redis().pipeline(commands, until: limit)
             for (head, seq) in zip(heads, seqs) { sum += head - (seq.string.flatMap { Int64($0) } ?? 0) }
         }
         for group in StoreContents.groups {
-            let summaries = try redis().pipeline(
+            let summaries = try connections.redis().pipeline(
                 tags.map { RedisCommand("XPENDING", "\($0):log", group) }, until: limit)
             for summary in summaries { sum += try summary.requireArray(count: 4)[0].requireInteger() }
         }
@@ -68,7 +70,7 @@ package actor StoreProbe {
 
     /// How many jobs a list holds.
     package func length(ofList key: String) throws -> Int64 {
-        try redis().call(RedisCommand("LLEN", key), until: limit).requireInteger()
+        try connections.redis().call(RedisCommand("LLEN", key), until: limit).requireInteger()
     }
 
     /// Kills a worker of the group postgres where it has committed entries in Postgres and not yet acknowledged them in
@@ -115,12 +117,12 @@ package actor StoreProbe {
 
     private func pending(of name: String, in group: String, limit count: Int) throws -> Int {
         let commands = tags.map { RedisCommand("XPENDING", "\($0):log", group, "-", "+", count, name) }
-        return try redis().pipeline(commands, until: limit).map { try $0.requireArray().count }.reduce(0, +)
+        return try connections.redis().pipeline(commands, until: limit).map { try $0.requireArray().count }.reduce(0, +)
     }
 
     /// Entries in the ledger that are still pending for the worker.
     private func appliedAndPending(of worker: String, limit count: Int) throws -> Int {
-        let rows = try postgres().query(
+        let rows = try connections.postgres().query(
             "SELECT partition, entry FROM partitions WHERE owner = $1 AND entry <> ''", [.text(worker)], until: limit)
         // Stream IDs ascend: what is pending up to the position's own entry was applied before this look.
         let commands = try rows.map { row in
@@ -129,7 +131,7 @@ package actor StoreProbe {
                 count, worker)
         }
         guard !commands.isEmpty else { return 0 }
-        return try redis().pipeline(commands, until: limit).map { try $0.requireArray().count }.reduce(0, +)
+        return try connections.redis().pipeline(commands, until: limit).map { try $0.requireArray().count }.reduce(0, +)
     }
 
     private var limit: Deadline { .after(.seconds(10)) }
@@ -137,19 +139,5 @@ package actor StoreProbe {
 
     private func pause(_ duration: Duration) {
         Interrupt().wait(until: .after(duration))
-    }
-
-    private func redis() throws -> RedisConnection {
-        if let openRedis, openRedis.isUsable { return openRedis }
-        let made = try servers.redis()
-        openRedis = made
-        return made
-    }
-
-    private func postgres() throws -> PostgresConnection {
-        if let openPostgres, openPostgres.isUsable { return openPostgres }
-        let made = try servers.postgres()
-        openPostgres = made
-        return made
     }
 }

@@ -34,8 +34,7 @@ package actor StoreWatch {
     private let partitions: Int
     private let sessionsMax: Int64
     private let idleMax: Duration
-    private var openRedis: RedisConnection?
-    private var openPostgres: PostgresConnection?
+    private let connections: ShopConnections
     private var positions: [Place: Int64] = [:]
     private var tokens: [Place: Int64] = [:]
     private var refused: [Place: Int64] = [:]
@@ -52,6 +51,7 @@ package actor StoreWatch {
     ///   - idleMax: How long a session may be idle in a transaction; Onewrite's own limit is 5 s.
     package init(_ servers: Shop, partitions: Int, sessionsMax: Int, idleMax: Duration = .seconds(7)) {
         self.servers = servers
+        connections = ShopConnections(servers)
         self.partitions = partitions
         self.sessionsMax = Int64(sessionsMax)
         self.idleMax = idleMax
@@ -91,8 +91,6 @@ package actor StoreWatch {
             }
         } catch {
             // A server that is away, or just stopped: that is what the run is about.
-            openRedis = openRedis.flatMap { $0.isUsable ? $0 : nil }
-            openPostgres = openPostgres.flatMap { $0.isUsable ? $0 : nil }
         }
     }
 
@@ -144,7 +142,7 @@ package actor StoreWatch {
         """
 
     private func redisState() throws -> [PartitionState] {
-        let connection = try redis()
+        let connection = try connections.redis()
         let commands = (0..<partitions).map { partition -> RedisCommand in
             let tag = "{\(servers.namespace):\(partition)}"
             return RedisCommand(
@@ -198,7 +196,7 @@ package actor StoreWatch {
     // MARK: - Postgres
 
     private func postgresState() throws -> [Int64] {
-        let connection = try postgres()
+        let connection = try connections.postgres()
         var applied: [Int64] = []
         for row in try connection.query(
             "SELECT seq, token, refused, epoch FROM partitions ORDER BY partition", until: limit)
@@ -231,18 +229,4 @@ package actor StoreWatch {
         """
 
     private var limit: Deadline { .after(.seconds(3)) }
-
-    private func redis() throws -> RedisConnection {
-        if let openRedis, openRedis.isUsable { return openRedis }
-        let made = try servers.redis()
-        openRedis = made
-        return made
-    }
-
-    private func postgres() throws -> PostgresConnection {
-        if let openPostgres, openPostgres.isUsable { return openPostgres }
-        let made = try servers.postgres()
-        openPostgres = made
-        return made
-    }
 }

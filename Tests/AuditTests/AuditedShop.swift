@@ -173,14 +173,13 @@ struct Audited {
         func compared(_ subject: String) -> Int { subjects.first { $0.subject == subject }?.compared ?? -1 }
     }
 
-    let code: Int32?
-    let output: String
-    let errors: String
+    private let ran: Ran
+    var code: Int32? { ran.code }
+    var output: String { ran.output }
+    var errors: String { ran.errors }
 
     init(_ completed: ChildProcess.Completed) {
-        if case .exited(let code) = completed.status { self.code = code } else { code = nil }
-        output = completed.output
-        errors = completed.errors
+        ran = Ran(completed)
     }
 
     func report() throws -> Report {

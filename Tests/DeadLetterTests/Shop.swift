@@ -195,31 +195,3 @@ actor Shop {
                 environment: servers.environment.merging(environment) { $1 }, within: .seconds(60)))
     }
 }
-
-/// What a command did.
-struct Ran {
-    let code: Int32?
-    let output: String
-    let errors: String
-
-    init(_ completed: ChildProcess.Completed) {
-        if case .exited(let code) = completed.status { self.code = code } else { code = nil }
-        output = completed.output
-        errors = completed.errors
-    }
-
-    /// The output as an object a line.
-    func objects() throws -> [[String: Any]] {
-        try output.split(separator: "\n").map {
-            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any], "\(errors)")
-        }
-    }
-}
-
-extension [String: Any] {
-    func objects(_ key: String) throws -> [[String: Any]] { try #require(self[key] as? [[String: Any]], "\(key)") }
-    func object(_ key: String) throws -> [String: Any] { try #require(self[key] as? [String: Any], "\(key)") }
-    func int(_ key: String) -> Int? { (self[key] as? NSNumber)?.intValue }
-    func text(_ key: String) -> String? { self[key] as? String }
-    func isNull(_ key: String) -> Bool { self[key] is NSNull }
-}

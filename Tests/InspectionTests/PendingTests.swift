@@ -15,7 +15,7 @@ struct PendingTests {
             try await shop.order("ord-1")
             let partition = await shop.partition()
             try await shop.deliver(1, to: "worker-c", of: .delivery, in: partition)
-            let line = try #require(try await shop.run("pending", "--json").objects().first)
+            let line = try #require(try await shop.run("pending", "--json").succeeded().objects().first)
             #expect(
                 Set(line.keys) == [
                     "group", "partition", "entry", "seq", "consumer", "idle_ms", "deliveries", "id", "type", "state",
@@ -36,11 +36,11 @@ struct PendingTests {
             try await shop.deliver(1, to: "here", of: .stock, in: partition)
             try await shop.deliver(2, to: "gone", of: .stock, in: partition)
             let presence = try await shop.pretendPresence(of: "here", in: .stock)
-            let before = try await shop.run("pending", "--json").objects()
+            let before = try await shop.run("pending", "--json").succeeded().objects()
             #expect(before.map { $0.text("state") } == ["in-flight", "orphaned", "orphaned"])
             let last = try #require(before.last?.text("entry"))
             try await shop.call(RedisCommand("XDEL", shop.keys.log(partition), last))
-            let lost = try #require(try await shop.run("pending", "--json").objects().last)
+            let lost = try #require(try await shop.run("pending", "--json").succeeded().objects().last)
             #expect(lost.text("state") == "lost" && lost.text("entry") == last)
             #expect(lost.isNull("seq") && lost.isNull("id") && lost.isNull("type"))
             withExtendedLifetime(presence) {}
@@ -61,7 +61,7 @@ struct PendingTests {
                 try await shop.deliver(1000, to: "gone", of: .stock, in: Partition(number))
                 if number % 2 == 0 { try await shop.deliver(1000, to: "gone", of: .delivery, in: Partition(number)) }
             }
-            let all = try await shop.run("pending", "--limit", "100000", "--json").objects()
+            let all = try await shop.run("pending", "--limit", "100000", "--json").succeeded().objects()
             let total = try await shop.run("status", "--json").object().objects("groups").compactMap {
                 $0.int("pending")
             }
@@ -70,11 +70,14 @@ struct PendingTests {
             let ids = all.compactMap { $0.text("entry").flatMap { EntryID($0) } }
             #expect(ids == ids.sorted())
             let ran = try await shop.run("pending", "--limit", "\(limit)", "--json")
-            let some = try ran.objects().map { "\($0["group"] ?? "") \($0["partition"] ?? "") \($0["entry"] ?? "")" }
+            let some = try ran.succeeded().objects().map {
+                "\($0["group"] ?? "") \($0["partition"] ?? "") \($0["entry"] ?? "")"
+            }
             #expect(
                 some == all.prefix(limit).map { "\($0["group"] ?? "") \($0["partition"] ?? "") \($0["entry"] ?? "")" })
             #expect(ran.errors.contains("of \(total)") == (limit < total))
-            let stock = try await shop.run("pending", "--group", "stock", "--limit", "\(limit)", "--json").objects()
+            let stock = try await shop.run("pending", "--group", "stock", "--limit", "\(limit)", "--json").succeeded()
+                .objects()
             #expect(stock.allSatisfy { $0.text("group") == "stock" } && !stock.isEmpty)
         }
     }
@@ -90,7 +93,7 @@ struct PendingTests {
                     "x"))
             try await shop.deliver(1, to: "evil\u{1b}[2J\u{2028}", of: .stock, in: Partition(0))
             let json = try await shop.run("pending", "--json")
-            let line = try #require(try json.objects().first)
+            let line = try #require(try json.succeeded().objects().first)
             #expect(
                 line.text("id") == "\u{1b}]0;owned\u{7}\u{202E}\u{FFFD}\u{9b}\u{0}" && line.text("type") == "\u{FFFD}")
             #expect(line.text("consumer") == "evil\u{1b}[2J\u{2028}" && line.isNull("seq"))

@@ -116,41 +116,7 @@ final class Subscriber: @unchecked Sendable {
     }
 }
 
-/// What a command did.
-struct Ran {
-    let code: Int32?
-    let output: String
-    let errors: String
-
-    init(_ completed: ChildProcess.Completed) {
-        if case .exited(let code) = completed.status { self.code = code } else { code = nil }
-        output = completed.output
-        errors = completed.errors
-    }
-
-    /// The output as one JSON object.
-    func object() throws -> [String: Any] {
-        try #require(code == 0, "\(errors)")
-        return try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
-    }
-
-    /// The output as an object a line.
-    func objects() throws -> [[String: Any]] {
-        try #require(code == 0, "\(errors)")
-        return try output.split(separator: "\n").map {
-            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
-        }
-    }
-}
-
 extension [String: Any] {
-    func objects(_ key: String) throws -> [[String: Any]] { try #require(self[key] as? [[String: Any]], "\(key)") }
-    func object(_ key: String) throws -> [String: Any] { try #require(self[key] as? [String: Any], "\(key)") }
-    func int(_ key: String) -> Int? { (self[key] as? NSNumber)?.intValue }
-    func text(_ key: String) -> String? { self[key] as? String }
-    /// Whether the key is there, and null.
-    func isNull(_ key: String) -> Bool { self[key] is NSNull }
-
     func group(_ name: String) throws -> [String: Any] {
         try #require(try objects("groups").first { $0.text("name") == name })
     }

@@ -1,5 +1,7 @@
 import Foundation
+import Harness
 import OrderLog
+import TestSupport
 import Testing
 
 @Suite struct AttributesCheckTests {
@@ -127,7 +129,7 @@ import Testing
     @Test("it agrees with Foundation's parser on random texts")
     func agreesWithFoundation() throws {
         let seed = ProcessSeed.take()
-        var random = SplitMix(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let pieces =
             Array(#"{}[]:,"\u19dea0.-+e tnrlfs"#).map(String.init) + [
                 "true", "null", "\"a\":", "[1,", "é", "\\ud83c\\udf75",

@@ -1,3 +1,5 @@
+import Harness
+
 /// A process of the simulated world, as far as the schedule knows it.
 final class SimulatedProcess {
     let name: String

@@ -1,3 +1,4 @@
+import Harness
 import OrderLog
 import PostgresClient
 import PrivateServers
