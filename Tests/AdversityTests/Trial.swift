@@ -77,10 +77,11 @@ actor Trial {
         if let fault { variables["ONEWRITE_FAULT"] = fault }
         for (name, value) in environment { variables[name] = value }
         let path = "\(demo.directory)/\(group)-\(name).log"
+        let unique = "\(demo.namespace)-\(group)-\(name)"
         let process = try await ChildProcess.spawn(
-            [demo.executable, "worker", "--group", group, "--name", "\(group)-\(name)"], environment: variables,
+            [demo.executable, "worker", "--group", group, "--name", unique], environment: variables,
             in: demo.directory, output: .discarded, errors: .appended(to: path))
-        let worker = Worker(name: "\(group)-\(name)", process: process, logPath: path)
+        let worker = Worker(name: unique, process: process, logPath: path)
         workers.append(worker)
         return worker
     }
@@ -173,6 +174,17 @@ actor Trial {
         var command = RedisCommand(name)
         for argument in arguments { command.append(argument) }
         _ = try call(command)
+    }
+
+    /// The ID of a client whose read of a group the server holds back until there is something; nil when there is none.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/client-list/>
+    func parkedRead(of client: String) throws -> String? {
+        let clients = try redis("CLIENT", "LIST")?.split(separator: "\n") ?? []
+        let parked = clients.first {
+            $0.contains(client) && $0.contains(" cmd=xreadgroup ") && $0.contains(/\ flags=\w*b/)
+        }
+        return parked?.split(separator: " ").first { $0.hasPrefix("id=") }.map { String($0.dropFirst(3)) }
     }
 
     private func call(_ command: RedisCommand) throws -> RedisReply {

@@ -80,8 +80,7 @@ struct ZombieTests {
             // The server parks a read for half a second: the submit must come within it.
             for _ in 0..<20 where taken == 0 {
                 try await eventually("its read is parked") {
-                    try await trial.redis("CLIENT", "LIST")?.split(separator: "\n")
-                        .contains { $0.contains("\(zombie.name)") && $0.contains("cmd=xreadgroup") } == true
+                    try await trial.parkedRead(of: zombie.name) != nil
                 }
                 try await zombie.freeze()
                 try await trial.submit(3)
@@ -107,13 +106,16 @@ struct ZombieTests {
         try await Trial.open { trial in
             let owner = try await trial.worker(group, "owner")
             try await owner.says("serving")
-            var taken = 0
-            for _ in 0..<40 where taken == 0 {
-                // Whoever has waited longest is served first: by turns it is this reader, which never comes back.
-                async let read = Self.read(trial, as: "zombie", group)
-                try await trial.submit(1)
-                taken += try await read
+            // Whoever has waited longest is served first: the owner's parked read is sent back to wait behind the zombie's.
+            let zombie = "\(trial.demo.namespace)-\(group)-zombie"
+            async let read = Self.read(trial, as: zombie, group)
+            try await eventually("the zombie's read is parked") { try await trial.parkedRead(of: zombie) != nil }
+            try await eventually("the owner's read was parked, and sent back") {
+                guard let client = try await trial.parkedRead(of: owner.name) else { return false }
+                return try await trial.redis("CLIENT", "UNBLOCK", client) == "1"
             }
+            try await trial.submit(1)
+            let taken = try await read
             #expect(taken > 0, "another consumer has taken an entry")
             try await trial.drained([group])
             try await trial.expectAgreement()
@@ -123,10 +125,12 @@ struct ZombieTests {
     /// Reads as another consumer, and never comes back to what it got.
     private static func read(_ trial: Trial, as consumer: String, _ group: String) async throws -> Int {
         try await CommandLane("reader").run { _ in
-            try trial.demo.redis().call(
+            let connection = try trial.demo.redis()
+            try connection.call(RedisCommand("CLIENT", "SETNAME", consumer), until: .after(.seconds(5)))
+            return try connection.call(
                 RedisCommand(
-                    "XREADGROUP", "GROUP", group, consumer, "COUNT", 10, "BLOCK", 700, "STREAMS", "\(trial.tag):log",
-                    ">"), until: .after(.seconds(5))
+                    "XREADGROUP", "GROUP", group, consumer, "COUNT", 10, "BLOCK", 10_000, "STREAMS", "\(trial.tag):log",
+                    ">"), until: .after(.seconds(15))
             ).elements.count
         }
     }
