@@ -6,12 +6,12 @@
 --
 -- KEYS  head  log  seen  seen:old          (`seen` rotates into `seen:old` each window: an ID is known for one to two)
 -- ARGV  log ID, partitions, window (ms), then for each change:
---       "<shop> <change ID>", payload digest, number of strings, fields and values from `type` on
+--       payload digest, type, change ID, shop, number of strings that follow, fields and values behind `shop`
 -- Returns
 --   {'NOLOG'}                              there is no head: never created on the way
 --   {'MISMATCH', log ID, partitions}       another log than the caller knows
 --   {'CLOSED'}                             the server's history is not the head's, or it is not a master
---   {'OK', epoch, then for each change: 'accepted' | 'duplicate' | 'conflict', seq, entry ID}
+--   {'OK', epoch, then for each change: 'accepted' | 'duplicate' | 'conflict', seq, entry ID, in one string}
 local head_key, log_key, seen_key, old_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local log_id, partitions, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
@@ -21,42 +21,41 @@ if head[1] ~= log_id or head[2] ~= partitions then return { 'MISMATCH', head[1] 
 local replid, is_master = server()
 if not is_master or replid ~= head[3] then return { 'CLOSED' } end
 
--- Where each change begins in ARGV, and the names under which the window knows them.
-local starts, names = {}, {}
-local at = 4
-while at <= #ARGV do
-  starts[#starts + 1] = at
-  names[#names + 1] = ARGV[at]
-  at = at + 3 + tonumber(ARGV[at + 2])
+-- Where each change begins in ARGV, and the names under which the window knows them: "<shop> <change ID>".
+local starts, names, count = { 4 }, {}, 0
+while starts[count + 1] <= #ARGV do
+  count = count + 1
+  local at = starts[count]
+  names[count] = ARGV[at + 3] .. ' ' .. ARGV[at + 2]
+  starts[count + 1] = at + 5 + ARGV[at + 4]
 end
-if #names == 0 then return { 'OK', head[4] } end
+if count == 0 then return { 'OK', head[4] } end
 local seen = redis.call('HMGET', seen_key, unpack(names))
-local old = redis.call('HMGET', old_key, unpack(names))
+-- Asked only when it is there: most of the time it isn't, and then each name would cost a reply.
+local old = redis.call('EXISTS', old_key) == 1 and redis.call('HMGET', old_key, unpack(names)) or {}
 local since = redis.call('HGET', seen_key, 'since')
 
 local epoch, seq = head[4], tonumber(head[5])
 local reply, places, fresh = { 'OK', epoch }, {}, {}
-for i, start in ipairs(starts) do
-  local name, digest = names[i], ARGV[start + 1]
+for i = 1, count do
+  local start, name, digest = starts[i], names[i], ARGV[starts[i]]
   local known = seen[i] or old[i] or places[name]
-  local outcome, place_seq, place_entry
+  local outcome, place
   if known then
     local known_digest
-    known_digest, place_seq, place_entry = string.match(known, '^(%S+) (%S+) (%S+)$')
-    outcome = known_digest == digest and 'duplicate' or 'conflict'
+    known_digest, place = string.match(known, '^(%S+) (%S+ %S+)$')
+    outcome = known_digest == digest and 'duplicate ' or 'conflict '
   else
     seq = seq + 1
-    outcome, place_seq = 'accepted', string.format('%d', seq)
-    place_entry = redis.call('XADD', log_key, '*', 'epoch', epoch, 'seq', place_seq,
-      unpack(ARGV, start + 3, start + 2 + tonumber(ARGV[start + 2])))
-    local place = digest .. ' ' .. place_seq .. ' ' .. place_entry
-    places[name] = place
+    outcome, place = 'accepted ', string.format('%d', seq)
+    place = place .. ' ' .. redis.call('XADD', log_key, '*', 'epoch', epoch, 'seq', place,
+      'type', ARGV[start + 1], 'id', ARGV[start + 2], 'shop', ARGV[start + 3],
+      unpack(ARGV, start + 5, starts[i + 1] - 1))
+    places[name] = digest .. ' ' .. place
     fresh[#fresh + 1] = name
-    fresh[#fresh + 1] = place
+    fresh[#fresh + 1] = places[name]
   end
-  reply[#reply + 1] = outcome
-  reply[#reply + 1] = place_seq
-  reply[#reply + 1] = place_entry
+  reply[i + 2] = outcome .. place
 end
 
 -- Also when all were known: WAIT and WAITAOF wait for what their connection wrote, from 7.2 on not for what it read.

@@ -26,13 +26,6 @@ package struct InputRow: Sendable {
     }
 }
 
-extension String {
-    /// Whether an `id` or `shop` may look like this.
-    var isIdentifier: Bool {
-        Limits.identifierBytes.contains(utf8.count) && utf8.allSatisfy(Alphabet.identifier.contains)
-    }
-}
-
 /// Why a row is rejected, and on which line.
 package struct RowError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The line that is wrong, from 1: within an order of several rows it may lie behind the first.

@@ -18,6 +18,12 @@ package struct Alphabet: Sendable {
         return byte < 128 && members.1 >> UInt64(byte - 64) & 1 == 1
     }
 
+    /// Whether all of some bytes are members; none is.
+    package func containsAll(_ bytes: Span<UInt8>) -> Bool {
+        for index in bytes.indices where !contains(bytes[index]) { return false }
+        return true
+    }
+
     /// `[A-Za-z0-9._:/-]`: `id`, `order`, `shop`.
     package static let identifier = Alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/-")
     /// `[A-Za-z0-9._-]`: SKUs and workers' names.

@@ -30,7 +30,8 @@ package struct Change: Hashable, Sendable {
     /// - Parameter draft: The fields as somebody wrote them.
     /// - Throws: ``FieldError`` for the first field that is missing, not wanted, or outside ``Limits``.
     package init(_ draft: ChangeDraft) throws(FieldError) {
-        guard let kind = Kind(rawValue: draft.type) else {
+        // Nearly all are orders, and finding a raw value goes through all of them.
+        guard let kind = draft.type == "order.placed" ? .orderPlaced : Kind(rawValue: draft.type) else {
             let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
             throw FieldError("type", "expected one of \(known), got \(FieldError.quote(draft.type))")
         }
@@ -64,8 +65,7 @@ package struct Change: Hashable, Sendable {
 
     private static func identifier(_ text: String?, _ field: String) throws(FieldError) -> String {
         guard let text else { throw FieldError(field, "is missing") }
-        guard Limits.identifierBytes.contains(text.utf8.count), text.utf8.allSatisfy(Alphabet.identifier.contains)
-        else {
+        guard text.isIdentifier else {
             throw FieldError(
                 field,
                 "expected 1 to \(Limits.identifierBytes.upperBound) of A-Z a-z 0-9 . _ : / -, got "
@@ -76,8 +76,7 @@ package struct Change: Hashable, Sendable {
 
     private static func customer(_ text: String?) throws(FieldError) -> String {
         guard let text else { throw FieldError("customer", "is missing") }
-        let hasControls = text.unicodeScalars.contains { $0.properties.generalCategory == .control }
-        guard Limits.customerBytes.contains(text.utf8.count), !hasControls else {
+        guard Limits.customerBytes.contains(text.utf8.count), !hasControls(text.utf8.span) else {
             throw FieldError(
                 "customer",
                 "expected 1 to \(Limits.customerBytes.upperBound) bytes without control characters, got "
@@ -86,9 +85,29 @@ package struct Change: Hashable, Sendable {
         return text
     }
 
+    /// Whether there is a character of Unicode's category Cc: U+0000 to U+001F, and U+007F to U+009F, which UTF-8 writes
+    /// as C2 and one byte more.
+    private static func hasControls(_ bytes: Span<UInt8>) -> Bool {
+        var previous: UInt8 = 0
+        for index in bytes.indices {
+            let byte = bytes[index]
+            if byte < 0x20 || byte == 0x7F || previous == 0xC2 && byte < 0xA0 { return true }
+            previous = byte
+        }
+        return false
+    }
+
     private static func absent(_ value: String?, _ field: String, _ kind: Kind) throws(FieldError) -> String? {
         guard value == nil else { throw FieldError(field, "does not belong to \(kind.rawValue)") }
         return nil
+    }
+}
+
+extension String {
+    /// Whether an `id`, an `order` or a `shop` may look like this.
+    package var isIdentifier: Bool {
+        let bytes = utf8.span
+        return Limits.identifierBytes.contains(bytes.count) && Alphabet.identifier.containsAll(bytes)
     }
 }
 

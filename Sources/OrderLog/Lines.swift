@@ -26,44 +26,55 @@ package struct Lines: Hashable, Sendable {
             self.text = text
         case .items(let drafts):
             items = try Self.sum(drafts, limit)
-            text = items.map { "\($0.sku):\($0.quantity)" }.joined(separator: " ")
+            text = Self.joined(items)
         }
     }
 
     /// The SKUs and quantities of `TEA-250:2 MUG-1:1`, on its bytes: this runs once an entry in every sink.
     private static func parse(_ text: String, _ limit: ClosedRange<Int64>) throws(FieldError) -> [Line] {
+        let bytes = text.utf8.span
+        let alphabet = Alphabet.sku
         var items: [Line] = []
+        items.reserveCapacity(4)
         var mentions = 0
-        var rest = text.utf8[...]
+        var start = 0
         while true {
-            let end = rest.firstIndex(of: UInt8(ascii: " ")) ?? rest.endIndex
-            let word = rest[..<end]
             mentions += 1
-            guard let colon = word.firstIndex(of: UInt8(ascii: ":")) else {
-                throw FieldError("lines", "expected SKU:quantity parted by one space, got \(quote(word))")
+            var colon = start
+            while colon < bytes.count, alphabet.contains(bytes[colon]) { colon += 1 }
+            var end = colon
+            while end < bytes.count, bytes[end] != UInt8(ascii: " ") { end += 1 }
+            guard colon < end, bytes[colon] == UInt8(ascii: ":"), Limits.skuBytes.contains(colon - start) else {
+                throw skuError(in: bytes.extracting(start..<end))
             }
-            let sku = word[..<colon]
-            guard Limits.skuBytes.contains(sku.count), sku.allSatisfy(Alphabet.sku.contains) else {
-                throw skuError(quote(sku))
+            guard let quantity = wholeNumber(bytes.extracting(colon + 1..<end)), limit.contains(quantity) else {
+                throw quantityError(quote(bytes.extracting(colon + 1..<end)), limit)
             }
-            guard let quantity = wholeNumber(word[word.index(after: colon)...]), limit.contains(quantity) else {
-                throw quantityError(quote(word[word.index(after: colon)...]), limit)
-            }
-            try add(Line(sku: String(Substring(sku)), quantity: quantity), to: &items, mentions, limit)
-            if end == rest.endIndex { return items }
-            rest = rest[rest.index(after: end)...]
+            let line = Line(sku: Self.text(bytes.extracting(start..<colon)), quantity: quantity)
+            try add(line, to: &items, mentions, limit)
+            if end == bytes.count { return items }
+            start = end + 1
         }
+    }
+
+    /// What is wrong with the SKU of a word, or with the word as a whole.
+    private static func skuError(in word: Span<UInt8>) -> FieldError {
+        for index in word.indices where word[index] == UInt8(ascii: ":") {
+            return skuError(quote(word.extracting(..<index)))
+        }
+        return FieldError("lines", "expected SKU:quantity parted by one space, got \(quote(word))")
     }
 
     private static func sum(_ drafts: [ChangeDraft.Item], _ limit: ClosedRange<Int64>) throws(FieldError) -> [Line] {
         guard Limits.lines.contains(drafts.count) else { throw countError(drafts.count) }
         var items: [Line] = []
+        items.reserveCapacity(drafts.count)
         for (index, draft) in drafts.enumerated() {
-            guard Limits.skuBytes.contains(draft.sku.utf8.count), draft.sku.utf8.allSatisfy(Alphabet.sku.contains)
-            else {
+            let sku = draft.sku.utf8.span
+            guard Limits.skuBytes.contains(sku.count), Alphabet.sku.containsAll(sku) else {
                 throw skuError(FieldError.quote(draft.sku))
             }
-            guard let quantity = wholeNumber(draft.quantity.utf8[...]), limit.contains(quantity) else {
+            guard let quantity = wholeNumber(draft.quantity.utf8.span), limit.contains(quantity) else {
                 throw quantityError(FieldError.quote(draft.quantity), limit)
             }
             try add(Line(sku: draft.sku, quantity: quantity), to: &items, index + 1, limit)
@@ -88,19 +99,33 @@ package struct Lines: Hashable, Sendable {
     }
 
     /// A whole number in its one canonical form: digits only, no sign, no leading zero.
-    private static func wholeNumber(_ digits: Substring.UTF8View) -> Int64? {
-        guard (1...15).contains(digits.count), digits.count == 1 || digits.first != UInt8(ascii: "0") else {
-            return nil
-        }
+    private static func wholeNumber(_ digits: Span<UInt8>) -> Int64? {
+        guard (1...15).contains(digits.count), digits.count == 1 || digits[0] != UInt8(ascii: "0") else { return nil }
         var number: Int64 = 0
-        for digit in digits {
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-            number = number * 10 + Int64(digit - UInt8(ascii: "0"))
+        for index in digits.indices {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digits[index]) else { return nil }
+            number = number * 10 + Int64(digits[index] - UInt8(ascii: "0"))
         }
         return number
     }
 
-    private static func quote(_ word: Substring.UTF8View) -> String { FieldError.quote(String(Substring(word))) }
+    /// The items as the log holds them.
+    private static func joined(_ items: [Line]) -> String {
+        var text = ""
+        for item in items {
+            if !text.isEmpty { text += " " }
+            text += item.sku
+            text += ":"
+            text += String(item.quantity)
+        }
+        return text
+    }
+
+    private static func text(_ bytes: Span<UInt8>) -> String {
+        bytes.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private static func quote(_ bytes: Span<UInt8>) -> String { FieldError.quote(text(bytes)) }
 
     private static func countError(_ count: Int) -> FieldError {
         FieldError("lines", "expected \(Limits.lines.lowerBound) to \(Limits.lines.upperBound) lines, got \(count)")

@@ -81,11 +81,15 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
     /// Reads `1763905351204-0`; nil unless it is two decimal numbers parted by a dash.
     ///
     /// - Parameter text: What Redis printed, or an older entry's ID from a sink.
-    package init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
-        // UInt64 alone would take a sign.
-        guard parts.count == 2, parts.allSatisfy({ $0.first != "+" }), let milliseconds = UInt64(parts[0]),
-            let counter = UInt64(parts[1])
+    package init?(_ text: String) {
+        guard let id = text.utf8.span.withUnsafeBytes({ Self(text: $0) }) else { return nil }
+        self = id
+    }
+
+    /// Reads the same from the text's bytes.
+    package init?(text: UnsafeRawBufferPointer) {
+        guard let dash = text.firstIndex(of: UInt8(ascii: "-")),
+            let milliseconds = UInt64(digits: text[..<dash]), let counter = UInt64(digits: text[(dash + 1)...])
         else { return nil }
         self.init(milliseconds: milliseconds, counter: counter)
     }
@@ -110,6 +114,24 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
     package static func < (left: EntryID, right: EntryID) -> Bool {
         (left.milliseconds, left.counter) < (right.milliseconds, right.counter)
+    }
+}
+
+extension UInt64 {
+    /// Reads a decimal number of nothing but digits.
+    ///
+    /// - Parameter digits: The number's bytes; nil comes of none, of any other byte, and of a number that is too large.
+    package init?(digits: Slice<UnsafeRawBufferPointer>) {
+        guard !digits.isEmpty else { return nil }
+        var number: UInt64 = 0
+        for byte in digits {
+            guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte else { return nil }
+            let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isTooLargeNow) = product.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+            guard !isTooLarge, !isTooLargeNow else { return nil }
+            number = sum
+        }
+        self = number
     }
 }
 

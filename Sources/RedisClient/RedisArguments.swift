@@ -34,6 +34,13 @@ package struct RedisArguments: Sendable {
         lengths.append(bytes.count - start)
     }
 
+    /// Appends a text: most arguments are, and a generic call costs more than the copying.
+    package mutating func append(_ text: String) {
+        let start = bytes.count
+        bytes.append(contentsOf: text.utf8)
+        lengths.append(bytes.count - start)
+    }
+
     /// Appends each value as an argument of its own.
     package mutating func append(contentsOf values: some Sequence<some RedisArgument>) {
         for value in values { append(value) }

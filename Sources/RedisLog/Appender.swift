@@ -68,11 +68,10 @@ package struct Appender {
     /// Queues a call.
     ///
     /// - Parameters:
-    ///   - changes: Of this partition, at most ``Limits/appendChangesMax``.
+    ///   - call: Changes of this partition.
     ///   - partition: Where the changes' shops belong.
-    package func send(_ changes: some Collection<Change>, to partition: Partition) {
-        let (keys, arguments) = call(changes, to: partition)
-        connection.sendEvaluate(Scripts.append, keys: keys, arguments: arguments)
+    package func send(_ call: AppendCall, to partition: Partition) {
+        connection.sendEvaluate(Scripts.append, keys: names(partition), arguments: arguments(call))
     }
 
     /// Waits for the answer to the earliest call that has none yet.
@@ -93,52 +92,100 @@ package struct Appender {
 
     /// Sends a call and waits for its answer; loads the script where it is missing.
     package func append(
-        _ changes: some Collection<Change>, to partition: Partition, until deadline: Deadline
+        _ call: AppendCall, to partition: Partition, until deadline: Deadline
     ) throws(StoreError) -> Reply {
-        let (keys, arguments) = call(changes, to: partition)
-        return try translatingRedisErrors { () throws(RedisError) in
-            try decode(try connection.evaluate(Scripts.append, keys: keys, arguments: arguments, until: deadline))
+        try translatingRedisErrors { () throws(RedisError) in
+            let reply = try connection.evaluate(
+                Scripts.append, keys: names(partition), arguments: arguments(call), until: deadline)
+            return try decode(reply)
         }
     }
 
-    private func call(
-        _ changes: some Collection<Change>, to partition: Partition
-    ) -> (keys: [String], arguments: RedisArguments) {
-        precondition(changes.count <= Limits.appendChangesMax, "a call takes a bounded number of changes")
-        let names = [
-            keys.head(partition), keys.log(partition), keys.seen(partition), keys.seenBefore(partition),
-        ]
+    /// Sends changes, at most ``Limits/appendChangesMax``, and waits for the answer.
+    package func append(
+        _ changes: some Collection<Change>, to partition: Partition, until deadline: Deadline
+    ) throws(StoreError) -> Reply {
+        var call = AppendCall()
+        for change in changes { call.append(change) }
+        return try append(call, to: partition, until: deadline)
+    }
+
+    private func names(_ partition: Partition) -> [String] {
+        [keys.head(partition), keys.log(partition), keys.seen(partition), keys.seenBefore(partition)]
+    }
+
+    private func arguments(_ call: AppendCall) -> RedisArguments {
         var arguments: RedisArguments = [identity.log, identity.partitioning.count, windowMilliseconds]
-        for change in changes {
-            let fields = change.stringFields
-            let appended = AppendedChange(change)
-            arguments.append(appended.name)
-            arguments.append(appended.digest)
-            arguments.append(2 * fields.count)
-            for field in fields {
-                arguments.append(field.name)
-                arguments.append(field.value)
-            }
-        }
-        return (names, arguments)
+        arguments.append(contentsOf: call.arguments)
+        return arguments
     }
 
     private func decode(_ reply: RedisReply) throws(RedisError) -> Reply {
-        let reply = try ScriptReply(reply)
-        switch reply.code {
+        let answer = try ScriptReply(reply)
+        switch answer.code {
         case "CLOSED": return .closed
         case "NOLOG": return .noLog
         case "MISMATCH": return .mismatch
         case "OK": break
-        default: throw reply.unknownCode
+        default: throw answer.unknownCode
         }
+        let epoch = Epoch(try answer.number(1))
         var results: [Result] = []
-        for index in stride(from: 2, to: reply.count, by: 3) {
-            guard let outcome = Result.Outcome(rawValue: try reply.string(index)),
-                let entry = EntryID(try reply.string(index + 2))
-            else { throw .protocolViolation("an outcome and an entry's ID of append.lua") }
-            results.append(Result(outcome: outcome, seq: Seq(try reply.number(index + 1)), entry: entry))
+        results.reserveCapacity(reply.count)
+        for part in reply.elements.dropFirst(2) {
+            guard let result = part.withBytes({ Result($0) }) else {
+                throw .protocolViolation("an outcome, a seq and an entry's ID of append.lua")
+            }
+            results.append(result)
         }
-        return .appended(epoch: Epoch(try reply.number(1)), results)
+        return .appended(epoch: epoch, results)
+    }
+}
+
+/// The changes of one call, written down as `append.lua` takes them.
+///
+/// Made while the call before it is under way, and kept until it is answered: it is sent again as it is.
+package struct AppendCall: Sendable {
+    package private(set) var count = 0
+    fileprivate private(set) var arguments = RedisArguments()
+
+    /// A call of no changes.
+    package init() {}
+
+    /// Adds a change behind the others, of which there are less than ``Limits/appendChangesMax``.
+    package mutating func append(_ change: Change) {
+        precondition(count < Limits.appendChangesMax, "a call takes a bounded number of changes")
+        count += 1
+        arguments.append(Digest(of: change).description)
+        arguments.append(change.kind.rawValue)
+        arguments.append(change.id)
+        arguments.append(change.shop)
+        let optional =
+            (change.customer == nil ? 0 : 1) + (change.order == nil ? 0 : 1) + (change.attributes == nil ? 0 : 1)
+        arguments.append(2 * (1 + optional))
+        append("customer", change.customer)
+        append("order", change.order)
+        append("lines", change.lines.text)
+        append("attributes", change.attributes)
+    }
+
+    private mutating func append(_ name: String, _ value: String?) {
+        guard let value else { return }
+        arguments.append(name)
+        arguments.append(value)
+    }
+}
+
+extension Appender.Result {
+    /// Reads `accepted 12 1763905351204-0`.
+    fileprivate init?(_ text: UnsafeRawBufferPointer) {
+        let space = UInt8(ascii: " ")
+        guard let outcomeEnd = text.firstIndex(of: space),
+            let seqEnd = text[(outcomeEnd + 1)...].firstIndex(of: space),
+            let outcome = Outcome(rawValue: String(decoding: text[..<outcomeEnd], as: UTF8.self)),
+            let seq = UInt64(digits: text[(outcomeEnd + 1)..<seqEnd]).flatMap({ Int64(exactly: $0) }),
+            let entry = EntryID(text: UnsafeRawBufferPointer(rebasing: text[(seqEnd + 1)...]))
+        else { return nil }
+        self.init(outcome: outcome, seq: Seq(seq), entry: entry)
     }
 }

@@ -25,12 +25,23 @@ struct SubmissionQueue {
     /// A partition's changes that are under way, or wait for their turn: positions in `rows`.
     private struct Lane {
         var call: [Int] = []
+        /// What is sent, and sent again.
+        var text = AppendCall()
         var state = CallState.ready
         /// Whether the call was sent once without an answer: it may be in the log.
         var isDoubtful = false
         /// The answer of a call that is ``CallState/appended``: a result for each change.
         var answer: (epoch: Epoch, results: [Appender.Result])?
+        /// The next call's changes, written down as they come: while the server works on the call.
         var queued: [Int] = []
+        var queuedText = AppendCall()
+
+        mutating func makeCall() {
+            precondition(call.isEmpty && !queued.isEmpty, "a partition has one call at a time")
+            (call, queued) = (queued, [])
+            (text, queuedText) = (queuedText, AppendCall())
+            state = .ready
+        }
     }
 
     private struct Row {
@@ -39,14 +50,14 @@ struct SubmissionQueue {
         let shop: String?
         var input: [UInt8]?
         let bytes: Int
+        /// Kept only where the ledger is asked for it.
         var change: Change?
         var outcome: Receipt.Outcome?
     }
 
     private let partitioning: Partitioning
     private let keepsInput: Bool
-    /// What receipts of answered changes say was reached; nil to say nothing.
-    private let durability: Durability?
+    private let durability: Durability
     private var lanes: [Lane]
     /// The rows without a receipt; `given` of them at the front have one by now.
     private var rows: [Row] = []
@@ -63,7 +74,7 @@ struct SubmissionQueue {
     init(_ partitioning: Partitioning, keepsInput: Bool, durability: Durability) {
         self.partitioning = partitioning
         self.keepsInput = keepsInput
-        self.durability = durability == .server ? nil : durability
+        self.durability = durability
         lanes = Array(repeating: Lane(), count: partitioning.count)
     }
 
@@ -95,9 +106,11 @@ struct SubmissionQueue {
     mutating func add(_ change: Change, line: Int?, input: [UInt8]?, bytes: Int) -> Partition? {
         let partition = partitioning.partition(ofShop: change.shop)
         lanes[partition.number].queued.append(base + rows.count)
+        lanes[partition.number].queuedText.append(change)
         append(
             Row(
-                line: line, id: change.id, shop: change.shop, input: input, bytes: bytes, change: change, outcome: nil))
+                line: line, id: change.id, shop: change.shop, input: input, bytes: bytes,
+                change: durability == .applied ? change : nil, outcome: nil))
         return lanes[partition.number].queued.count == Limits.appendChangesMax ? partition : nil
     }
 
@@ -117,11 +130,7 @@ struct SubmissionQueue {
 
     /// Makes a call of a partition's next changes; it has none.
     mutating func makeCall(_ partition: Partition) {
-        let queued = lanes[partition.number].queued
-        precondition(lanes[partition.number].call.isEmpty && !queued.isEmpty, "a partition has one call at a time")
-        lanes[partition.number].call = Array(queued.prefix(Limits.appendChangesMax))
-        lanes[partition.number].queued = Array(queued.dropFirst(Limits.appendChangesMax))
-        lanes[partition.number].state = .ready
+        lanes[partition.number].makeCall()
         calls.insert(partition)
     }
 
@@ -130,10 +139,8 @@ struct SubmissionQueue {
         calls.filter { isWanted(lanes[$0.number].state) }
     }
 
-    /// A call's changes: the same ones each time that it is sent.
-    func changes(_ partition: Partition) -> [Change] {
-        lanes[partition.number].call.compactMap { rows[$0 - base].change }
-    }
+    /// A partition's call: the same each time that it is sent.
+    func call(_ partition: Partition) -> AppendCall { lanes[partition.number].text }
 
     func state(_ partition: Partition) -> CallState { lanes[partition.number].state }
 
@@ -173,9 +180,10 @@ struct SubmissionQueue {
     var appended: [LedgerConfirmation.Call] {
         calls.compactMap { partition in
             guard let answer = lanes[partition.number].answer else { return nil }
-            let places = zip(changes(partition), answer.results).filter { $1.outcome != .conflict }
-            return LedgerConfirmation.Call(
-                partition: partition, epoch: answer.epoch, places: places.map { ($1.seq, $0) })
+            let places = zip(lanes[partition.number].call, answer.results).compactMap { position, result in
+                result.outcome == .conflict ? nil : rows[position - base].change.map { (seq: result.seq, change: $0) }
+            }
+            return LedgerConfirmation.Call(partition: partition, epoch: answer.epoch, places: places)
         }
     }
 
@@ -216,6 +224,7 @@ struct SubmissionQueue {
 
     private mutating func finish(_ partition: Partition) -> [Int] {
         defer { lanes[partition.number].call = [] }
+        lanes[partition.number].text = AppendCall()
         lanes[partition.number].isDoubtful = false
         lanes[partition.number].answer = nil
         calls.remove(partition)
@@ -239,7 +248,8 @@ struct SubmissionQueue {
             given = 0
         }
         return Receipt(
-            line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome, durability: durability)
+            line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome,
+            durability: durability == .server ? nil : durability)
     }
 }
 

@@ -180,7 +180,7 @@ final class Submitter {
         guard connection.isUsable else { return }
         do throws(StoreError) {
             try pass(.beforeSend)
-            appender.send(queue.changes(partition), to: partition)
+            appender.send(queue.call(partition), to: partition)
             queue.setState(.sent, of: partition)
             sent.append(.call(partition))
             needsQuestion = redisConfirmation != nil
@@ -218,7 +218,7 @@ final class Submitter {
         needsQuestion = redisConfirmation != nil
         do throws(StoreError) {
             try settle(
-                partition, try appender.append(queue.changes(partition), to: partition, until: answerDeadline))
+                partition, try appender.append(queue.call(partition), to: partition, until: answerDeadline))
         } catch {
             handle(error, of: partition)
         }
@@ -227,7 +227,7 @@ final class Submitter {
     private func settle(_ partition: Partition, _ reply: Appender.Reply) throws(StoreError) {
         switch reply {
         case .appended(let epoch, let results):
-            guard results.count == queue.changes(partition).count else {
+            guard results.count == queue.call(partition).count else {
                 throw StoreError(.redis, .malformed, "unexpected answer from Redis: a result for each change")
             }
             queue.hold(partition, epoch: epoch, results)
