@@ -30,8 +30,11 @@ let package = Package(
 
         // Clients: a thread a lane, and the two libraries made safe on it.
         .target(name: "CThreadedIO"),
+        .target(name: "CReplyArena", dependencies: ["CHiredis"]),
         .target(name: "ThreadedIO", dependencies: ["CThreadedIO"], swiftSettings: swiftSettings),
-        .target(name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis", "Faults"], swiftSettings: swiftSettings),
+        .target(
+            name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis", "CReplyArena", "Faults"],
+            swiftSettings: swiftSettings),
         .target(
             name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
 

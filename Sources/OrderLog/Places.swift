@@ -110,7 +110,7 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
         return milliseconds > 0 ? EntryID(milliseconds: milliseconds - 1, counter: .max) : nil
     }
 
-    package var description: String { "\(milliseconds)-\(counter)" }
+    package var description: String { String(milliseconds) + "-" + String(counter) }
 
     package static func < (left: EntryID, right: EntryID) -> Bool {
         (left.milliseconds, left.counter) < (right.milliseconds, right.counter)

@@ -26,6 +26,22 @@ package protocol LogPort: AnyObject {
     /// - Throws: ``StoreError``.
     func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered]
 
+    /// Begins a read that doesn't wait, to be received by ``receiveRead()``; other calls may be made in between.
+    ///
+    /// One at a time. Its entries are delivered to this worker whether they are received or not.
+    ///
+    /// - Parameters:
+    ///   - partitions: Where.
+    ///   - limit: The most entries of each partition.
+    /// - Throws: ``StoreError``.
+    func sendRead(from partitions: [Partition], limit: Int) async throws
+
+    /// Ends the read that was begun.
+    ///
+    /// - Returns: As ``read(from:limit:wait:)``.
+    /// - Throws: ``StoreError``.
+    func receiveRead() async throws -> [Delivered]
+
     /// Reads entries, whoever they were delivered to, and without delivering them.
     ///
     /// - Parameters:
@@ -99,15 +115,22 @@ package struct Reclaimed: Sendable {
     }
 }
 
-/// New entries of one partition.
-package struct Delivered: Sendable {
+/// New entries of one partition, decoded when they are asked for.
+package struct Delivered {
     package let partition: Partition
-    package let entries: [Entry]
+    package let count: Int
+    private let decode: () throws -> [Entry]
 
-    package init(partition: Partition, entries: [Entry]) {
+    package init(partition: Partition, count: Int, decode: @escaping () throws -> [Entry]) {
         self.partition = partition
-        self.entries = entries
+        self.count = count
+        self.decode = decode
     }
+
+    /// The entries, in log order.
+    ///
+    /// - Throws: ``StoreError`` when the server sent something else.
+    package func entries() throws -> [Entry] { try decode() }
 }
 
 package enum OpenOutcome: Hashable, Sendable {
@@ -125,10 +148,12 @@ package protocol Sink: AnyObject {
 
     /// Applies a batch, sets its dead letters aside and moves the position, in one atomic step.
     ///
-    /// - Parameter batch: Not empty.
+    /// - Parameters:
+    ///   - batch: Not empty.
+    ///   - meanwhile: What else there is to do while the store works: called at most once, and never fails.
     /// - Returns: ``ApplyOutcome/applied``, or why nothing was changed.
     /// - Throws: ``StoreError``.
-    func apply(_ batch: Batch) async throws -> ApplyOutcome
+    func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome
 
     /// Acknowledges entries that the sink has applied or set aside, under the permit's history.
     ///
@@ -139,8 +164,12 @@ package protocol Sink: AnyObject {
     /// - Throws: ``StoreError``.
     func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool
 
-    /// Whether ``apply(_:)`` acknowledges too, in its atomic step.
+    /// Whether ``apply(_:meanwhile:)`` acknowledges too, in its atomic step.
     var acknowledgesOnApply: Bool { get }
+}
+
+extension Sink {
+    package func apply(_ batch: Batch) async throws -> ApplyOutcome { try await apply(batch) {} }
 }
 
 package struct Acknowledgement: Hashable, Sendable {

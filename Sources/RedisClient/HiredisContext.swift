@@ -1,4 +1,5 @@
 import CHiredis
+import CReplyArena
 import Faults
 import Glibc
 import ThreadedIO
@@ -44,6 +45,7 @@ final class HiredisContext {
             throw .lost(reason)
         }
         context = started
+        onewrite_redis_use_arena(context)
         // A batch of entries fits; a larger buffer is given back once it is empty.
         onewrite_redis_keep_input(context, 1 << 20)
         Faults.register(descriptor)

@@ -31,10 +31,21 @@ package final class RedisConnection {
 
     private var context: HiredisContext?
     private var failure: RedisError?
-    /// The names of the commands without a reply, for messages.
-    private var sent = FIFO<String>()
+    /// A command without a reply.
+    private struct Sent {
+        /// For messages.
+        let name: String
+        /// Whether its reply waits until it is asked for by ``receiveAhead(until:)``.
+        var isAhead = false
+    }
+
+    private var sent = FIFO<Sent>()
     /// Replies that came while something was being written.
     private var ready = FIFO<RedisReply>()
+    /// The reply to the command that was sent ahead, when it came while others were waited for.
+    private var parked: RedisReply?
+    /// Whether a command was sent ahead whose reply nobody has asked for yet.
+    package private(set) var hasCommandAhead = false
 
     /// Pipelines are written in pieces of about this size: hiredis moves the rest of its buffer at every partial write.
     private static let pieceBytes = 256 << 10
@@ -67,8 +78,8 @@ package final class RedisConnection {
     /// Whether the session is in step with the server, as far as is known without asking it.
     package var isUsable: Bool { context != nil }
 
-    /// How many commands were sent, or wait to be, whose replies were not received yet.
-    package var outstanding: Int { sent.count }
+    /// How many commands were sent, or wait to be, whose replies were not received yet; without the one sent ahead.
+    package var outstanding: Int { sent.count - (hasCommandAhead && parked == nil ? 1 : 0) }
 
     /// Ends the session at once; commands not flushed are dropped.
     package func close() {
@@ -79,8 +90,42 @@ package final class RedisConnection {
     ///
     /// On a connection that is not usable nothing happens: receiving its reply tells.
     package func send(_ command: RedisCommand) {
+        send(command, isAhead: false)
+    }
+
+    /// Sends a command whose reply is wanted later: other commands may be sent and answered before it is asked for.
+    ///
+    /// One at a time.
+    package func sendAhead(_ command: RedisCommand, until deadline: Deadline) throws(RedisError) {
+        precondition(!hasCommandAhead, "two commands sent ahead")
+        hasCommandAhead = true
+        send(command, isAhead: true)
+        try flush(until: deadline)
+    }
+
+    /// Returns the reply to the command that was sent ahead.
+    ///
+    /// Commands that were sent before it must have been answered.
+    ///
+    /// - Throws: As ``receive(until:)``.
+    package func receiveAhead(until deadline: Deadline) throws(RedisError) -> RedisReply {
+        guard isUsable else { throw lost }
+        precondition(hasCommandAhead && (parked != nil || sent.first?.isAhead == true), "no command was sent ahead")
+        if parked == nil { try parkAhead(until: deadline) }
+        guard let reply = parked else { throw lost }
+        parked = nil
+        hasCommandAhead = false
+        return reply
+    }
+
+    private func parkAhead(until deadline: Deadline) throws(RedisError) {
+        parked = try nextReply(until: deadline)
+        settleOldest()
+    }
+
+    private func send(_ command: RedisCommand, isAhead: Bool) {
         guard let context else { return }
-        sent.append(command.name)
+        sent.append(Sent(name: command.name, isAhead: isAhead))
         do {
             try context.append(command)
         } catch {
@@ -107,6 +152,7 @@ package final class RedisConnection {
     package func receive(until deadline: Deadline) throws(RedisError) -> RedisReply {
         guard isUsable else { throw lost }
         precondition(outstanding > 0, "received more replies than commands were sent")
+        if sent.first?.isAhead == true { try parkAhead(until: deadline) }
         let reply = try nextReply(until: deadline)
         settleOldest()
         return reply
@@ -179,11 +225,11 @@ package final class RedisConnection {
         let error: RedisError
         switch ThreadedIO.wait(for: interest, on: context.descriptor, until: deadline, interrupt: interrupt) {
         case .ready: return
-        case .timedOut: error = .timedOut(operation: sent.first ?? "a message", address: address)
+        case .timedOut: error = .timedOut(operation: sent.first?.name ?? "a message", address: address)
         case .interrupted: error = .interrupted
         }
         // With nothing outstanding nothing was missed: what comes later is still whole.
-        throw outstanding == 0 ? error : end(error)
+        throw sent.isEmpty ? error : end(error)
     }
 }
 
@@ -203,6 +249,8 @@ extension RedisConnection {
         context = nil
         sent.removeAll()
         ready.removeAll()
+        parked = nil
+        hasCommandAhead = false
         return error
     }
 

@@ -1,4 +1,5 @@
 import CHiredis
+import CReplyArena
 
 /// A reply of the server, or a part of one, decoded when it is looked at.
 ///
@@ -69,10 +70,37 @@ package struct RedisReply {
     package func withBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        // Other types may leave the text's fields unset.
-        let length = hasText || kind == .error ? node.pointee.len : 0
         defer { withExtendedLifetime(tree) {} }
-        return try body(UnsafeRawBufferPointer(start: length == 0 ? nil : node.pointee.str, count: length))
+        return try body(Self.text(of: node))
+    }
+
+    /// Calls `body` with the bytes of the elements of an array, two at a time, in place: names and values by turns.
+    ///
+    /// An element that is no text has no bytes. The buffers are valid during the call only.
+    ///
+    /// - Throws: ``RedisError/protocolViolation(_:)`` for anything but an array of pairs.
+    package func forEachPair(
+        _ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void
+    ) throws(RedisError) {
+        guard kind == .array, count.isMultiple(of: 2) else {
+            throw .protocolViolation("expected an array of pairs, got \(self)")
+        }
+        defer { withExtendedLifetime(tree) {} }
+        for index in stride(from: 0, to: count, by: 2) {
+            guard let name = node.pointee.element[index], let value = node.pointee.element[index + 1] else {
+                preconditionFailure("hiredis left an element of a complete reply empty")
+            }
+            body(Self.text(of: name), Self.text(of: value))
+        }
+    }
+
+    private static func text(of node: UnsafePointer<redisReply>) -> UnsafeRawBufferPointer {
+        switch node.pointee.type {
+        case REDIS_REPLY_STRING, REDIS_REPLY_STATUS, REDIS_REPLY_ERROR:
+            UnsafeRawBufferPointer(start: node.pointee.str, count: node.pointee.len)
+        // Other types may leave the text's fields unset.
+        default: UnsafeRawBufferPointer(start: nil, count: 0)
+        }
     }
 
     /// How many elements an array has; 0 for every other type.
@@ -124,6 +152,6 @@ private final class ReplyTree {
     }
 
     deinit {
-        freeReplyObject(root)
+        onewrite_redis_reply_free(root)
     }
 }

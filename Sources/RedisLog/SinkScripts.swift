@@ -39,37 +39,66 @@ package struct SinkScripts {
         }
     }
 
-    /// Applies a batch to the stock counters.
-    package func applyStock(_ batch: Batch) throws -> ApplyOutcome {
-        let fold = StockFold(batch.applied)
-        var shops: [String: RedisArguments] = [:]
-        var counts: [String: Int] = [:]
-        for step in fold.steps {
-            shops[step.shop, default: []].append(step.isAbsolute ? "set" : "add")
-            shops[step.shop, default: []].append(step.sku)
-            shops[step.shop, default: []].append(step.quantity)
-            counts[step.shop, default: 0] += 1
-        }
-        var names = keys(of: batch)
-        var arguments = arguments(of: batch)
-        for (shop, steps) in shops {
-            names.append(keys.stock(batch.permit.partition, shop: shop))
-            arguments.append(counts[shop] ?? 0)
-            arguments.append(contentsOf: steps)
-        }
-        return try apply(Scripts.stock, names, arguments)
+    /// What a batch changes.
+    package enum Effect: Sendable {
+        /// The stock counters.
+        case stock
+        /// The list of delivery jobs.
+        case delivery
     }
 
-    /// Pushes a batch's delivery jobs.
-    package func applyDelivery(_ batch: Batch) throws -> ApplyOutcome {
-        let partition = batch.permit.partition
+    /// Applies a batch in one script.
+    ///
+    /// - Parameters:
+    ///   - batch: Not empty.
+    ///   - effect: What it changes.
+    ///   - meanwhile: What else there is to do while the server runs the script; it may use the same connection.
+    /// - Returns: What became of it.
+    /// - Throws: ``StoreError``, or a fault that a test injected.
+    package func apply(
+        _ batch: Batch, to effect: Effect, meanwhile: () async -> Void
+    ) async throws -> ApplyOutcome {
         var names = keys(of: batch)
-        names.append(keys.deliveries(partition))
         var arguments = arguments(of: batch)
+        switch effect {
+        case .stock: addStock(batch, &names, &arguments)
+        case .delivery: addJobs(batch, &names, &arguments)
+        }
+        try Faults.pass(.beforeScript)
+        let script = effect == .stock ? Scripts.stock : Scripts.delivery
+        let reply = try await evaluate(script, names, arguments, sent: .scriptSent, meanwhile)
+        try Faults.pass(.afterScript)
+        return try translatingRedisErrors { () throws(RedisError) in
+            let reply = try ScriptReply(reply)
+            switch reply.code {
+            case "APPLIED": return .applied
+            case "HISTORY": return .historyChanged
+            case "FENCED": return .fenced(by: try reply.string(2))
+            case "DUPLICATE", "GAP": return .positionMoved(to: Seq(try reply.number(1)))
+            case "STALLED": throw .reply(RedisReplyError(text: "STALLED \(try reply.string(1))"))
+            default: throw reply.unknownCode
+            }
+        }
+    }
+
+    private func addStock(_ batch: Batch, _ names: inout [String], _ arguments: inout RedisArguments) {
+        for (shop, steps) in StockFold(batch.applied).shops {
+            names.append(keys.stock(batch.permit.partition, shop: shop))
+            arguments.append(steps.count)
+            for step in steps {
+                arguments.append(step.isAbsolute ? "set" : "add")
+                arguments.append(step.sku)
+                arguments.append(String(step.quantity))
+            }
+        }
+    }
+
+    private func addJobs(_ batch: Batch, _ names: inout [String], _ arguments: inout RedisArguments) {
+        let partition = batch.permit.partition
+        names.append(keys.deliveries(partition))
         for entry in batch.applied {
             if let job = DeliveryJob.json(for: entry, in: partition) { arguments.append(job) }
         }
-        return try apply(Scripts.delivery, names, arguments)
     }
 
     /// Acknowledges entries under the permit's history.
@@ -82,7 +111,7 @@ package struct SinkScripts {
     /// - Throws: ``StoreError``, or a fault that a test injected.
     package func acknowledge(
         _ entries: [Acknowledgement], under permit: Permit, isBoundByPosition: Bool
-    ) throws -> Bool {
+    ) async throws -> Bool {
         let partition = permit.partition
         var names = [keys.head(partition), keys.log(partition)]
         if isBoundByPosition { names.append(keys.position(partition, group)) }
@@ -92,7 +121,7 @@ package struct SinkScripts {
             arguments.append(entry.entry.description)
         }
         try Faults.pass(.beforeAck)
-        let reply = try evaluate(Scripts.acknowledge, names, arguments, sent: .ackSent)
+        let reply = try await evaluate(Scripts.acknowledge, names, arguments, sent: .ackSent) {}
         try Faults.pass(.afterAck)
         return try translatingRedisErrors { () throws(RedisError) in
             try reply.requireArray().first?.string == "ACKNOWLEDGED"
@@ -135,29 +164,11 @@ package struct SinkScripts {
         return arguments
     }
 
-    private func apply(
-        _ script: RedisScript, _ names: [String], _ arguments: RedisArguments
-    ) throws -> ApplyOutcome {
-        try Faults.pass(.beforeScript)
-        let reply = try evaluate(script, names, arguments, sent: .scriptSent)
-        try Faults.pass(.afterScript)
-        return try translatingRedisErrors { () throws(RedisError) in
-            let reply = try ScriptReply(reply)
-            switch reply.code {
-            case "APPLIED": return .applied
-            case "HISTORY": return .historyChanged
-            case "FENCED": return .fenced(by: try reply.string(2))
-            case "DUPLICATE", "GAP": return .positionMoved(to: Seq(try reply.number(1)))
-            case "STALLED": throw .reply(RedisReplyError(text: "STALLED \(try reply.string(1))"))
-            default: throw reply.unknownCode
-            }
-        }
-    }
-
     /// As `RedisConnection.evaluate`, with a fault point while the answer is awaited.
     private func evaluate(
-        _ script: RedisScript, _ names: [String], _ arguments: RedisArguments, sent point: FaultPoint
-    ) throws -> RedisReply {
+        _ script: RedisScript, _ names: [String], _ arguments: RedisArguments, sent point: FaultPoint,
+        _ meanwhile: () async -> Void
+    ) async throws -> RedisReply {
         let deadline = Deadline.after(StreamLog.timeout)
         try translatingRedisErrors { () throws(RedisError) in
             try connection.load(script, until: deadline)
@@ -165,6 +176,7 @@ package struct SinkScripts {
             try connection.flush(until: deadline)
         }
         try Faults.pass(point)
+        await meanwhile()
         return try translatingRedisErrors { () throws(RedisError) in
             let reply = try connection.receive(until: deadline)
             guard let error = reply.error else { return reply }

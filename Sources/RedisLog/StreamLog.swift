@@ -13,6 +13,8 @@ package final class StreamLog: LogPort {
     package let keys: Keys
     private let group: Group
     private let consumer: WorkerName
+    /// Where the read that was begun looks.
+    private var readAhead: [Partition] = []
 
     package init(_ connection: RedisConnection, keys: Keys, group: Group, consumer: WorkerName) {
         self.connection = connection
@@ -49,24 +51,54 @@ package final class StreamLog: LogPort {
     }
 
     package func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered] {
+        try call(readCommand(partitions, limit, wait), within: wait + Self.timeout) { reply throws(RedisError) in
+            try delivered(reply, partitions)
+        }
+    }
+
+    package func sendRead(from partitions: [Partition], limit: Int) async throws {
+        readAhead = partitions
+        try translatingRedisErrors { () throws(RedisError) in
+            try connection.sendAhead(readCommand(partitions, limit, .zero), until: .after(Self.timeout))
+        }
+    }
+
+    package func receiveRead() async throws -> [Delivered] {
+        try translatingRedisErrors { () throws(RedisError) in
+            let reply = try connection.receiveAhead(until: .after(Self.timeout))
+            if let error = reply.error { throw .reply(error) }
+            return try delivered(reply, readAhead)
+        }
+    }
+
+    private func readCommand(_ partitions: [Partition], _ limit: Int, _ wait: Duration) -> RedisCommand {
         var command = RedisCommand("XREADGROUP", "GROUP", group.rawValue, consumer.text, "COUNT", limit)
         if wait > .zero { command.append(contentsOf: ["BLOCK", String(max(1, Int(wait / .milliseconds(1))))]) }
         command.append("STREAMS")
         command.append(contentsOf: partitions.map(keys.log))
         command.append(contentsOf: partitions.map { _ in ">" })
-        return try call(command, within: wait + Self.timeout) { reply throws(RedisError) in
-            if reply.isNull { return [] }
-            var delivered: [Delivered] = []
-            for stream in try reply.requireArray() {
-                let parts = try stream.requireArray(count: 2)
-                let name = try parts[0].requireString()
-                guard let partition = partitions.first(where: { keys.log($0) == name }) else {
-                    throw .protocolViolation("one of the streams that were asked for")
-                }
-                delivered.append(Delivered(partition: partition, entries: try parts[1].entries()))
+        return command
+    }
+
+    private func delivered(_ reply: RedisReply, _ partitions: [Partition]) throws(RedisError) -> [Delivered] {
+        if reply.isNull { return [] }
+        var delivered: [Delivered] = []
+        var unread = partitions[...]
+        for stream in try reply.requireArray() {
+            let parts = try stream.requireArray(count: 2)
+            let name = try parts[0].requireString()
+            // The server answers in the order in which it was asked.
+            guard let index = unread.firstIndex(where: { keys.log($0) == name }) else {
+                throw .protocolViolation("one of the streams that were asked for")
             }
-            return delivered
+            let entries = parts[1]
+            delivered.append(
+                Delivered(partition: unread[index], count: entries.count) {
+                    try translatingRedisErrors { () throws(RedisError) in try entries.entries() }
+                })
+            unread = unread[(index + 1)...]
         }
+        return delivered
     }
 
     package func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry] {

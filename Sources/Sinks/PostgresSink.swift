@@ -41,7 +41,7 @@ package final class PostgresSink: Ledger {
         }
     }
 
-    package func apply(_ batch: Batch) async throws -> ApplyOutcome {
+    package func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
         let deadline = Deadline.after(Self.timeout)
         try Faults.pass(.beforeBegin)
         try translatingPostgresErrors { () throws(PostgresError) in
@@ -49,6 +49,7 @@ package final class PostgresSink: Ledger {
                 ApplyStatement.statement(for: batch), ApplyStatement.parameters(for: batch), until: deadline)
         }
         try Faults.pass(.commitSent)
+        await meanwhile()
         let isApplied = try translatingPostgresErrors { () throws(PostgresError) in
             try !connection.receive(until: deadline).isEmpty
         }
@@ -75,7 +76,7 @@ package final class PostgresSink: Ledger {
     }
 
     package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
-        try scripts.acknowledge(entries, under: permit, isBoundByPosition: false)
+        try await scripts.acknowledge(entries, under: permit, isBoundByPosition: false)
     }
 
     package func row(of partition: Partition) async throws -> LedgerRow {

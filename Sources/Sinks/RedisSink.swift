@@ -6,23 +6,23 @@ package import RedisLog
 /// Each batch is one script, which checks history, token and position, and acknowledges in the same step.
 package final class RedisSink: Sink {
     private let scripts: SinkScripts
-    private let applyBatch: (Batch) throws -> ApplyOutcome
+    private let effect: SinkScripts.Effect
 
-    private init(_ scripts: SinkScripts, _ applyBatch: @escaping (Batch) throws -> ApplyOutcome) {
+    private init(_ scripts: SinkScripts, _ effect: SinkScripts.Effect) {
         self.scripts = scripts
-        self.applyBatch = applyBatch
+        self.effect = effect
     }
 
     /// The sink `stock`.
     package static func stock(_ scripts: SinkScripts) -> RedisSink {
-        RedisSink(scripts) { try scripts.applyStock($0) }
+        RedisSink(scripts, .stock)
     }
 
     /// The sink delivery.
     ///
     /// The delivery service takes jobs from the list's left.
     package static func delivery(_ scripts: SinkScripts) -> RedisSink {
-        RedisSink(scripts) { try scripts.applyDelivery($0) }
+        RedisSink(scripts, .delivery)
     }
 
     package var acknowledgesOnApply: Bool { true }
@@ -33,11 +33,11 @@ package final class RedisSink: Sink {
         try scripts.fence(partition, under: history, owner: owner)
     }
 
-    package func apply(_ batch: Batch) async throws -> ApplyOutcome {
-        try applyBatch(batch)
+    package func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
+        try await scripts.apply(batch, to: effect, meanwhile: meanwhile)
     }
 
     package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
-        try scripts.acknowledge(entries, under: permit, isBoundByPosition: true)
+        try await scripts.acknowledge(entries, under: permit, isBoundByPosition: true)
     }
 }
