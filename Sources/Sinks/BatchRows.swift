@@ -6,8 +6,9 @@ struct BatchRows {
     private(set) var columns: [PostgresValue]
 
     init(_ batch: Batch) {
-        columns = Self.appliedColumns(batch)
-        columns += Self.lineColumns(batch)
+        let statuses = Self.statuses(batch)
+        columns = Self.appliedColumns(batch, statuses)
+        columns += Self.lineColumns(batch, statuses)
         columns += Self.cancelledColumns(batch)
         columns += Self.stockColumns(batch)
         if !batch.deadLetters.isEmpty { columns += Self.deadLetterColumns(batch) }
@@ -18,28 +19,34 @@ struct BatchRows {
         let id: String
     }
 
-    /// The status that each order placed in this batch has at its end, by the place that placed it.
-    private static func statuses(_ batch: Batch) -> [Seq: String] {
-        var placedAt: [OrderKey: Seq] = [:]
-        var statuses: [Seq: String] = [:]
-        for entry in batch.applied {
+    /// The status at the batch's end of each order placed in it, beside the entry that placed it; nil beside any other,
+    /// also beside one that places an order again.
+    private static func statuses(_ batch: Batch) -> [String?] {
+        var placedAt: [OrderKey: Int] = [:]
+        placedAt.reserveCapacity(batch.applied.count)
+        var statuses: [String?] = []
+        statuses.reserveCapacity(batch.applied.count)
+        for (index, entry) in batch.applied.enumerated() {
             let change = entry.change
+            var status: String?
             switch change.kind {
             case .orderPlaced:
                 let key = OrderKey(shop: change.shop, id: change.id)
-                if placedAt[key] == nil { placedAt[key] = entry.place.seq }
-                statuses[entry.place.seq] = "placed"
+                if placedAt[key] == nil {
+                    placedAt[key] = index
+                    status = "placed"
+                }
             case .orderCancelled:
                 let key = OrderKey(shop: change.shop, id: change.order ?? "")
-                if let seq = placedAt[key] { statuses[seq] = "cancelled" }
+                if let placed = placedAt[key] { statuses[placed] = "cancelled" }
             case .stockReceived, .stockCounted: break
             }
+            statuses.append(status)
         }
         return statuses
     }
 
-    private static func appliedColumns(_ batch: Batch) -> [PostgresValue] {
-        let statuses = statuses(batch)
+    private static func appliedColumns(_ batch: Batch, _ statuses: [String?]) -> [PostgresValue] {
         var seqs = PostgresArray()
         var epochs = PostgresArray()
         var entries = PostgresArray()
@@ -53,7 +60,7 @@ struct BatchRows {
         var attributes = PostgresArray()
         var milliseconds = PostgresArray()
         var states = PostgresArray()
-        for entry in batch.applied {
+        for (entry, status) in zip(batch.applied, statuses) {
             let change = entry.change
             seqs.append(entry.place.seq.number)
             epochs.append(entry.place.epoch.number)
@@ -68,7 +75,7 @@ struct BatchRows {
             attributes.append(orNull: change.attributes)
             // The ID of an entry added with an ID by hand can lie outside what a date can be.
             milliseconds.append(Int64(min(entry.id.milliseconds, 253_402_300_799_999)))
-            states.append(orNull: statuses[entry.place.seq])
+            states.append(orNull: status)
         }
         return [
             seqs, epochs, entries, digests, ids, types, shops, orders, customers, lines, attributes, milliseconds,
@@ -76,22 +83,20 @@ struct BatchRows {
         ].map(PostgresValue.array)
     }
 
-    private static func lineColumns(_ batch: Batch) -> [PostgresValue] {
-        var seqs = PostgresArray()
+    private static func lineColumns(_ batch: Batch, _ statuses: [String?]) -> [PostgresValue] {
         var shops = PostgresArray()
         var orders = PostgresArray()
         var skus = PostgresArray()
         var quantities = PostgresArray()
-        for entry in batch.applied where entry.change.kind == .orderPlaced {
+        for (entry, status) in zip(batch.applied, statuses) where status != nil {
             for line in entry.change.lines.items {
-                seqs.append(entry.place.seq.number)
                 shops.append(entry.change.shop)
                 orders.append(entry.change.id)
                 skus.append(line.sku)
                 quantities.append(line.quantity)
             }
         }
-        return [seqs, shops, orders, skus, quantities].map(PostgresValue.array)
+        return [shops, orders, skus, quantities].map(PostgresValue.array)
     }
 
     private static func cancelledColumns(_ batch: Batch) -> [PostgresValue] {

@@ -43,15 +43,15 @@ package final class PostgresSink: Ledger {
 
     package func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
         let deadline = Deadline.after(Self.timeout)
+        let parameters = ApplyStatement.parameters(for: batch)
         try Faults.pass(.beforeBegin)
         try translatingPostgresErrors { () throws(PostgresError) in
-            try connection.sendExecute(
-                ApplyStatement.statement(for: batch), ApplyStatement.parameters(for: batch), until: deadline)
+            try connection.sendExecute(ApplyStatement.plain(for: batch), parameters, until: deadline)
         }
         try Faults.pass(.commitSent)
         await meanwhile()
         let isApplied = try translatingPostgresErrors { () throws(PostgresError) in
-            try !connection.receive(until: deadline).isEmpty
+            try receive(batch, parameters, until: deadline)
         }
         try Faults.pass(.afterCommit)
         if isApplied { return .applied }
@@ -60,6 +60,18 @@ package final class PostgresSink: Ledger {
         if row.epoch != batch.permit.history.epoch { return .historyChanged }
         if try await countRefusal(of: batch.permit) { return .fenced(by: row.owner) }
         return .positionMoved(to: row.position.seq)
+    }
+
+    /// Whether the batch that was sent is applied.
+    private func receive(
+        _ batch: Batch, _ parameters: [PostgresValue], until deadline: Deadline
+    ) throws(PostgresError) -> Bool {
+        do throws(PostgresError) {
+            return try !connection.receive(until: deadline).isEmpty
+        } catch  where error.sqlState == "23505" {
+            // An order is there already. The server undid the whole statement, the position's move too.
+            return try !connection.execute(ApplyStatement.patient(for: batch), parameters, until: deadline).isEmpty
+        }
     }
 
     /// Counts a batch that was refused by its token, for ``LedgerRow``'s readers: `status`, and tests.

@@ -191,6 +191,39 @@ struct EffectTests {
         }
     }
 
+    @Test("orders placed twice in one batch, one of them known before, keep their first rows beside new ones")
+    func repeatedInOneBatch() async throws {
+        try await withWorld { world in
+            let postgres = try world.session(.postgres, "p")
+            try await postgres.takeOver()
+            _ = try world.append([world.order("known", quantity: 1)])
+            try await postgres.work()
+            try world.call("DEL", world.keys.seen(world.partition))
+            _ = try world.append([world.order("known", quantity: 2), world.order("twice", quantity: 3)])
+            try world.call("DEL", world.keys.seen(world.partition))
+            let other = try Change(
+                ChangeDraft(id: "twice", shop: World.shop, customer: "other", lines: .text("TEA:4 MUG:1")))
+            let cancel = try Change(
+                ChangeDraft(
+                    type: "order.cancelled", id: "twice/cancel", shop: World.shop, order: "twice", lines: .text("TEA:3")
+                ))
+            _ = try world.append([other, cancel, world.order("new", quantity: 5)])
+            #expect(try await postgres.work().applied == 5)
+            let rows = try world.postgres.query(
+                """
+                SELECT concat_ws(' ', id, status, customer, seq, (
+                    SELECT string_agg(sku || ':' || quantity, ' ') FROM order_lines WHERE order_id = id))
+                FROM orders ORDER BY seq
+                """, until: .after(.seconds(5)))
+            #expect(
+                rows.map { $0.string(0) } == [
+                    "known placed c-1 1 TEA:1", "twice cancelled c-1 3 TEA:3", "new placed c-1 6 TEA:5",
+                ])
+            #expect(try world.onHand().postgres == "-12")
+            #expect(try world.ledger() == ["known", "known", "twice", "twice", "twice/cancel", "new"])
+        }
+    }
+
     @Test("a counter that is no number stalls the sink before its first write, and goes on once it is mended")
     func stalled() async throws {
         try await withWorld { world in
