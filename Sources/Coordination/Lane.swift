@@ -41,6 +41,7 @@ actor Lane {
     private var budget = ReadBudget()
     /// Partitions that hold more than was read: the next read doesn't wait.
     private var behind: Set<Partition> = []
+    private var ahead: ReadAhead?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -62,6 +63,7 @@ actor Lane {
     func run() async {
         while true {
             let (wanted, isStopping) = board.assignments(ofLane: number)
+            if isStopping || isChange(wanted) { await processAhead() }
             follow(wanted)
             if isStopping { break }
             if served.isEmpty {
@@ -77,6 +79,11 @@ actor Lane {
         }
         disconnect()
         board.laneEnded()
+    }
+
+    /// Whether a partition is to be given back.
+    private func isChange(_ wanted: [Partition: AssignmentBoard.Assignment]) -> Bool {
+        served.contains { partition, old in wanted[partition]?.lease !== old.assignment.lease }
     }
 
     private func follow(_ wanted: [Partition: AssignmentBoard.Assignment]) {
@@ -101,6 +108,7 @@ actor Lane {
         do {
             let made = try await connector.connectLane(number, pacing: pacing)
             connection = made
+            ahead = ReadAhead(made.ports.log)
             board.connected(lane: number, client: made.clientID)
             return made
         } catch {
@@ -123,6 +131,7 @@ actor Lane {
             for partition in served.keys { board.report(partition, .stalled, error: trouble) }
         }
         connection = nil
+        ahead = nil
         board.connected(lane: number, client: nil)
         for partition in served.keys {
             served[partition]?.session = nil
@@ -149,32 +158,66 @@ actor Lane {
             await pacing.pause(until: earliestAttempt ?? pacing.now.advanced(by: .seconds(1)))
             return
         }
+        guard let ahead else { return }
         // A partition that shows more than was read must not wait behind others that show nothing. One that isn't served
         // any more must not keep the lane from waiting at all.
         behind.formIntersection(ready)
         let wait = behind.isEmpty ? min(Self.readWait, untilEarliestAttempt ?? Self.readWait) : .zero
-        // Mostly few of them have any: a busy one among very many idle ones still gets a batch.
-        let limit = max(min(16, budget.entries), budget.entries / ready.count)
-        let delivered: [Delivered]
         do {
-            delivered = try await connection.ports.log.read(from: ready, limit: limit, wait: wait)
+            try await ahead.fill(request, wait: wait)
         } catch let error as StoreError where Self.isOfPartition(error) {
             // It isn't said whose: each takes over again, makes its group if that is missing, and finds its own trouble.
             for partition in ready { restart(partition, because: error) }
             return
         }
         noteService()
-        if !delivered.isEmpty { try Faults.pass(.afterRead) }
-        for part in delivered {
-            budget.note(part.entries)
-            try await step(part.partition) { try await $0.process(part.entries) }
-        }
-        let read = Set(delivered.map(\.partition))
+        if ahead.count > 0 { try Faults.pass(.afterRead) }
+        let read = try await process(ahead)
         for partition in ready {
-            let isOverdue = isLookOverdue(partition, idle: delivered.isEmpty, of: ready.count)
+            let isOverdue = isLookOverdue(partition, idle: read.isEmpty, of: ready.count)
             guard isOverdue || behind.contains(partition) else { continue }
             behind.remove(partition)
             try await step(partition, isLook: true) { try await $0.look(foundNothing: !read.contains(partition)) }
+        }
+    }
+
+    /// What the next read should ask for.
+    private var request: ReadAhead.Request {
+        let sessions = served.values.compactMap(\.session).sorted { $0.partition < $1.partition }
+        // Mostly few of them have any: a busy one among very many idle ones still gets a batch.
+        return ReadAhead.Request(
+            sessions: sessions, limit: max(min(16, budget.entries), budget.entries / max(1, sessions.count)))
+    }
+
+    /// Processes the parts in hand; while the sink works on one of them, what comes behind is prepared.
+    ///
+    /// Returns the partitions that had any.
+    private func process(_ ahead: ReadAhead) async throws -> Set<Partition> {
+        var read: Set<Partition> = []
+        for _ in 0..<ahead.count {
+            guard let part = ahead.take() else { break }
+            let partition = part.session.partition
+            read.insert(partition)
+            guard served[partition]?.session === part.session else { continue }
+            try await step(partition) { session in
+                let entries = try part.entries()
+                budget.note(entries)
+                return try await session.process(entries) { await ahead.prepare(request) }
+            }
+        }
+        return read
+    }
+
+    /// Processes what was read already, before a partition is given back: whoever gets it then has nothing to reclaim.
+    private func processAhead() async {
+        guard let ahead, !ahead.isEmpty else { return }
+        do {
+            repeat {
+                try await ahead.receiveLast()
+                _ = try await process(ahead)
+            } while !ahead.isEmpty
+        } catch {
+            disconnect(because: error)
         }
     }
 

@@ -99,12 +99,15 @@ package final class PartitionSession {
 
     /// Handles entries that were delivered, in the order given.
     ///
+    /// - Parameters:
+    ///   - entries: What was read.
+    ///   - meanwhile: What else there is to do while the sink works; see ``Sink/apply(_:meanwhile:)``.
     /// - Throws: ``StoreError`` or ``SessionStop``: what was not acknowledged stays pending; take over again.
-    package func process(_ entries: [Entry]) async throws -> Progress {
+    package func process(_ entries: [Entry], meanwhile: () async -> Void = {}) async throws -> Progress {
         guard let serving else { return Progress() }
         var step = Step(Batch(serving.permit, after: serving.position))
         for entry in entries { try await take(entry, into: &step) }
-        try await finish(&step)
+        try await finish(&step, meanwhile)
         return step.progress
     }
 
@@ -185,12 +188,12 @@ package final class PartitionSession {
     }
 
     /// Applies what was gathered, then acknowledges.
-    private func flush(_ step: inout Step) async throws {
+    private func flush(_ step: inout Step, _ meanwhile: () async -> Void = {}) async throws {
         let batch = step.batch
         guard !batch.isEmpty else { return }
         guard lease.isUsable(at: ports.pacing.now) else { throw SessionStop.leaseUncertain }
         if SeededBug.acknowledgeBeforeApply.isOn { try await acknowledge(batch) }
-        switch try await apply(batch) {
+        switch try await apply(batch, meanwhile) {
         case .applied: break
         case .historyChanged: throw SessionStop.historyChanged
         case .fenced(let owner): throw SessionStop.fenced(by: owner)
@@ -203,9 +206,9 @@ package final class PartitionSession {
         try await acknowledge(batch)
     }
 
-    private func apply(_ batch: Batch) async throws -> ApplyOutcome {
+    private func apply(_ batch: Batch, _ meanwhile: () async -> Void) async throws -> ApplyOutcome {
         do {
-            return try await ports.sink.apply(batch)
+            return try await ports.sink.apply(batch, meanwhile: meanwhile)
         } catch let error as StoreError where SeededBug.failedCommitTrusted.isOn && error.outcomeIsUnknown {
             return .applied
         }
@@ -220,8 +223,8 @@ package final class PartitionSession {
         try await acknowledge(placed + byHand, batch.permit)
     }
 
-    private func finish(_ step: inout Step) async throws {
-        try await flush(&step)
+    private func finish(_ step: inout Step, _ meanwhile: () async -> Void = {}) async throws {
+        try await flush(&step, meanwhile)
         guard !step.duplicates.isEmpty else { return }
         try await compareWithLedger(step.duplicates)
         try await acknowledge(

@@ -115,7 +115,10 @@ extension String {
     fileprivate init?(exactly bytes: UnsafeRawBufferPointer) {
         self.init(decoding: bytes, as: UTF8.self)
         // What was no UTF-8 was replaced.
-        let isExact = utf8.span.withUnsafeBytes { $0.count == bytes.count && memcmp($0.baseAddress, bytes.baseAddress, $0.count) == 0 }
+        let isExact = utf8.span.withUnsafeBytes { own in
+            guard let ours = own.baseAddress, let theirs = bytes.baseAddress else { return bytes.isEmpty }
+            return own.count == bytes.count && memcmp(ours, theirs, own.count) == 0
+        }
         if !isExact { return nil }
     }
 }

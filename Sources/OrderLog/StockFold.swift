@@ -1,59 +1,72 @@
 /// What a batch does to the stock: one step a SKU, however many lines named it.
 package struct StockFold: Sendable {
+    /// What happens in one shop.
+    package struct Shop: Sendable {
+        package let name: String
+        /// The steps, in the order in which their SKUs came up.
+        ///
+        /// One whose additions cancel out is there too: it makes the SKU known, so that stores with other batches hold
+        /// the same SKUs.
+        package fileprivate(set) var steps: [Step] = []
+        fileprivate var index: [String: Int] = [:]
+    }
+
     /// One SKU's step.
     package struct Step: Hashable, Sendable {
-        package let shop: String
         package let sku: String
         /// Whether `quantity` is the new stock (a count came by), or is added to what there is.
         package fileprivate(set) var isAbsolute: Bool
         package fileprivate(set) var quantity: Int64
     }
 
-    private struct Key: Hashable {
-        let shop: String
-        let sku: String
-    }
-
-    /// The steps, in the order in which their SKUs came up.
-    ///
-    /// One whose additions cancel out is there too: it makes the
-    /// SKU known, so that stores with other batches hold the same SKUs.
-    package private(set) var steps: [Step] = []
-    private var index: [Key: Int] = [:]
+    /// The shops, in the order in which they came up.
+    package private(set) var shops: [Shop] = []
 
     /// Folds the changes of a batch, in log order.
     package init(_ applied: [Batch.Applied]) {
+        var index: [String: Int] = [:]
+        var current = 0
         for entry in applied {
             let change = entry.change
+            // Neighbours are often of one shop.
+            if shops.isEmpty || shops[current].name != change.shop {
+                current = index[change.shop] ?? shops.count
+                if current == shops.count {
+                    index[change.shop] = current
+                    shops.append(Shop(name: change.shop))
+                }
+            }
             for line in change.lines.items {
                 switch change.kind {
-                case .orderPlaced: add(-line.quantity, change.shop, line.sku)
-                case .orderCancelled, .stockReceived: add(line.quantity, change.shop, line.sku)
-                case .stockCounted: set(line.quantity, change.shop, line.sku)
+                case .orderPlaced: shops[current].add(-line.quantity, line.sku)
+                case .orderCancelled, .stockReceived: shops[current].add(line.quantity, line.sku)
+                case .stockCounted: shops[current].set(line.quantity, line.sku)
                 }
             }
         }
     }
+}
 
-    private mutating func add(_ quantity: Int64, _ shop: String, _ sku: String) {
-        if let at = index[Key(shop: shop, sku: sku)] {
+extension StockFold.Shop {
+    fileprivate mutating func add(_ quantity: Int64, _ sku: String) {
+        if let at = index[sku] {
             steps[at].quantity += quantity
         } else {
-            insert(Step(shop: shop, sku: sku, isAbsolute: false, quantity: quantity))
+            insert(StockFold.Step(sku: sku, isAbsolute: false, quantity: quantity))
         }
     }
 
-    private mutating func set(_ quantity: Int64, _ shop: String, _ sku: String) {
-        if let at = index[Key(shop: shop, sku: sku)] {
+    fileprivate mutating func set(_ quantity: Int64, _ sku: String) {
+        if let at = index[sku] {
             steps[at].isAbsolute = true
             steps[at].quantity = quantity
         } else {
-            insert(Step(shop: shop, sku: sku, isAbsolute: true, quantity: quantity))
+            insert(StockFold.Step(sku: sku, isAbsolute: true, quantity: quantity))
         }
     }
 
-    private mutating func insert(_ step: Step) {
-        index[Key(shop: step.shop, sku: step.sku)] = steps.count
+    private mutating func insert(_ step: StockFold.Step) {
+        index[step.sku] = steps.count
         steps.append(step)
     }
 }

@@ -82,10 +82,10 @@ package struct SinkScripts {
     }
 
     private func addStock(_ batch: Batch, _ names: inout [String], _ arguments: inout RedisArguments) {
-        for (shop, steps) in StockFold(batch.applied).shops {
-            names.append(keys.stock(batch.permit.partition, shop: shop))
-            arguments.append(steps.count)
-            for step in steps {
+        for shop in StockFold(batch.applied).shops {
+            names.append(keys.stock(batch.permit.partition, shop: shop.name))
+            arguments.append(shop.steps.count)
+            for step in shop.steps {
                 arguments.append(step.isAbsolute ? "set" : "add")
                 arguments.append(step.sku)
                 arguments.append(String(step.quantity))

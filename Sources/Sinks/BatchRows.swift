@@ -112,15 +112,17 @@ struct BatchRows {
     private static func stockColumns(_ batch: Batch) -> [PostgresValue] {
         var counted = (shops: PostgresArray(), skus: PostgresArray(), quantities: PostgresArray())
         var changed = counted
-        for step in StockFold(batch.applied).steps {
-            if step.isAbsolute {
-                counted.shops.append(step.shop)
-                counted.skus.append(step.sku)
-                counted.quantities.append(step.quantity)
-            } else {
-                changed.shops.append(step.shop)
-                changed.skus.append(step.sku)
-                changed.quantities.append(step.quantity)
+        for shop in StockFold(batch.applied).shops {
+            for step in shop.steps {
+                if step.isAbsolute {
+                    counted.shops.append(shop.name)
+                    counted.skus.append(step.sku)
+                    counted.quantities.append(step.quantity)
+                } else {
+                    changed.shops.append(shop.name)
+                    changed.skus.append(step.sku)
+                    changed.quantities.append(step.quantity)
+                }
             }
         }
         return [counted.shops, counted.skus, counted.quantities, changed.shops, changed.skus, changed.quantities]

@@ -192,6 +192,10 @@ private final class ReplacedLog: LogPort {
     func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered] {
         try await log.read(from: partitions, limit: limit, wait: wait)
     }
+    func sendRead(from partitions: [Partition], limit: Int) async throws {
+        try await log.sendRead(from: partitions, limit: limit)
+    }
+    func receiveRead() async throws -> [Delivered] { try await log.receiveRead() }
     func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry] {
         try await log.range(in: partition, from: start, limit: limit)
     }

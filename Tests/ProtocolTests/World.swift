@@ -198,7 +198,7 @@ struct TestSession {
     }
 
     func read(limit: Int = 1000) async throws -> [Entry] {
-        try await log.read(from: [partition], limit: limit, wait: .zero).flatMap(\.entries)
+        try await log.read(from: [partition], limit: limit, wait: .zero).flatMap { try $0.entries() }
     }
 
     /// Reads what is new and applies it.

@@ -25,7 +25,7 @@ final class SimulatedLedger: Ledger {
         try await wire.call { [postgres] in postgres.fence(partition, under: history, owner: owner) }
     }
 
-    func apply(_ batch: Batch) async throws -> ApplyOutcome {
+    func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
         let isApplied = try await wire.call { [postgres, note] in
             let isApplied = try postgres.apply(batch)
             note(
@@ -33,6 +33,7 @@ final class SimulatedLedger: Ledger {
                     + "\(batch.permit.history.epoch): \(isApplied ? "committed" : "refused")")
             return isApplied
         }
+        await meanwhile()
         if isApplied { return .applied }
         let row = try await row(of: batch.permit.partition)
         if row.epoch != batch.permit.history.epoch { return .historyChanged }

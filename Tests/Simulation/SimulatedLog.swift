@@ -8,6 +8,8 @@ final class SimulatedLog: LogPort {
     private let consumer: WorkerName
     /// nil where nothing is simulated: reads don't wait.
     private let line: (schedule: Schedule, process: SimulatedProcess)?
+    /// What the read that was begun has taken: at once, whenever it is received.
+    private var ahead: [Delivered] = []
 
     init(
         _ redis: SimulatedRedis, _ wire: Wire, _ group: Group, _ consumer: WorkerName,
@@ -49,7 +51,7 @@ final class SimulatedLog: LogPort {
             }
             let delivered = partitions.compactMap { partition -> Delivered? in
                 let entries = redis.deliver(partition, group, consumer, limit: limit)
-                return entries.isEmpty ? nil : Delivered(partition: partition, entries: entries)
+                return entries.isEmpty ? nil : Delivered(partition: partition, count: entries.count) { entries }
             }
             if delivered.isEmpty, wait > .zero, line != nil {
                 let read = SimulatedRedis.ParkedRead(group, consumer, partitions, limit, wire)
@@ -74,6 +76,15 @@ final class SimulatedLog: LogPort {
         guard wire.isUp else { throw wire.unavailable }
         if parked.isGroupMissing { throw Self.groupMissing }
         return parked.result ?? []
+    }
+
+    func sendRead(from partitions: [Partition], limit: Int) async throws {
+        ahead = try await read(from: partitions, limit: limit, wait: .zero)
+    }
+
+    func receiveRead() async throws -> [Delivered] {
+        guard wire.isUp else { throw wire.unavailable }
+        return ahead
     }
 
     func range(in partition: Partition, from start: EntryID, limit: Int) async throws -> [Entry] {

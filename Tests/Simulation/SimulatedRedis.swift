@@ -134,7 +134,7 @@ final class SimulatedRedis: Endpoint {
             }
             let entries = deliver(partition, read.group, read.consumer, limit: read.limit)
             guard !entries.isEmpty else { continue }
-            read.result = [Delivered(partition: partition, entries: entries)]
+            read.result = [Delivered(partition: partition, count: entries.count) { entries }]
             finish(read)
         }
     }

@@ -20,14 +20,16 @@ final class SimulatedSink: Sink {
         try await wire.call { [redis, group] in try redis.fence(partition, group, under: history, owner: owner) }
     }
 
-    func apply(_ batch: Batch) async throws -> ApplyOutcome {
-        try await wire.call { [redis, group, note] in
+    func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
+        let outcome = try await wire.call { [redis, group, note] in
             let outcome = redis.apply(batch, group)
             note(
                 "\(batch.permit.owner): applies \(batch.first) to \(batch.last) to \(group) on \(redis.name): \(outcome)"
             )
             return outcome
         }
+        await meanwhile()
+        return outcome
     }
 
     func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {

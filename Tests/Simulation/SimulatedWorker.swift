@@ -18,6 +18,7 @@ final class SimulatedWorker {
         let redis: SimulatedRedis
         let wire: Wire
         let ports: SessionPorts
+        let ahead: ReadAhead
     }
 
     static let term = LeaseTerm(duration: .milliseconds(1500))
@@ -71,7 +72,8 @@ final class SimulatedWorker {
             redis: redis, wire: wire,
             ports: SessionPorts(
                 identity: world.identity, owner: name, log: log, sink: sink, ledger: ledger,
-                pacing: SimulatedPacing(schedule, process)))
+                pacing: SimulatedPacing(schedule, process)),
+            ahead: ReadAhead(log))
         connection = made
         return made
     }
@@ -87,19 +89,26 @@ final class SimulatedWorker {
             return
         }
         let wait = Duration.milliseconds(schedule.generator.below(4) == 0 ? 0 : 150)
-        let delivered: [Delivered]
+        let request = ReadAhead.Request(
+            sessions: ready.compactMap { served[$0.number].session }, limit: 1 + schedule.generator.below(6))
         do {
-            delivered = try await connection.ports.log.read(
-                from: ready, limit: 1 + schedule.generator.below(6), wait: wait)
+            try await connection.ahead.fill(request, wait: wait)
         } catch let error as StoreError where error.kind != .unavailable {
             for partition in ready { restart(partition, "\(error)") }
             return
         }
-        for part in delivered {
-            try await step(part.partition) { try await $0.process(part.entries) }
+        var read: Set<Partition> = []
+        for _ in 0..<connection.ahead.count {
+            guard let part = connection.ahead.take() else { break }
+            let partition = part.session.partition
+            read.insert(partition)
+            guard served[partition.number].session === part.session else { continue }
+            try await step(partition) { session in
+                try await session.process(try part.entries()) { await connection.ahead.prepare(request) }
+            }
         }
-        for partition in ready where delivered.isEmpty || schedule.generator.chance(100) {
-            let isIdle = !delivered.contains { $0.partition == partition }
+        for partition in ready where read.isEmpty || schedule.generator.chance(100) {
+            let isIdle = !read.contains(partition)
             try await step(partition) { try await $0.look(foundNothing: isIdle) }
         }
     }

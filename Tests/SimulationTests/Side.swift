@@ -98,8 +98,9 @@ final class Side {
             return "\(text(look)) \(text(row))"
         case .read(let group, let worker, let limit):
             let delivered = try await log(group, worker).read(from: [partition], limit: limit, wait: .zero)
-            held[Hand(group: group, worker: worker), default: []] += delivered.flatMap(\.entries)
-            return text(delivered.flatMap(\.entries))
+            let entries = try delivered.flatMap { try $0.entries() }
+            held[Hand(group: group, worker: worker), default: []] += entries
+            return text(entries)
         case .reclaim(let group, let worker, let limit):
             let reclaimed = try await log(group, worker).reclaim(from: partition, cursor: .zero, limit: limit)
             held[Hand(group: group, worker: worker)] = reclaimed.entries
