@@ -38,8 +38,8 @@ struct BenchReport: Sendable, Encodable {
 
     struct LatencyFigures: Sendable, Encodable {
         let rate: Int
-        /// `postgres`, `stock`, `delivery`, and `all` for the last of the three.
-        let sink: String
+        /// Until when: `accepted` is the receipt, `postgres`, `stock` and `delivery` the sinks, `all` the last of them.
+        let until: String
         /// Medians of the rounds.
         let ms: Latencies.Percentiles
         let rounds: [Latencies.Percentiles]
@@ -109,12 +109,13 @@ struct BenchReport: Sendable, Encodable {
 
     private static func figures(_ rate: Int, _ rounds: [Latencies]) -> [LatencyFigures] {
         guard !rounds.isEmpty else { return [] }
-        func figures(_ sink: String, _ percentiles: [Latencies.Percentiles]) -> LatencyFigures {
+        func figures(_ event: String, _ percentiles: [Latencies.Percentiles]) -> LatencyFigures {
             LatencyFigures(
-                rate: rate, sink: sink, ms: Latencies.Percentiles(medianOf: percentiles), rounds: percentiles)
+                rate: rate, until: event, ms: Latencies.Percentiles(medianOf: percentiles), rounds: percentiles)
         }
-        return BenchPlan.Stage.latency.groups.map { group in
+        let sinks = BenchPlan.Stage.latency.groups.map { group in
             figures(group.rawValue, rounds.compactMap { $0.sinks[group] })
-        } + [figures("all", rounds.map(\.all))]
+        }
+        return [figures("accepted", rounds.map(\.accepted))] + sinks + [figures("all", rounds.map(\.all))]
     }
 }

@@ -77,13 +77,14 @@ struct BenchTable {
     }
 
     private var latency: [String] {
-        var rows = [["RATE", "SINK", "P50", "P90", "P99", "MAX"]]
+        var rows = [["RATE", "UNTIL", "P50", "P90", "P99", "MAX"]]
         for figures in report.latency {
             rows.append(
-                ["\(figures.rate)/s", figures.sink]
+                ["\(figures.rate)/s", figures.until]
                     + [figures.ms.p50, figures.ms.p90, figures.ms.p99, figures.ms.max].map { Self.number($0, 2) })
         }
-        return ["Latency from the moment an order was due until it was applied, in ms:"] + Self.aligned(rows, names: 2)
+        return ["Latency from the moment an order was due until its receipt, and until it was applied, in ms:"]
+            + Self.aligned(rows, names: 2)
     }
 
     /// Columns as wide as they need; the first ones hold names, the others numbers.

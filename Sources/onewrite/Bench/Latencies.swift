@@ -27,6 +27,8 @@ struct Latencies: Sendable {
         }
     }
 
+    /// Until the submitter had the receipt.
+    let accepted: Percentiles
     let sinks: [Group: Percentiles]
     /// Until the last of the three.
     let all: Percentiles
@@ -54,6 +56,8 @@ struct Latencies: Sendable {
             }
         }
         let last = places.indices.map { order in latencies.values.map { $0[order] }.max() ?? .zero }
+        let accepted = places.enumerated().map { schedule.moment(of: $0).duration(to: $1.acceptedAt) }
+        self.accepted = Percentiles(Array(accepted.dropFirst(warmUp)))
         sinks = latencies.mapValues { Percentiles(Array($0.dropFirst(warmUp))) }
         all = Percentiles(Array(last.dropFirst(warmUp)))
     }

@@ -45,7 +45,8 @@ struct LatencyRun: Sendable {
                 try Servers(settings, name: "onewrite-bench"), stop: stop, notice: { refusal = $0 },
                 take: { receipt in
                     guard case .answered(let result, let partition, _) = receipt.outcome else { return }
-                    places.append(OrderPlace(partition: partition.number, seq: result.seq.number))
+                    places.append(
+                        OrderPlace(partition: partition.number, seq: result.seq.number, acceptedAt: .now))
                 })
             var next = 0
             while next < schedule.count {
@@ -83,6 +84,8 @@ struct LatencyRun: Sendable {
 struct OrderPlace: Sendable {
     let partition: Int
     let seq: Int64
+    /// When its receipt came.
+    let acceptedAt: ContinuousClock.Instant
 }
 
 /// When each order is due.

@@ -17,9 +17,10 @@ actor PositionTrace {
         let at: ContinuousClock.Instant
     }
 
-    /// How long it waits between two looks; at high rates longer, since it would always look.
+    /// How long it waits between two looks: at high rates longer, where it would look all the time and take the machine
+    /// from those who are measured.
     private static let pause: Duration = .microseconds(100)
-    private static let pauseAtHighRates: Duration = .microseconds(400)
+    private static let pauseAtHighRates: Duration = .milliseconds(1)
     private static let highRate = 500
     private static let patience: Duration = .seconds(60)
 
