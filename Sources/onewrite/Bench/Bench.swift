@@ -71,6 +71,7 @@ struct Bench: Sendable {
         if plan.stages.contains(.latency) {
             for rate in plan.rates {
                 try await servers.renew()
+                try await servers.gauge.checkpoint()
                 let run = LatencyRun(rate: rate, servers: servers, plan: plan)
                 let latencies = try await run.measured()
                 results.latencies[rate, default: []].append(latencies)
