@@ -15,7 +15,7 @@ struct BenchCommand: AsyncParsableCommand {
               stock, delivery, postgres
                         workers of one group drain the log
               all       workers of all three groups drain a log at once
-              latency   orders on a schedule, from when they are due until they are applied in each sink
+              latency   orders on a schedule: from due to applied, sink by sink
 
             --bare runs the same work as a bare loop in C beside each stage, on the same servers, and prints the ratios; \
             scripts/bench builds it and passes it. It always has one shop and 100 SKUs.
