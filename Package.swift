@@ -168,6 +168,9 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "BenchTests", dependencies: ["onewrite", "OrderLog", "PrivateServers", "TestSupport"],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "AdversityTests",
             dependencies: [
                 "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",

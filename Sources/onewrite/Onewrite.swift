@@ -34,6 +34,7 @@ struct Onewrite: AsyncParsableCommand {
             DeadCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
+            BenchCommand.self,
         ])
 
     static func main() async {

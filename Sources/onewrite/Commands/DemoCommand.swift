@@ -1,9 +1,6 @@
 import ArgumentParser
 import Foundation
 import Harness
-import PrivateServers
-import Synchronization
-import UnixSignals
 
 /// `onewrite demo`.
 struct DemoCommand: AsyncParsableCommand {
@@ -37,36 +34,7 @@ struct DemoCommand: AsyncParsableCommand {
     func run() async throws {
         let demo = Demo(
             orders: orders, seed: seed ?? UInt64.random(in: 0..<1_000_000), isKept: keep)
-        let stop = Stop()
-        let work = Task { try await demo.run() }
-        let verdict = await withTaskGroup { tasks in
-            tasks.addTask {
-                for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-                    // The children die with this process, and the directory's sweeper removes the rest.
-                    if stop.signal.exchange(signal.rawValue, ordering: .relaxed) != 0 {
-                        Foundation.exit(128 + signal.rawValue)
-                    }
-                    Console.error("stopping, and removing everything (again: at once)")
-                    work.cancel()
-                }
-            }
-            defer { tasks.cancelAll() }
-            return await work.result
-        }
-        do {
-            guard try verdict.get() else { throw Failure(.no, "") }
-        } catch is CancellationError {
-            // The shell's own code for an end by this signal.
-            Foundation.exit(128 + stop.signal.load(ordering: .relaxed))
-        } catch let error as ServerError {
-            if case .notInstalled = error { throw Failure(.badConfiguration, "the demo needs it: \(error)") }
-            throw Failure(.unreachable, "\(error)")
-        }
-    }
-
-    /// The signal that came, 0 for none.
-    private final class Stop: Sendable {
-        let signal = Atomic<Int32>(0)
+        guard try await PrivateRun.run("the demo", { try await demo.run() }) else { throw Failure(.no, "") }
     }
 }
 

@@ -4,8 +4,16 @@ extension Console {
     /// Prints a value as one line of JSON.
     ///
     /// What a terminal might obey, or what turns text around, is escaped: the JSON means the same, whoever wrote the text.
-    static func printJSON(_ value: some Encodable) throws {
+    ///
+    /// - Parameters:
+    ///   - value: An object.
+    ///   - keys: How its keys are written.
+    /// - Throws: `EncodingError`.
+    static func printJSON(
+        _ value: some Encodable, keys: JSONEncoder.KeyEncodingStrategy = .useDefaultKeys
+    ) throws {
         let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = keys
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         print(escaped(String(decoding: try encoder.encode(value), as: UTF8.self)))
     }

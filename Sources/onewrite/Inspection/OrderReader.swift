@@ -79,7 +79,9 @@ struct OrderReader {
         for reply in replies {
             if let error = reply.error { throw .reply(error) }
             let parts = reply.string?.split(separator: " ") ?? []
-            guard parts.count == 3, let seq = Int(parts[1]), seq > 0, let entry = EntryID(String(parts[2])) else { continue }
+            guard parts.count == 3, let seq = Int(parts[1]), seq > 0, let entry = EntryID(String(parts[2])) else {
+                continue
+            }
             return OrderTrail.LogPlace(seq: seq, entry: entry.description)
         }
         return nil

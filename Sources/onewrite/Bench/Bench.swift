@@ -1,0 +1,152 @@
+import Foundation
+import Harness
+import OrderLog
+import PrivateServers
+
+/// A benchmark's course, from the private servers to the report.
+struct Bench: Sendable {
+    let plan: BenchPlan
+
+    /// How long one command may take.
+    private static let limit: Duration = .seconds(3600)
+
+    func run() async throws -> BenchReport {
+        // Before anything is made: what is missing is said at once.
+        _ = try (Program.redisServer(), Program.postgres("initdb"))
+        let directory = try await PrivateDirectory()
+        do {
+            let report = try await run(in: directory)
+            await directory.remove()
+            return report
+        } catch {
+            await directory.remove()
+            throw error
+        }
+    }
+
+    private func run(in directory: PrivateDirectory) async throws -> BenchReport {
+        say("starting a private Redis and Postgres in \(directory.path)")
+        let servers = try await BenchServers.start(in: directory, partitions: plan.partitions)
+        do {
+            let report = try await run(on: servers)
+            await servers.stop()
+            return report
+        } catch {
+            await servers.stop()
+            throw error
+        }
+    }
+
+    private func run(on servers: BenchServers) async throws -> BenchReport {
+        try plan.work.write(plan.orders, to: Self.file(servers))
+        try plan.work.write(0, to: Self.emptyFile(servers))
+        var results = BenchResults(versions: try await servers.gauge.versions())
+        for round in 1...plan.rounds {
+            try await self.round(round, on: servers, &results)
+        }
+        return BenchReport(plan, results)
+    }
+
+    private static func file(_ servers: BenchServers) -> String { "\(servers.shop.directory)/orders.ndjson" }
+    private static func emptyFile(_ servers: BenchServers) -> String { "\(servers.shop.directory)/empty.ndjson" }
+
+    private func round(_ round: Int, on servers: BenchServers, _ results: inout BenchResults) async throws {
+        let bare = plan.bare.map { BareLoop(executable: $0, servers: servers, orders: plan.orders) }
+        let drain = Drain(servers: servers, plan: plan)
+        let alone: [BenchPlan.Stage] = [.stock, .delivery, .postgres]
+        if !plan.stages.isDisjoint(with: alone + [.append]) {
+            try await servers.renew()
+            let filled = try await fill(round, servers, bare)
+            if plan.stages.contains(.append) { results.stages[.append, default: []].append(filled) }
+            results.memory = try await servers.gauge.memory()
+            for stage in alone where plan.stages.contains(stage) {
+                results.stages[stage, default: []].append(try await self.drain(stage, round, servers, drain, bare))
+            }
+        }
+        if plan.stages.contains(.all) {
+            try await servers.renew()
+            _ = try await fill(round, servers, bare, isSaid: false)
+            results.stages[.all, default: []].append(try await self.drain(.all, round, servers, drain, bare))
+        }
+        if plan.stages.contains(.latency) {
+            for rate in plan.rates {
+                try await servers.renew()
+                try await servers.gauge.checkpoint()
+                let run = LatencyRun(rate: rate, servers: servers, plan: plan)
+                let latencies = try await run.measured()
+                results.latencies[rate, default: []].append(latencies)
+                say(round, .latency, "\(rate)/s " + latencies.line)
+            }
+        }
+    }
+
+    /// Fills both logs.
+    private func fill(
+        _ round: Int, _ servers: BenchServers, _ bare: BareLoop?, isSaid: Bool = true
+    ) async throws -> StageRound {
+        // Both sides in turn, and each first every other time: what drifts on the machine hits both.
+        let filled = try await measure(.append, round, servers, ours: { try await submit(servers) }) {
+            try await bare?.append()
+        }
+        if isSaid { say(round, .append, filled) }
+        return filled
+    }
+
+    /// Submits the file, and an empty one, whose time is start-up.
+    private func submit(_ servers: BenchServers) async throws -> Drain.Pace {
+        func time(_ path: String) async throws -> Duration {
+            let start = ContinuousClock.now
+            let log = servers.shop.logPath("submit")
+            let child = try await servers.shop.spawn(["submit", path], errors: .appended(to: log))
+            let status = try await child.exit(within: Self.limit)
+            guard status == .exited(0) else { throw HarnessError.ended("onewrite submit", with: status, saying: "") }
+            return start.duration(to: .now)
+        }
+        let startUp = try await time(Self.emptyFile(servers))
+        let whole = try await time(Self.file(servers))
+        return Drain.Pace(ordersPerSecond: Double(plan.orders) / (whole / .seconds(1)), startUp: startUp)
+    }
+
+    private func drain(
+        _ stage: BenchPlan.Stage, _ round: Int, _ servers: BenchServers, _ drain: Drain, _ bare: BareLoop?
+    ) async throws -> StageRound {
+        let drained = try await measure(stage, round, servers, ours: { try await drain.run(stage.groups) }) {
+            try await bare?.drain(stage.groups.map(\.rawValue))
+        }
+        say(round, stage, drained)
+        return drained
+    }
+
+    private func measure(
+        _ stage: BenchPlan.Stage, _ round: Int, _ servers: BenchServers, ours: () async throws -> Drain.Pace,
+        bare: () async throws -> Double?
+    ) async throws -> StageRound {
+        var yardstick: Measurement?
+        func measureBare() async throws {
+            guard plan.bare != nil else { return }
+            try await servers.gauge.checkpoint()
+            yardstick = try await .of(orders: plan.orders, on: servers) {
+                Drain.Pace(ordersPerSecond: try await bare() ?? 0, startUp: nil)
+            }
+        }
+        if !round.isMultiple(of: 2) { try await measureBare() }
+        try await servers.gauge.checkpoint()
+        let measured = try await Measurement.of(orders: plan.orders, on: servers, ours)
+        if round.isMultiple(of: 2) { try await measureBare() }
+        return StageRound(ours: measured, bare: yardstick)
+    }
+
+    // MARK: - Progress
+
+    private func say(_ line: String) { Console.error("bench: \(line)") }
+
+    private func say(_ round: Int, _ stage: BenchPlan.Stage, _ line: String) {
+        say("round \(round) of \(plan.rounds) · \(stage.rawValue) · \(line)")
+    }
+
+    private func say(_ round: Int, _ stage: BenchPlan.Stage, _ done: StageRound) {
+        var line = "\(FieldError.spaced(Int(done.ours.ordersPerSecond))) orders/s"
+        if let bare = done.bare { line += ", the bare loop \(FieldError.spaced(Int(bare.ordersPerSecond)))" }
+        say(round, stage, line)
+    }
+}

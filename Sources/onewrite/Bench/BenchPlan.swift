@@ -1,0 +1,38 @@
+import OrderLog
+
+/// What a benchmark measures, and with how much.
+struct BenchPlan: Sendable {
+    enum Stage: String, CaseIterable, Sendable, Encodable {
+        case append, stock, delivery, postgres, all, latency
+
+        /// The groups whose workers run.
+        var groups: [Group] {
+            switch self {
+            case .append: []
+            case .stock: [.stock]
+            case .delivery: [.delivery]
+            case .postgres: [.postgres]
+            case .all, .latency: [.postgres, .stock, .delivery]
+            }
+        }
+    }
+
+    let orders: Int
+    let rounds: Int
+    let shops: Int
+    let partitions: Int
+    /// Worker processes of each group.
+    let workers: Int
+    /// Lanes of each worker.
+    let lanes: Int
+    let skus: Int
+    let stages: Set<Stage>
+    /// Orders a second, for ``Stage/latency``.
+    let rates: [Int]
+    /// How long each rate is kept up.
+    let seconds: Int
+    /// The yardstick's executable; nil to measure alone.
+    let bare: String?
+
+    var work: BenchOrders { BenchOrders(shops: shops, skus: skus) }
+}

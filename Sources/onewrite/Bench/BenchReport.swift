@@ -1,0 +1,121 @@
+import Foundation
+import OrderLog
+
+/// All figures of a benchmark, summed up over its rounds.
+struct BenchReport: Sendable, Encodable {
+    struct Setup: Sendable, Encodable {
+        let orders, rounds, shops, partitions, workers, lanes, skus, seconds: Int
+        let cores: Int
+        let redis, postgres: String
+        /// `debug` figures say nothing.
+        let build: String
+    }
+
+    /// What one side did in a stage.
+    struct Side: Sendable, Encodable {
+        let ordersPerSecond: Spread
+        let rounds: [Double]
+        /// The median; nil for the yardstick.
+        let startUpMs: Double?
+        /// Medians of CPU time, in µs an order: of the processes that did it and of the servers.
+        let clientUsPerOrder, redisUsPerOrder, postgresUsPerOrder: Double
+        /// What each command has cost Redis in the last round, the dearest first.
+        let redisCommands: [Command]
+    }
+
+    struct Command: Sendable, Encodable {
+        let name: String
+        let callsPerOrder, usPerOrder: Double
+    }
+
+    struct StageFigures: Sendable, Encodable {
+        let stage: BenchPlan.Stage
+        let onewrite: Side
+        let bare: Side?
+        /// Onewrite's rate by the yardstick's in the same round.
+        let ratio: Spread?
+    }
+
+    struct LatencyFigures: Sendable, Encodable {
+        let rate: Int
+        /// Until when: `accepted` is the receipt, `postgres`, `stock` and `delivery` the sinks, `all` the last of them.
+        let until: String
+        /// Medians of the rounds.
+        let ms: Latencies.Percentiles
+        let rounds: [Latencies.Percentiles]
+    }
+
+    struct MemoryFigures: Sendable, Encodable {
+        let logBytesPerEntry, windowBytesPerOrder: Double
+    }
+
+    let schema = "onewrite/bench/v1"
+    let setup: Setup
+    let stages: [StageFigures]
+    let latency: [LatencyFigures]
+    let memory: MemoryFigures?
+
+    private enum CodingKeys: CodingKey {
+        case schema, setup, stages, latency, memory
+    }
+
+    init(_ plan: BenchPlan, _ results: BenchResults) {
+        setup = Setup(
+            orders: plan.orders, rounds: plan.rounds, shops: plan.shops, partitions: plan.partitions,
+            workers: plan.workers, lanes: plan.lanes, skus: plan.skus, seconds: plan.seconds,
+            cores: ProcessInfo.processInfo.activeProcessorCount, redis: results.versions.redis,
+            postgres: results.versions.postgres, build: Self.build)
+        stages = BenchPlan.Stage.allCases.compactMap { stage in
+            results.stages[stage].flatMap { Self.figures(stage, $0) }
+        }
+        latency = plan.rates.flatMap { rate in Self.figures(rate, results.latencies[rate] ?? []) }
+        memory = results.memory.map {
+            MemoryFigures(logBytesPerEntry: $0.logBytesPerEntry, windowBytesPerOrder: $0.windowBytesPerOrder)
+        }
+    }
+
+    private static var build: String {
+        #if DEBUG
+        "debug"
+        #else
+        "release"
+        #endif
+    }
+
+    private static func figures(_ stage: BenchPlan.Stage, _ rounds: [StageRound]) -> StageFigures? {
+        guard let ours = side(rounds.map(\.ours)) else { return nil }
+        let ratios = rounds.compactMap { round in
+            round.bare.map { round.ours.ordersPerSecond / $0.ordersPerSecond }
+        }
+        return StageFigures(
+            stage: stage, onewrite: ours, bare: side(rounds.compactMap(\.bare)), ratio: Spread(ratios))
+    }
+
+    private static func side(_ rounds: [Measurement]) -> Side? {
+        let rates = rounds.map(\.ordersPerSecond)
+        guard let spread = Spread(rates), let last = rounds.last else { return nil }
+        func median(_ path: KeyPath<Measurement, Double>) -> Double {
+            Spread(rounds.map { $0[keyPath: path] })?.median ?? 0
+        }
+        let commands = last.commands.map {
+            Command(name: $0.key, callsPerOrder: $0.value.calls, usPerOrder: $0.value.microseconds)
+        }
+        return Side(
+            ordersPerSecond: spread, rounds: rates,
+            startUpMs: Spread(rounds.compactMap { $0.startUp.map { $0 / .milliseconds(1) } })?.median,
+            clientUsPerOrder: median(\.client), redisUsPerOrder: median(\.redis),
+            postgresUsPerOrder: median(\.postgres), redisCommands: commands.sorted { $0.usPerOrder > $1.usPerOrder })
+    }
+
+    private static func figures(_ rate: Int, _ rounds: [Latencies]) -> [LatencyFigures] {
+        guard !rounds.isEmpty else { return [] }
+        func figures(_ event: String, _ percentiles: [Latencies.Percentiles]) -> LatencyFigures {
+            LatencyFigures(
+                rate: rate, until: event, ms: Latencies.Percentiles(medianOf: percentiles), rounds: percentiles)
+        }
+        let sinks = BenchPlan.Stage.latency.groups.map { group in
+            figures(group.rawValue, rounds.compactMap { $0.sinks[group] })
+        }
+        return [figures("accepted", rounds.map(\.accepted))] + sinks + [figures("all", rounds.map(\.all))]
+    }
+}

@@ -1,0 +1,47 @@
+import Harness
+import OrderLog
+import PrivateServers
+
+/// The servers of a benchmark: Onewrite lives in databases of its own, the bare loop in the first ones.
+///
+/// Both reach them by TCP, as the yardstick does. Redis keeps an AOF (`everysec`) and Postgres commits durably; nothing
+/// rewrites the AOF while somebody is measured.
+struct BenchServers: Sendable {
+    let redis: PrivateRedis
+    let postgres: PrivatePostgres
+    let shop: Shop
+    let gauge: StoreGauge
+    let partitions: Int
+
+    static func start(in directory: PrivateDirectory, partitions: Int) async throws -> BenchServers {
+        async let startedRedis = PrivateRedis.start(
+            in: directory, options: ["auto-aof-rewrite-percentage 0"], tcp: true)
+        // Postgres's own default, where private servers make do with less.
+        async let startedPostgres = PrivatePostgres.start(in: directory, settings: ["shared_buffers=128MB"], tcp: true)
+        let (redis, postgres) = (try await startedRedis, try await startedPostgres)
+        let shop = Shop(
+            redisURL: "redis://127.0.0.1:\(redis.port ?? 0)/1",
+            postgresURL: try await postgres.createDatabase("onewrite"),
+            executable: try Shop.ownExecutable(), directory: directory.path)
+        return BenchServers(
+            redis: redis, postgres: postgres, shop: shop, gauge: StoreGauge(shop, partitions: partitions),
+            partitions: partitions)
+    }
+
+    func stop() async {
+        await redis.stop()
+        // Nobody reads what an orderly stop would write.
+        await postgres.stop(.immediate)
+    }
+
+    /// Makes new, empty logs.
+    func renew() async throws {
+        try await gauge.clear()
+        try await shop.run(["init", "--partitions", "\(partitions)"])
+    }
+
+    /// CPU time that the servers have used so far.
+    var time: (redis: Duration, postgres: Duration) {
+        (ProcessTable.timeOfServer(redis.pid), ProcessTable.timeOfServer(postgres.pid))
+    }
+}

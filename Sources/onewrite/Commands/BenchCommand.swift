@@ -1,0 +1,122 @@
+import ArgumentParser
+import Foundation
+import OrderLog
+
+/// `onewrite bench`.
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure throughput and latency on private servers of its own.",
+        discussion: """
+            Starts a private Redis (AOF everysec) and Postgres (fsync on) in a temporary directory and touches nothing else on this \
+            machine; everything is removed at the end. Real processes do the work. Stages:
+
+              append    onewrite submit of an NDJSON file, the process's start included
+              stock, delivery, postgres
+                        workers of one group drain the log
+              all       workers of all three groups drain a log at once
+              latency   orders on a schedule: from due to applied, sink by sink
+
+            --bare runs the same work as a bare loop in C beside each stage, on the same servers, and prints the ratios; \
+            scripts/bench builds it and passes it. It always has one shop and 100 SKUs.
+
+            Example: scripts/bench --rounds 3
+            Example: onewrite bench --orders 1000000 --shops 1000 --partitions 8 --lanes 2 --stages all --rounds 1
+            """)
+
+    @Option(help: ArgumentHelp("Orders of two lines, 1 to 100000000.", valueName: "n"))
+    var orders = 100_000
+
+    @Option(help: ArgumentHelp("Rounds; figures are their medians, 1 to 100.", valueName: "n"))
+    var rounds = 3
+
+    @Option(help: ArgumentHelp("Shops that the orders are spread over, 1 to 1000000.", valueName: "n"))
+    var shops = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "Partitions of the log, 1 to \(Limits.partitions.upperBound) (default: 1 for one shop, else 8).",
+            valueName: "P"))
+    var partitions: Int?
+
+    @Option(help: ArgumentHelp("Worker processes of each group, 1 to 16.", valueName: "n"))
+    var workers = 1
+
+    @Option(help: ArgumentHelp("Lanes of each worker, 1 to 64.", valueName: "n"))
+    var lanes = 1
+
+    @Option(help: ArgumentHelp("SKUs that the lines are spread over, 2 to 10000000.", valueName: "n"))
+    var skus = 100
+
+    @Option(
+        help: ArgumentHelp(
+            "What to measure: any of \(BenchPlan.Stage.allCases.map(\.rawValue).joined(separator: ",")) (default: all of them).",
+            valueName: "stages"))
+    var stages: String?
+
+    @Option(help: ArgumentHelp("Orders a second for the latency, each 1 to 100000.", valueName: "rates"))
+    var rates = "200,2000"
+
+    @Option(help: ArgumentHelp("How long each rate is kept up, 1 to 3600.", valueName: "s"))
+    var seconds = 10
+
+    @Option(
+        help: ArgumentHelp("The executable of the bare loop to compare with (see scripts/bench).", valueName: "path"))
+    var bare: String?
+
+    @Flag(help: "One JSON object (onewrite/bench/v1).")
+    var json = false
+
+    func validate() throws {
+        let numbers = [
+            ("--orders", orders, 1...100_000_000), ("--rounds", rounds, 1...100), ("--shops", shops, 1...1_000_000),
+            ("--workers", workers, 1...16), ("--lanes", lanes, 1...64), ("--skus", skus, 2...10_000_000),
+            ("--seconds", seconds, 1...3600), ("--partitions", chosenPartitions, Limits.partitions),
+        ]
+        for (option, number, range) in numbers where !range.contains(number) {
+            throw ValidationError("\(option): expected \(range.lowerBound) to \(range.upperBound), got \(number)")
+        }
+        _ = try (chosenStages(), chosenRates())
+        if let bare, !FileManager.default.isExecutableFile(atPath: bare) {
+            throw ValidationError("--bare: there is no program \(bare). scripts/bench builds it")
+        }
+    }
+
+    func run() async throws {
+        let bench = Bench(
+            plan: BenchPlan(
+                orders: orders, rounds: rounds, shops: shops, partitions: chosenPartitions, workers: workers,
+                lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
+                bare: bare.map { URL(filePath: $0).path }))
+        let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
+        if json {
+            try Console.printJSON(report, keys: .convertToSnakeCase)
+        } else {
+            BenchTable(report: report).lines.forEach(Console.print)
+        }
+    }
+
+    private var chosenPartitions: Int { partitions ?? (shops == 1 ? 1 : 8) }
+
+    private func chosenStages() throws -> Set<BenchPlan.Stage> {
+        guard let stages else { return Set(BenchPlan.Stage.allCases) }
+        return Set(
+            try stages.split(separator: ",", omittingEmptySubsequences: false).map { name in
+                guard let stage = BenchPlan.Stage(rawValue: String(name)) else {
+                    let known = BenchPlan.Stage.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw ValidationError("--stages: expected some of \(known), got \(FieldError.quote(String(name)))")
+                }
+                return stage
+            })
+    }
+
+    private func chosenRates() throws -> [Int] {
+        try rates.split(separator: ",", omittingEmptySubsequences: false).map { text in
+            guard let rate = Int(text), (1...100_000).contains(rate) else {
+                throw ValidationError(
+                    "--rates: expected numbers from 1 to 100000 with commas, got \(FieldError.quote(String(text)))")
+            }
+            return rate
+        }
+    }
+}
