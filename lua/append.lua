@@ -11,7 +11,8 @@
 --   {'NOLOG'}                              there is no head: never created on the way
 --   {'MISMATCH', log ID, partitions}       another log than the caller knows
 --   {'CLOSED'}                             the server's history is not the head's, or it is not a master
---   {'OK', epoch, then for each change: 'accepted' | 'duplicate' | 'conflict', seq, entry ID, in one string}
+--   {'OK', epoch, seq before, then for each change:
+--     its entry ID when it is accepted, under the next seq, or in one string 'duplicate' | 'conflict', seq, entry ID}
 local head_key, log_key, seen_key, old_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local log_id, partitions, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
@@ -29,33 +30,33 @@ while starts[count + 1] <= #ARGV do
   names[count] = ARGV[at + 3] .. ' ' .. ARGV[at + 2]
   starts[count + 1] = at + 5 + ARGV[at + 4]
 end
-if count == 0 then return { 'OK', head[4] } end
+if count == 0 then return { 'OK', head[4], head[5] } end
 local seen = redis.call('HMGET', seen_key, unpack(names))
 -- Asked only when it is there: most of the time it isn't, and then each name would cost a reply.
 local old = redis.call('EXISTS', old_key) == 1 and redis.call('HMGET', old_key, unpack(names)) or {}
 local since = redis.call('HGET', seen_key, 'since')
 
+local call, format, match = redis.call, string.format, string.match
 local epoch, seq = head[4], tonumber(head[5])
-local reply, places, fresh = { 'OK', epoch }, {}, {}
+local reply, places, fresh = { 'OK', epoch, head[5] }, {}, {}
 for i = 1, count do
   local start, name, digest = starts[i], names[i], ARGV[starts[i]]
   local known = seen[i] or old[i] or places[name]
-  local outcome, place
   if known then
-    local known_digest
-    known_digest, place = string.match(known, '^(%S+) (%S+ %S+)$')
-    outcome = known_digest == digest and 'duplicate ' or 'conflict '
+    local known_digest, place = match(known, '^(%S+) (%S+ %S+)$')
+    reply[i + 3] = (known_digest == digest and 'duplicate ' or 'conflict ') .. place
   else
     seq = seq + 1
-    outcome, place = 'accepted ', string.format('%d', seq)
-    place = place .. ' ' .. redis.call('XADD', log_key, '*', 'epoch', epoch, 'seq', place,
+    local place = format('%d', seq)
+    local entry = call('XADD', log_key, '*', 'epoch', epoch, 'seq', place,
       'type', ARGV[start + 1], 'id', ARGV[start + 2], 'shop', ARGV[start + 3],
       unpack(ARGV, start + 5, starts[i + 1] - 1))
-    places[name] = digest .. ' ' .. place
+    known = digest .. ' ' .. place .. ' ' .. entry
+    places[name] = known
     fresh[#fresh + 1] = name
-    fresh[#fresh + 1] = places[name]
+    fresh[#fresh + 1] = known
+    reply[i + 3] = entry
   end
-  reply[i + 2] = outcome .. place
 end
 
 -- Also when all were known: WAIT and WAITAOF wait for what their connection wrote, from 7.2 on not for what it read.

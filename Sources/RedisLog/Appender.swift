@@ -130,12 +130,14 @@ package struct Appender {
         default: throw answer.unknownCode
         }
         let epoch = Epoch(try answer.number(1))
+        var last = Seq(try answer.number(2))
         var results: [Result] = []
         results.reserveCapacity(reply.count)
-        for part in reply.elements.dropFirst(2) {
-            guard let result = part.withBytes({ Result($0) }) else {
-                throw .protocolViolation("an outcome, a seq and an entry's ID of append.lua")
+        for part in reply.elements.dropFirst(3) {
+            guard let result = part.withBytes({ Result($0, after: last) }) else {
+                throw .protocolViolation("an entry's ID, or an outcome, a seq and an entry's ID, of append.lua")
             }
+            if result.outcome == .accepted { last = result.seq }
             results.append(result)
         }
         return .appended(epoch: epoch, results)
@@ -177,8 +179,12 @@ package struct AppendCall: Sendable {
 }
 
 extension Appender.Result {
-    /// Reads `accepted 12 1763905351204-0`.
-    fileprivate init?(_ text: UnsafeRawBufferPointer) {
+    /// Reads `1763905351204-0`, of a change that was accepted behind `last`, or `duplicate 12 1763905351204-0`.
+    fileprivate init?(_ text: UnsafeRawBufferPointer, after last: Seq) {
+        if let entry = EntryID(text: text) {
+            self.init(outcome: .accepted, seq: last.next, entry: entry)
+            return
+        }
         let space = UInt8(ascii: " ")
         guard let outcomeEnd = text.firstIndex(of: space),
             let seqEnd = text[(outcomeEnd + 1)...].firstIndex(of: space),

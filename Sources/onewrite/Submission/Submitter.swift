@@ -107,12 +107,13 @@ final class Submitter {
     }
 
     private func room(after full: Partition?) {
-        giveReceipts()
         if let full {
-            while canGoOn, queue.hasCall(full) { advance(sendingAll: false) }
+            // Receipts can wait: the server shouldn't.
+            while canGoOn, queue.hasCall(full) { step(sendingAll: false) }
             if canGoOn { begin(full) }
         }
         while canGoOn, queue.isFull { advance() }
+        giveReceipts()
     }
 
     /// Returns when every change has its receipt, or ``canGoOn`` is false.
@@ -145,10 +146,16 @@ final class Submitter {
 
     // MARK: - One step
 
+    /// Takes a step, and gives the receipts that it made possible.
+    private func advance() {
+        step(sendingAll: true)
+        giveReceipts()
+    }
+
     /// Does the next thing that can be done, and waits for it.
     ///
     /// - Parameter sendingAll: Whether calls that could still grow are sent too.
-    private func advance(sendingAll: Bool = true) {
+    private func step(sendingAll: Bool) {
         if sendingAll, !stop.isRequested {
             for partition in queue.partitionsWaiting { begin(partition) }
         }
@@ -166,7 +173,6 @@ final class Submitter {
         } else {
             pauseUntilDue()
         }
-        giveReceipts()
     }
 
     private func begin(_ partition: Partition) {
