@@ -102,6 +102,7 @@ package final class PartitionSession {
     /// - Parameters:
     ///   - entries: What was read.
     ///   - meanwhile: What else there is to do while the sink works; see ``Sink/apply(_:meanwhile:)``.
+    /// - Returns: What came of them.
     /// - Throws: ``StoreError`` or ``SessionStop``: what was not acknowledged stays pending; take over again.
     package func process(_ entries: [Entry], meanwhile: () async -> Void = {}) async throws -> Progress {
         guard let serving else { return Progress() }
