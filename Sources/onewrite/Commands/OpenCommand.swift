@@ -68,18 +68,19 @@ struct OpenCommand: AsyncParsableCommand {
         }
         var backoff = Backoff(most: .seconds(1))
         var generator = SystemRandomNumberGenerator()
+        var reason = ""
         for _ in 0..<Self.attempts {
             switch try await opener.open(partition, takesSuperseded: force) {
             case .opened(let healed):
                 return OpenedPartition(partition: partition.number, state: .opened, healed: healed)
             case .halted(let reason):
                 return OpenedPartition(partition: partition.number, state: .halted, reason: reason)
-            case .again: try await Task.sleep(for: backoff.next(using: &generator))
+            case .again: reason = "partition \(partition) is being opened by somebody else, again and again. Try again"
+            case .waiting(let why): reason = why
             }
+            try await Task.sleep(for: backoff.next(using: &generator))
         }
-        return OpenedPartition(
-            partition: partition.number, state: .halted,
-            reason: "partition \(partition) is being opened by somebody else, again and again. Try again")
+        return OpenedPartition(partition: partition.number, state: .halted, reason: reason)
     }
 
     private static let attempts = 10
