@@ -120,7 +120,7 @@ final class PowerCutRun: Sendable {
             }
             try await Task.sleep(for: .milliseconds(30))
         }
-        throw HarnessError.notInTime("the log is not at rest: \(reason)")
+        throw HarnessError.notInTime("the log is not at rest: \(reason)", within: Self.settleLimit)
     }
 
     private func compared() async throws -> PowerCutOutcome {

@@ -1,8 +1,6 @@
 import Foundation
 import Harness
-import PostgresClient
 import PrivateServers
-import RedisClient
 import Synchronization
 
 /// Power cuts at any byte of the AOF, each with two later restarts, with and without new writes in between.
@@ -22,57 +20,63 @@ struct PowerCuts: Sendable {
     func run() async throws -> PowerCutReport {
         say("seed \(seed) · \(count) power cuts · \(executable)" + (bug.map { " · bug \($0)" } ?? ""))
         let start = ContinuousClock.now
-        let next = Mutex(0)
-        let sums = Mutex(PowerCutReport(seed: seed))
+        let tally = Tally(seed: seed, count: count)
         try await withThrowingTaskGroup { group in
             for _ in 0..<lanes {
-                group.addTask {
-                    while let first = next.withLock({ next in
-                        defer { next += 1 }
-                        return next < count ? next : nil
-                    }) {
-                        try await runArena(first, next, sums)
-                    }
-                }
+                group.addTask { while let first = tally.next() { try await runArena(first, tally) } }
             }
             try await group.waitForAll()
         }
-        return sums.withLock { sums in
-            sums.elapsed = start.duration(to: .now)
-            return sums
-        }
+        var report = tally.report
+        report.elapsed = start.duration(to: .now)
+        return report
     }
 
     /// Cuts on one arena, until it has had enough of them or its stores differ.
-    private func runArena(_ first: Int, _ next: borrowing Mutex<Int>, _ sums: borrowing Mutex<PowerCutReport>) async throws {
+    private func runArena(_ first: Int, _ tally: Tally) async throws {
         let arena = try await Arena.open(executable: executable, bug: bug)
         let crew = WorkerCrew(arena.shop(withBug: bug), ofEachGroup: 1)
         let run = PowerCutRun(arena: arena, orders: OrderSource(seed: seed &+ UInt64(first)))
         try await withThrowingTaskGroup(of: Void.self) { background in
             background.addTask { try await crew.run() }
             var number: Int? = first
-            for turn in 0..<Self.cutsOfAnArena {
-                guard let cut = number else { break }
+            var left = Self.cutsOfAnArena
+            while let cut = number {
                 let outcome = await run.cut(seed: seed &+ UInt64(cut) &* 104_729)
-                let facts = run.facts
-                sums.withLock { $0.take(outcome, of: cut, facts) }
-                if isVerbose || outcome.isWrong { say("  cut \(cut): \(facts.line): \(outcome)") }
-                if outcome.isWrong {
-                    let folder = "\(evidence)/\(seed)-cut-\(cut)"
-                    if bug == nil { try await arena.keepEvidence(in: folder) }
-                    break
-                }
-                guard turn + 1 < Self.cutsOfAnArena else { break }
-                number = next.withLock { next in
-                    defer { next += 1 }
-                    return next < count ? next : nil
-                }
+                tally.add { $0.take(outcome, run.facts) }
+                if isVerbose || outcome.isWrong { say("  cut \(cut): \(run.facts.line): \(outcome)") }
+                if outcome.isWrong, bug == nil { try await arena.keepEvidence(in: "\(evidence)/\(seed)-cut-\(cut)") }
+                left -= 1
+                number = outcome.isWrong || left == 0 ? nil : tally.next()
             }
             background.cancelAll()
             try await background.waitForAll()
         }
-        sums.withLock { $0.wrongEnds += crew.violations }
+        tally.add { $0.wrongEnds += crew.violations }
         await arena.close()
+    }
+
+    /// The cuts that are still to come, and the sums of those that were.
+    private final class Tally: Sendable {
+        private let count: Int
+        private let state: Mutex<(next: Int, report: PowerCutReport)>
+
+        init(seed: UInt64, count: Int) {
+            self.count = count
+            state = Mutex((0, PowerCutReport(seed: seed)))
+        }
+
+        var report: PowerCutReport { state.withLock { $0.report } }
+
+        func next() -> Int? {
+            state.withLock { state in
+                guard state.next < count else { return nil }
+                defer { state.next += 1 }
+                return state.next
+            }
+        }
+
+        func add(_ body: (inout PowerCutReport) -> Void) { state.withLock { body(&$0.report) } }
     }
 }
 
@@ -129,7 +133,7 @@ struct PowerCutReport: Sendable {
 
     init(seed: UInt64) { self.seed = seed }
 
-    mutating func take(_ outcome: PowerCutOutcome, of number: Int, _ facts: PowerCutFacts) {
+    mutating func take(_ outcome: PowerCutOutcome, _ facts: PowerCutFacts) {
         cuts += 1
         if facts.isInTransaction { inTransactions += 1 }
         lost += facts.lost
