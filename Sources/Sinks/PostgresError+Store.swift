@@ -15,7 +15,6 @@ extension StoreError {
                 error.endsSession || error.sqlState == "25006"
                     ? .unavailable : error.sqlState == "42501" ? .notPermitted : .refused
             case .invalidParameter, .malformed: .malformed
-            case .rolledBack: .refused
             }
         self.init(.postgres, kind, error.description, outcomeIsUnknown: error.outcomeIsUnknown)
     }

@@ -320,7 +320,7 @@ struct EffectTests {
                         [.integer(Int64(other.processID))], until: .after(.seconds(5))
                     ).count > 0
                 }
-                try other.commit(until: .after(.seconds(5)))
+                try other.query("COMMIT", until: .after(.seconds(5)))
             }
             try await eventually("the row is locked") {
                 try world.postgres.query(

@@ -39,7 +39,7 @@ struct LedgerSnapshot {
 
     let connection: PostgresConnection
 
-    /// Opens a session whose time-outs are made for long statements, and begins.
+    /// Connects, with time-outs that are made for long statements.
     init(_ servers: Servers, interrupt: Interrupt) throws {
         guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
             throw Failure(
@@ -53,12 +53,11 @@ struct LedgerSnapshot {
 
     private var deadline: Deadline { .after(Self.patience) }
 
-    /// Begins; the first statement after it sets the moment.
+    /// Begins, which sets the moment.
     func begin() throws(PostgresError) {
+        try connection.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", until: deadline)
         // Joins and groups of a million rows in memory; no code generated for statements that run once.
-        try connection.script(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off",
-            until: deadline)
+        try connection.script("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off", until: deadline)
     }
 
     /// Ends the transaction.

@@ -27,15 +27,20 @@ struct Servers: Sendable {
     }
 
     /// nil when no connection to Postgres is configured.
-    func postgres(interrupt: Interrupt? = nil) throws -> PostgresConnection? {
-        guard let configuration = try settings.postgres(applicationName: name) else { return nil }
+    ///
+    /// - Parameters:
+    ///   - avoidsScans: Whether all that is asked on it is in an index.
+    ///   - interrupt: What ends its waits.
+    func postgres(avoidsScans: Bool = false, interrupt: Interrupt? = nil) throws -> PostgresConnection? {
+        guard var configuration = try settings.postgres(applicationName: name) else { return nil }
+        configuration.avoidsScans = avoidsScans
         return try PostgresConnection(
             connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
     }
 
     /// For commands that can't do without Postgres.
-    func requiredPostgres() throws -> PostgresConnection {
-        guard let connection = try postgres() else {
+    func requiredPostgres(avoidsScans: Bool = false) throws -> PostgresConnection {
+        guard let connection = try postgres(avoidsScans: avoidsScans) else {
             throw Failure(
                 .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
         }
