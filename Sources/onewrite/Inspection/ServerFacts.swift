@@ -19,6 +19,8 @@ struct ServerFacts {
     /// The history that its replication stream has at present.
     let replid: String
     let isMaster: Bool
+    /// Where its master is; nil when it is a master itself.
+    let master: String?
     /// nil when it doesn't say.
     let evictionPolicy: String?
     /// Whether its append-only file is on; nil when it doesn't say.
@@ -30,7 +32,8 @@ struct ServerFacts {
     /// Reads the replies to INFO with each of ``sections``.
     ///
     /// Redis: <https://redis.io/docs/latest/commands/info/>
-    init(_ replies: some Sequence<RedisReply>) throws(RedisError) {
+    init(_ replies: some Collection<RedisReply>) throws(RedisError) {
+        master = try replies.first?.masterOfReplica()
         var values: [Substring: Substring] = [:]
         for reply in replies {
             for line in try reply.requireString().split(whereSeparator: \.isNewline) {
@@ -39,7 +42,7 @@ struct ServerFacts {
             }
         }
         replid = values["master_replid"].map(String.init) ?? ""
-        isMaster = values["role"] == "master"
+        isMaster = master == nil
         evictionPolicy = values["maxmemory_policy"].map(String.init)
         isAppendOnly = values["aof_enabled"].map { $0 == "1" }
     }
