@@ -57,3 +57,28 @@ extension RedisReply {
         error.map { .reply($0) } ?? .protocolViolation("expected \(expected), got \(self)")
     }
 }
+
+extension RedisReply {
+    /// A field of a reply to `INFO`.
+    ///
+    /// - Throws: ``RedisError/protocolViolation(_:)`` when it isn't there.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/info/>
+    package func infoField(_ name: String) throws(RedisError) -> String {
+        let prefix = "\(name):"
+        // Redis ends lines with CR LF, which Swift takes for one character.
+        for line in try requireString().split(whereSeparator: \.isNewline) where line.hasPrefix(prefix) {
+            return String(line.dropFirst(prefix.count))
+        }
+        throw .protocolViolation("\(name) in INFO")
+    }
+
+    /// Where the master is, as `host:port`, by a reply to `INFO replication`; nil when the server is a master itself.
+    ///
+    /// - Throws: As ``infoField(_:)``.
+    package func masterOfReplica() throws(RedisError) -> String? {
+        guard try infoField("role") != "master" else { return nil }
+        let host = try infoField("master_host")
+        return "\(host.contains(":") ? "[\(host)]" : host):\(try infoField("master_port"))"
+    }
+}

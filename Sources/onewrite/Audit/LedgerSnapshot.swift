@@ -41,14 +41,10 @@ struct LedgerSnapshot {
 
     /// Connects, with time-outs that are made for long statements.
     init(_ servers: Servers, interrupt: Interrupt) throws {
-        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
-            throw Failure(
-                .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
+        connection = try servers.requiredPostgres(interrupt: interrupt) { configuration in
+            configuration.statementTimeout = Self.patience
+            configuration.idleInTransactionTimeout = .seconds(60)
         }
-        configuration.statementTimeout = Self.patience
-        configuration.idleInTransactionTimeout = .seconds(60)
-        connection = try PostgresConnection(
-            connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
     }
 
     private var deadline: Deadline { .after(Self.patience) }

@@ -41,10 +41,13 @@ struct AuditCommand: AsyncParsableCommand {
             defer { say("") }
             do {
                 return try await CommandLane().run { _ in
-                    try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
-                        say("auditing: \($0)")
+                    var patience = Patience(interrupt: stop.interrupt)
+                    return try await patience.attempt {
+                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
+                            say("auditing: \($0)")
+                        }
+                        .run()
                     }
-                    .run()
                 }
             } catch {
                 if let status = stop.exitStatus { throw Stopped(status: status) }

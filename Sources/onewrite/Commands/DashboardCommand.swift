@@ -30,7 +30,7 @@ struct DashboardCommand: AsyncParsableCommand {
         let servers = try Servers(try await common.settings(), name: "onewrite-dashboard")
         let inspector = Inspector(servers)
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
-        let first = try await inspector.snapshot()
+        let first = try await inspector.snapshot(patiently: true)
         do {
             try await runDashboard(every: interval) { query in
                 do {

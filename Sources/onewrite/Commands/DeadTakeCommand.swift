@@ -41,7 +41,7 @@ struct DeadTakeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-dead")
-        let snapshot = try await Inspector(servers).snapshot()
+        let snapshot = try await Inspector(servers).snapshot(patiently: true)
         let count = snapshot.partitions ?? 0
         guard (0..<count).contains(partition) else {
             throw Failure(.usage, "--partition: expected 0 to \(count - 1), got \(partition)")

@@ -31,7 +31,10 @@ struct OpenCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-open")
-        let results = try await CommandLane().run { [force] _ in try await Self.open(servers, force: force) }
+        let results = try await CommandLane().run { [force] _ in
+            var patience = Patience()
+            return try await patience.attempt { try await Self.open(servers, force: force) }
+        }
         try show(results)
         let inTheWay = results.filter { $0.state == .halted }.count
         guard inTheWay == 0 else {
@@ -40,7 +43,7 @@ struct OpenCommand: AsyncParsableCommand {
     }
 
     private static func open(_ servers: Servers, force: Bool) async throws -> [OpenedPartition] {
-        let redis = try servers.redis()
+        let redis = try servers.master()
         let postgres = try servers.requiredPostgres()
         let identity = try servers.identity(redis)
         guard try PostgresSchema.identity(on: postgres) == identity else {

@@ -35,6 +35,7 @@ enum LedgerLook {
     /// - Throws: ``PostgresError`` when there is no answer.
     static func read(_ connection: PostgresConnection, log: String) throws(PostgresError) -> LedgerLook {
         let version = connection.serverVersion
+        if let reason = connection.encodingTrouble { return .unusable(version: version, reason: reason) }
         let rows: PostgresRows
         do {
             rows = try connection.query(statement, until: .after(timeout))

@@ -20,6 +20,8 @@ struct ServerFacts {
     /// The history that its replication stream has at present.
     let replid: String
     let isMaster: Bool
+    /// Where its master is; nil when it is a master itself.
+    let master: String?
     /// nil when it doesn't say.
     let evictionPolicy: String?
     /// nil when it doesn't say.
@@ -31,13 +33,14 @@ struct ServerFacts {
     /// Reads the replies to INFO with each of ``sections``.
     ///
     /// Redis: <https://redis.io/docs/latest/commands/info/>
-    init(_ replies: some Sequence<RedisReply>) throws(RedisError) {
+    init(_ replies: some Collection<RedisReply>) throws(RedisError) {
+        master = try replies.first?.masterOfReplica()
         var values: [Substring: Substring] = [:]
         for reply in replies {
             values.merge(try reply.requireInfo()) { _, last in last }
         }
         replid = values["master_replid"].map(String.init) ?? ""
-        isMaster = values["role"] == "master"
+        isMaster = master == nil
         evictionPolicy = values["maxmemory_policy"].map(String.init)
         appendOnlyFile = AppendOnlyFile(values)
     }

@@ -52,7 +52,7 @@ struct SnapshotReader {
             at: Date(timeIntervalSince1970: Double(now) / 1000), partitions: identity.partitioning.count,
             redis: .reachable(version: sanitized(redis.serverVersion)), postgres: ledger.server,
             groups: findings.map(\.shown),
-            warnings: Warnings(findings, ledger: ledger, facts: facts, now: now).all,
+            warnings: Warnings(findings, ledger: ledger, redis: redis.address, facts: facts, now: now).all,
             pendingPage: try page(query, findings, identity))
     }
 

@@ -1,5 +1,6 @@
 import Dashboard
 import OrderLog
+import RedisClient
 import RedisLog
 
 /// What needs a person, gravest first, with what to do about it.
@@ -13,9 +14,12 @@ struct Warnings {
     /// A worker that is connected but has not been heard for so long is stopped or stuck.
     private static let silenceMilliseconds = 10_000
 
-    init(_ findings: [GroupFindings], ledger: LedgerLook, facts: ServerFacts, now: Int) {
+    init(_ findings: [GroupFindings], ledger: LedgerLook, redis address: String, facts: ServerFacts, now: Int) {
         self.findings = findings
         self.ledger = ledger
+        if let master = facts.master {
+            add("replica", hint: "\(RedisError.isReplica(address: address, master: sanitized(master)))")
+        }
         addStates(.halted, "halted until a person decides")
         addClosed()
         for found in findings { add(to: found, now: now) }
@@ -51,10 +55,10 @@ struct Warnings {
         }
         if group == .postgres {
             switch ledger {
-            case .unreachable:
+            case .unreachable(let error):
                 add(
                     "postgres-unreachable", group,
-                    hint: "Postgres doesn't answer: position and dead letters are unknown")
+                    hint: "position and dead letters are unknown: \(error)")
             case .unusable(_, let reason): add("schema", group, hint: reason)
             case .notConfigured, .rows: break
             }
