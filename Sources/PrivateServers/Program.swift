@@ -38,11 +38,7 @@ package enum Program {
         return path
     }
 
-    /// The first path of a variable such as `ONEWRITE_TEST_REDIS=path:path`; nil when that is not set, or empty.
-    ///
-    /// - Parameters:
-    ///   - variable: The variable's name.
-    ///   - suffix: What follows the path.
+    // The first path of a variable such as `ONEWRITE_TEST_REDIS=path:path`, and a suffix; nil when that is not set, or empty.
     private static func chosen(by variable: String, _ suffix: String) throws(ServerError) -> String? {
         guard let first = getenv(variable).flatMap({ String(cString: $0).split(separator: ":").first }) else {
             return nil
