@@ -63,7 +63,11 @@ package actor StoreProbe {
         for group in StoreContents.groups {
             let summaries = try connections.redis().pipeline(
                 tags.map { RedisCommand("XPENDING", "\($0):log", group) }, until: limit)
-            for summary in summaries { sum += try summary.requireArray(count: 4)[0].requireInteger() }
+            for summary in summaries {
+                // A group that was destroyed, and that no worker has made again yet, is not done.
+                let isGone = summary.error?.code == "NOGROUP"
+                sum += isGone ? 1 : try summary.requireArray(count: 4)[0].requireInteger()
+            }
         }
         return sum
     }

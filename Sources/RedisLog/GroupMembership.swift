@@ -13,7 +13,7 @@ package final class GroupMembership: CoordinationPort {
     static let silence: Duration = .seconds(15)
 
     package let serverUptime: Duration
-    package var server: String { "redis \(connection.serverVersion)" }
+    package var server: String { "\(connection.serverName) \(connection.serverVersion)" }
     private let connection: RedisConnection
     private let presence: RedisSubscription
     private let keys: Keys

@@ -40,8 +40,8 @@ extension DashboardModel {
             [Cell("\(name) – not configured", .dim)]
         case .unreachable:
             [Cell("\(name) "), Cell("!○ unreachable", .alarm)]
-        case .reachable(let version):
-            [Cell("\(name) "), banner == nil ? Cell("●", .good) : Cell("○", .alarm)]
+        case .reachable(let version, let itself):
+            [Cell("\(itself ?? name) "), banner == nil ? Cell("●", .good) : Cell("○", .alarm)]
                 + (versions ? [Cell(" " + version, .dim)] : [])
         }
     }
