@@ -145,6 +145,7 @@ let package = Package(
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
         .testTarget(

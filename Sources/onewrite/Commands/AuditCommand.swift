@@ -7,7 +7,8 @@ struct AuditCommand: AsyncParsableCommand {
         commandName: "audit",
         abstract: "Prove, online, that every sink equals the log.",
         discussion: """
-            Example: onewrite audit --json | jq .verdict
+            Example:
+              onewrite audit --json | jq .verdict
 
             Reads the log, Postgres and Redis while workers and submitters go on, and compares everything at the positions that were \
             read with it: the log with the ledger, orders, lines, status and stock in Postgres, stock in Redis, and what is \

@@ -9,7 +9,8 @@ struct DashboardCommand: AsyncParsableCommand {
         commandName: "dashboard",
         abstract: "The same as status, live, in the terminal.",
         discussion: """
-            Example: onewrite dashboard --interval 500ms
+            Example:
+              onewrite dashboard --interval 500ms
 
             Off a terminal it prints the status once. Press ? for the keys.
             """)

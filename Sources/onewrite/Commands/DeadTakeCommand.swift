@@ -12,7 +12,8 @@ struct DeadTakeCommand: AsyncParsableCommand {
         commandName: "take",
         abstract: "Set aside the entry on which a sink is stalled.",
         discussion: """
-            Example: onewrite dead take --group stock --partition 5 --reason "counter is beyond 2^53" --yes
+            Example:
+              onewrite dead take --group stock --partition 5 --reason "beyond 2^53" --yes
 
             That is the entry right behind the group's position; the sink goes on behind it, without its effect. Mend what \
             stalls it instead, if you can: nothing is lost while it waits. An entry that only some sinks applied can't be \

@@ -11,7 +11,8 @@ struct OrderCommand: AsyncParsableCommand {
         commandName: "order",
         abstract: "One order's way through the log and every sink.",
         discussion: """
-            Example: onewrite order ord-1001 --shop main
+            Example:
+              onewrite order ord-1001 --shop main
 
             Without --shop, Postgres is searched for the order; one that is not applied there yet needs its shop.
             """)
