@@ -124,7 +124,8 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
-        .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "DashboardTests", dependencies: ["Dashboard", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SimulationTests",
             dependencies: [

@@ -33,11 +33,11 @@ struct DashboardCommand: AsyncParsableCommand {
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
         let first = try await inspector.snapshot()
         do {
-            try await runDashboard(every: interval) { query in
+            try await runDashboard(of: first.environment, every: interval) { query in
                 do {
                     return try await inspector.snapshot(query)
                 } catch {
-                    throw Failure(error) ?? error
+                    throw await inspector.unavailable(error)
                 }
             }
         } catch DashboardError.notATerminal, DashboardError.dumbTerminal {

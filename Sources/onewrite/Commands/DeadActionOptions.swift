@@ -62,6 +62,7 @@ struct DeadActionOptions: ParsableArguments {
             @escaping @Sendable (DeadLetterStores, DeadLetterReader.Found, DeadLetter, Bool) throws -> DeadLetterOutcome
     ) async throws {
         let servers = try Servers(settings, name: "onewrite-dead")
+        try servers.sayWhere()
         let choose = { @Sendable [self] found in choice(of: found, reason: reason) }
         let (acts, json) = (acting.acts, acting.json)
         let (statuses, missing, count) = try await CommandLane().run { _ in

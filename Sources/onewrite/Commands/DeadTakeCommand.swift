@@ -42,6 +42,7 @@ struct DeadTakeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-dead")
+        try servers.sayWhere()
         let snapshot = try await Inspector(servers).snapshot()
         let count = snapshot.partitions ?? 0
         guard (0..<count).contains(partition) else {

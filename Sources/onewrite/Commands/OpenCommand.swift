@@ -32,6 +32,7 @@ struct OpenCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-open")
+        if force { try servers.sayWhere() }
         let results = try await CommandLane().run { [force] _ in try await Self.open(servers, force: force) }
         try show(results)
         let inTheWay = results.filter { $0.state == .halted }.count

@@ -1,4 +1,5 @@
 import Configuration
+import Dashboard
 import Foundation
 import OrderLog
 import PostgresClient
@@ -54,8 +55,20 @@ struct Setting: Sendable {
         key: "durability", fallback: "server",
         about: "what makes a submitted change accepted: server, fsync, replicas=N or applied"
     ) { _ = try $0.durability() }
+    static let environmentLabel = Setting(
+        key: "environment.label", plainVariable: "ONEWRITE_ENVIRONMENT",
+        about: "what the dashboard, status and plans call these stores, such as production; 1 to 32 characters"
+    ) { _ = try $0.environmentLabel() }
+    static let environmentColor = Setting(
+        key: "environment.color",
+        about: "the label's colour in the dashboard: "
+            + Style.Color.allCases.map(\.name).sorted().joined(separator: ", ")
+    ) { _ = try $0.environmentColor() }
 
-    static let all = [redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout, durability]
+    static let all = [
+        redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout, durability,
+        environmentLabel, environmentColor,
+    ]
 }
 
 /// What was set, and where.
@@ -178,6 +191,32 @@ struct Settings: Sendable {
             throw wrong(.durability, "expected server, fsync, replicas=N with N from 1 to 100, or applied")
         }
         return durability
+    }
+
+    func environmentLabel() throws -> String? {
+        guard let label = values[Setting.environmentLabel.key]?.text else { return nil }
+        let isBlank = label.first?.isWhitespace ?? true || label.last?.isWhitespace ?? true
+        guard (1...32).contains(label.count), !isBlank, sanitized(label) == label else {
+            throw wrong(.environmentLabel, "expected 1 to 32 characters, no blank at either end")
+        }
+        return label
+    }
+
+    func environmentColor() throws -> Style.Color? {
+        guard let name = values[Setting.environmentColor.key]?.text else { return nil }
+        guard let color = Style.Color.allCases.first(where: { $0.name == name }) else {
+            throw wrong(
+                .environmentColor, "expected " + Style.Color.allCases.map(\.name).sorted().joined(separator: ", "))
+        }
+        return color
+    }
+
+    /// Which stores these are.
+    func environment() throws -> Environment {
+        Environment(
+            label: try environmentLabel(), color: try environmentColor(), redis: try redis(clientName: "").address,
+            postgres: try postgres(applicationName: "")?.address, namespace: try keys().namespace,
+            schema: try schema())
     }
 
     private func duration(_ setting: Setting, _ range: ClosedRange<Duration>) throws -> Duration {
