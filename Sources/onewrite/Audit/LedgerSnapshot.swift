@@ -21,7 +21,7 @@ struct LedgerSnapshot {
     struct Letters {
         private(set) var bySeq: [Seq: Letter] = [:]
         /// Entries that were added by hand: they have no place.
-        private(set) var byHand: Set<EntryID> = []
+        var byHand: Set<EntryID> = []
 
         fileprivate mutating func add(_ row: PostgresRow) throws(PostgresError) {
             guard let seq = row.int64(0) else {
@@ -39,12 +39,9 @@ struct LedgerSnapshot {
 
     let connection: PostgresConnection
 
-    /// Opens a session whose time-outs are made for long statements, and begins.
-    init(_ servers: Servers, interrupt: Interrupt) throws {
-        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
-            throw Failure(
-                .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
-        }
+    /// Opens a session whose time-outs are made for long statements; nil when no Postgres is configured.
+    init?(_ servers: Servers, interrupt: Interrupt) throws {
+        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else { return nil }
         configuration.statementTimeout = Self.patience
         configuration.idleInTransactionTimeout = .seconds(60)
         connection = try PostgresConnection(

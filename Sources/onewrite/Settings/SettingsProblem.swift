@@ -52,6 +52,7 @@ enum ConfigurationFile {
     /// - Parameters:
     ///   - path: Where it is.
     ///   - isOptional: Whether it may be missing.
+    /// - Returns: Them, in the order of their names.
     static func problems(at path: String, isOptional: Bool) -> [SettingsProblem] {
         let data: Data
         do {
