@@ -10,7 +10,8 @@ struct OpenCommand: AsyncParsableCommand {
         commandName: "open",
         abstract: "Open the log after Redis was restarted, replaced, or lost its tail.",
         discussion: """
-            Example: onewrite open
+            Example:
+              onewrite open
 
             Workers of group postgres do this by themselves; here it is for when none runs, and to see what is in the way. \
             What the log lost and Postgres has is put back with its place, ID and bytes, before anything new is taken. A log \
@@ -31,6 +32,7 @@ struct OpenCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-open")
+        if force { try servers.sayWhere() }
         let results = try await CommandLane().run { [force] _ in
             var patience = Patience()
             return try await patience.attempt { try await Self.open(servers, force: force) }

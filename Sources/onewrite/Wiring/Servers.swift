@@ -1,3 +1,4 @@
+import Dashboard
 import OrderLog
 import PostgresClient
 import RedisClient
@@ -61,6 +62,9 @@ struct Servers: Sendable {
         }
         return connection
     }
+
+    /// Says which stores a plan, or what can't be taken back, is about.
+    func sayWhere() throws { Console.error("on \(try settings.environment().text)") }
 
     /// The log that `init` made.
     func identity(_ redis: RedisConnection) throws -> LogIdentity {
