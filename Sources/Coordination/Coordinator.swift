@@ -145,8 +145,7 @@ actor Coordinator {
         for (partition, lease) in leases where held.contains(partition) { lease.renew(sent: sent) }
         let lost = leases.keys.filter { !held.contains($0) }.sorted()
         guard !lost.isEmpty else { return }
-        let numbers = lost.map(\.description).joined(separator: " ")
-        logger.warning("partition\(lost.count == 1 ? "" : "s") \(numbers): the lease was lost")
+        logger.warning("\(lost.list): the lease was lost")
         for partition in lost {
             board.withdraw(partition)
             leases[partition] = nil

@@ -20,8 +20,6 @@ actor Lane {
         var session: PartitionSession?
         var phase: Phase
         var backoff = Backoff()
-        /// Whether this lane took it over before.
-        var wasServed = false
     }
 
     private let number: Int
@@ -42,6 +40,7 @@ actor Lane {
     /// Partitions that hold more than was read: the next read doesn't wait.
     private var behind: Set<Partition> = []
     private var ahead: ReadAhead?
+    private var reclaimed = Reclaimed()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -153,6 +152,7 @@ actor Lane {
     /// Throws when the connection is of no use any more.
     private func serve(_ connection: LaneConnection) async throws {
         for partition in served.keys.sorted() { try await takeOverIfDue(partition, connection) }
+        logReclaimed()
         let ready = served.filter { $0.value.session != nil }.keys.sorted()
         guard !ready.isEmpty else {
             await pacing.pause(until: earliestAttempt ?? pacing.now.advanced(by: .seconds(1)))
@@ -281,7 +281,6 @@ actor Lane {
             case .serving(let progress):
                 served[partition]?.session = session
                 served[partition]?.phase = .serving(lastLook: pacing.now)
-                served[partition]?.wasServed = true
                 outages.over(for: .partition(partition), at: pacing.now)
                 board.report(partition, .serving)
                 board.count(applied: progress.applied + progress.quarantined)
@@ -298,13 +297,19 @@ actor Lane {
                 "partition \(partition): Redis had lost its tail; \(progress.healed) applied entries put back into the log"
             )
         }
-        let reclaimed =
-            "reclaimed \(progress.reclaimed) pending, \(progress.applied) applied, \(progress.duplicates) duplicates"
         if let former = entry.assignment.formerHolder {
-            logger.info("partition \(partition): took over from \(former) (gone) · \(reclaimed)")
-        } else if progress.reclaimed > 0, !entry.wasServed {
-            logger.info("partition \(partition): \(reclaimed)")
+            logger.info(
+                "partition \(partition): took over from \(former) (gone) · \(Reclaimed(partition, progress).text)")
+        } else if progress.reclaimed > 0 {
+            reclaimed.add(partition, progress)
         }
+    }
+
+    /// One line for all partitions that were taken over in a round, as behind an outage.
+    private func logReclaimed() {
+        guard !reclaimed.partitions.isEmpty else { return }
+        logger.info("\(reclaimed.partitions.list): \(reclaimed.text)")
+        reclaimed = Reclaimed()
     }
 
     // MARK: - Trouble
@@ -352,5 +357,28 @@ actor Lane {
         board.report(partition, .stalled, error: reason)
         outages.note(.partitions(reason: reason, isHalted: false), reason, by: .partition(partition), at: pacing.now)
         served[partition] = entry
+    }
+}
+
+/// What takeovers found pending.
+private struct Reclaimed {
+    private(set) var partitions: [Partition] = []
+    private var counts = (pending: 0, applied: 0, duplicates: 0)
+
+    init() {}
+
+    init(_ partition: Partition, _ progress: PartitionSession.Progress) {
+        add(partition, progress)
+    }
+
+    mutating func add(_ partition: Partition, _ progress: PartitionSession.Progress) {
+        partitions.append(partition)
+        counts.pending += progress.reclaimed
+        counts.applied += progress.applied
+        counts.duplicates += progress.duplicates
+    }
+
+    var text: String {
+        "reclaimed \(counts.pending) pending, \(counts.applied) applied, \(counts.duplicates) duplicates"
     }
 }

@@ -17,7 +17,7 @@ struct SubmitCommand: AsyncParsableCommand {
             CSV has a header id,shop,customer,sku,quantity; consecutive rows of one ID are one order.
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
-            rejected, or its ID is there with another payload; 75 try again.
+            rejected, or its ID is there with another payload; 75 try again; 69 no server within --timeout, and nothing was sent.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {

@@ -17,6 +17,8 @@ actor Inspector {
     private let interrupt = Interrupt()
     private var redis: RedisConnection?
     private var postgres: PostgresConnection?
+    /// Why Postgres takes no writes.
+    private var standby: String?
     private var postgresTrouble: (text: String, until: Deadline)?
 
     private static let postgresRest: Duration = .seconds(5)
@@ -64,7 +66,8 @@ actor Inspector {
         self.redis = redis
         let identity = try servers.identity(redis)
         let ledger = try look(log: identity.log)
-        return try SnapshotReader(redis: redis, keys: servers.keys).read(identity, ledger: ledger, query: query)
+        return try SnapshotReader(redis: redis, keys: servers.keys, standby: standby)
+            .read(identity, ledger: ledger, query: query)
     }
 
     private func look(log: String) throws -> LedgerLook {
@@ -82,7 +85,7 @@ actor Inspector {
         } catch .interrupted(let outcomeIsUnknown) {
             throw PostgresError.interrupted(outcomeIsUnknown: outcomeIsUnknown)
         } catch {
-            postgres = nil
+            (postgres, standby) = (nil, nil)
             postgresTrouble = ("\(error)", .after(Self.postgresRest))
             return .unreachable("\(error)")
         }
@@ -97,6 +100,7 @@ actor Inspector {
                 connectingTo: configuration, until: .after(Self.connectTimeout), interrupt: interrupt)
         }
         postgres = connection
+        standby = try connection.standbyTrouble(until: .after(LedgerLook.timeout))
         return try LedgerLook.read(connection, log: log)
     }
 }

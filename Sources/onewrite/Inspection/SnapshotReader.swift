@@ -12,6 +12,8 @@ import ThreadedIO
 struct SnapshotReader {
     let redis: RedisConnection
     let keys: Keys
+    /// Why Postgres takes no writes, if it is a standby.
+    let standby: String?
 
     /// How long the server may take for one round trip.
     static let timeout: Duration = .seconds(5)
@@ -52,7 +54,9 @@ struct SnapshotReader {
             at: Date(timeIntervalSince1970: Double(now) / 1000), partitions: identity.partitioning.count,
             redis: .reachable(version: sanitized(redis.serverVersion)), postgres: ledger.server,
             groups: findings.map(\.shown),
-            warnings: Warnings(findings, ledger: ledger, redis: redis.address, facts: facts, now: now).all,
+            warnings: Warnings(
+                findings, ledger: ledger, standby: standby, redis: redis.address, facts: facts, now: now
+            ).all,
             pendingPage: try page(query, findings, identity))
     }
 

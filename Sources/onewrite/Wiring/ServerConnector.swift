@@ -31,7 +31,7 @@ struct ServerConnector: WorkerConnector {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
         case .postgres:
-            let connection = try servers.requiredPostgres()
+            let connection = try servers.primary()
             // A plan is kept, and one made while a table was small would scan it when it has grown to millions.
             try connection.script("SET enable_seqscan = off", until: .after(PostgresSink.timeout))
             let postgres = PostgresSink(connection, scripts: scripts)
