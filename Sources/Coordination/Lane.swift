@@ -40,7 +40,6 @@ actor Lane {
     /// Partitions that hold more than was read: the next read doesn't wait.
     private var behind: Set<Partition> = []
     private var ahead: ReadAhead?
-    private var reclaimed = Reclaimed()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -152,7 +151,6 @@ actor Lane {
     /// Throws when the connection is of no use any more.
     private func serve(_ connection: LaneConnection) async throws {
         for partition in served.keys.sorted() { try await takeOverIfDue(partition, connection) }
-        logReclaimed()
         let ready = served.filter { $0.value.session != nil }.keys.sorted()
         guard !ready.isEmpty else {
             await pacing.pause(until: earliestAttempt ?? pacing.now.advanced(by: .seconds(1)))
@@ -301,15 +299,8 @@ actor Lane {
             logger.info(
                 "partition \(partition): took over from \(former) (gone) · \(Reclaimed(partition, progress).text)")
         } else if progress.reclaimed > 0 {
-            reclaimed.add(partition, progress)
+            board.reclaimed(partition, progress)
         }
-    }
-
-    /// One line for all partitions that were taken over in a round, as behind an outage.
-    private func logReclaimed() {
-        guard !reclaimed.partitions.isEmpty else { return }
-        logger.info("\(reclaimed.partitions.list): \(reclaimed.text)")
-        reclaimed = Reclaimed()
     }
 
     // MARK: - Trouble
@@ -357,28 +348,5 @@ actor Lane {
         board.report(partition, .stalled, error: reason)
         outages.note(.partitions(reason: reason, isHalted: false), reason, by: .partition(partition), at: pacing.now)
         served[partition] = entry
-    }
-}
-
-/// What takeovers found pending.
-private struct Reclaimed {
-    private(set) var partitions: [Partition] = []
-    private var counts = (pending: 0, applied: 0, duplicates: 0)
-
-    init() {}
-
-    init(_ partition: Partition, _ progress: PartitionSession.Progress) {
-        add(partition, progress)
-    }
-
-    mutating func add(_ partition: Partition, _ progress: PartitionSession.Progress) {
-        partitions.append(partition)
-        counts.pending += progress.reclaimed
-        counts.applied += progress.applied
-        counts.duplicates += progress.duplicates
-    }
-
-    var text: String {
-        "reclaimed \(counts.pending) pending, \(counts.applied) applied, \(counts.duplicates) duplicates"
     }
 }
