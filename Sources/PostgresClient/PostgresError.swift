@@ -19,8 +19,6 @@ package enum PostgresError: Error, Sendable, Equatable {
     case invalidParameter(reason: String)
     /// A value was not of the expected form.
     case malformed(reason: String)
-    /// COMMIT was asked of a transaction that had failed: it was rolled back.
-    case rolledBack
 }
 
 /// What the server says of a statement that it refused.
@@ -62,7 +60,7 @@ extension PostgresError {
         case .connectionFailed(_, let sqlState, let reason):
             sqlState.map(Self.isRetriable) ?? !(isAboutRights || Self.isAboutSettings(reason))
         case .connectionLost, .timedOut: true
-        case .invalidConfiguration, .interrupted, .invalidParameter, .malformed, .rolledBack: false
+        case .invalidConfiguration, .interrupted, .invalidParameter, .malformed: false
         }
     }
 
@@ -71,7 +69,7 @@ extension PostgresError {
         switch self {
         case .connectionLost(_, let isUnknown), .timedOut(let isUnknown), .interrupted(let isUnknown): isUnknown
         case .server(let error): error.outcomeIsUnknown
-        case .invalidConfiguration, .connectionFailed, .invalidParameter, .malformed, .rolledBack: false
+        case .invalidConfiguration, .connectionFailed, .invalidParameter, .malformed: false
         }
     }
 
@@ -125,8 +123,6 @@ extension PostgresError: CustomStringConvertible {
             "not sent to Postgres: \(reason)"
         case .malformed(let reason):
             "unexpected answer from Postgres: \(reason)"
-        case .rolledBack:
-            "Postgres rolled the transaction back, because a statement in it had failed"
         }
     }
 

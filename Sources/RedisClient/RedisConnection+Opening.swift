@@ -27,7 +27,7 @@ extension RedisConnection {
     /// Redis: <https://redis.io/docs/latest/commands/hello/>
     func openSession(
         _ configuration: RedisConfiguration, until deadline: Deadline
-    ) throws(RedisError) -> (clientID: Int64, serverVersion: String) {
+    ) throws(RedisError) -> (clientID: Int64, serverName: String, serverVersion: String) {
         let commands = Self.opening(of: configuration)
         for command in commands { send(command) }
         var hello: RedisReply?
@@ -42,7 +42,8 @@ extension RedisConnection {
         guard let hello, let id = try hello.field("id"), let version = try hello.field("version") else {
             throw .protocolViolation("\(address): HELLO without id and version")
         }
-        return (try id.requireInteger(), try version.requireString())
+        let name = try hello.field("server")?.requireString() ?? "redis"
+        return (try id.requireInteger(), name, try version.requireString())
     }
 
     /// `HELLO` comes last; without a version it leaves the protocol at RESP2.

@@ -29,6 +29,18 @@ extension RedisReply {
         return elements
     }
 
+    /// The fields of a section of `INFO`, by name.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/info/>
+    package func requireInfo() throws(RedisError) -> [Substring: Substring] {
+        var fields: [Substring: Substring] = [:]
+        for line in try requireString().split(whereSeparator: \.isNewline) {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            fields[line[..<colon]] = line[line.index(after: colon)...]
+        }
+        return fields
+    }
+
     /// The value that follows `name` in an array of names and values, nil when it has none.
     ///
     /// `HGETALL` and `HELLO` answer in this shape.

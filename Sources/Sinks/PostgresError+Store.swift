@@ -27,7 +27,6 @@ extension StoreError {
                 default: .refused
                 }
             case .invalidParameter, .malformed: .malformed
-            case .rolledBack: .refused
             }
         self.init(.postgres, kind, error.description, outcomeIsUnknown: error.outcomeIsUnknown)
     }

@@ -4,7 +4,7 @@ import ThreadedIO
 
 @Suite("A Redis connection")
 struct ConnectionTests {
-    @Test("opens over a unix socket and over TCP, and knows its number and the server's version")
+    @Test("opens over a unix socket and over TCP, and knows its number, and the server's name and version")
     func opens() throws {
         let server = try RedisServer()
         for configuration in [server.unix, server.tcp] {
@@ -12,7 +12,7 @@ struct ConnectionTests {
             #expect(try connection.call(RedisCommand("PING"), until: .soon).string == "PONG")
             #expect(try connection.call(RedisCommand("CLIENT", "ID"), until: .soon).integer == connection.clientID)
             let info = try connection.call(RedisCommand("INFO", "server"), until: .soon).requireString()
-            #expect(info.contains("redis_version:\(connection.serverVersion)\r\n"))
+            #expect(info.contains("\(connection.serverName)_version:\(connection.serverVersion)\r\n"))
         }
     }
 

@@ -11,7 +11,8 @@ struct CancelCommand: AsyncParsableCommand {
         commandName: "cancel",
         abstract: "Append a cancellation of an order.",
         discussion: """
-            Example: onewrite cancel ord-1001 --shop main
+            Example:
+              onewrite cancel ord-1001 --shop main
 
             A cancellation carries the order's own lines. They are taken from Postgres, once it has applied the order; before \
             that, give them with --line.

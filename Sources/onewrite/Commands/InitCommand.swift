@@ -12,7 +12,8 @@ struct InitCommand: AsyncParsableCommand {
         commandName: "init",
         abstract: "Create the log, the groups and the Postgres schema; safe to repeat.",
         discussion: """
-            Example: onewrite init --partitions 16
+            Example:
+              onewrite init --partitions 16
 
             The number of partitions is fixed for ever: shops are spread over them by a hash of their names. The database must \
             be in UTF8.

@@ -9,7 +9,8 @@ struct PendingCommand: AsyncParsableCommand {
         commandName: "pending",
         abstract: "Pending entries, oldest first.",
         discussion: """
-            Example: onewrite pending --group delivery --json | jq -r 'select(.state == "orphaned") | .entry'
+            Example:
+              onewrite pending --json | jq -r 'select(.state == "orphaned") | .entry'
 
             STATE is in-flight (a live worker has it), orphaned (its consumer has no live worker: whoever takes the partition \
             over reclaims it) or lost (the entry is gone from the log).

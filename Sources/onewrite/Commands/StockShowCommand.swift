@@ -12,7 +12,8 @@ extension StockCommand {
         static let configuration = CommandConfiguration(
             abstract: "A shop's stock in Redis and in Postgres, side by side.",
             discussion: """
-                Example: onewrite stock show --shop main TEA-250
+                Example:
+                  onewrite stock show --shop main TEA-250
 
                 The two differ for a moment while a group still applies; onewrite status shows the lag.
                 """)

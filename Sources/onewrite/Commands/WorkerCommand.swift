@@ -13,7 +13,8 @@ struct WorkerCommand: AsyncParsableCommand {
         commandName: "worker",
         abstract: "Serve a consumer group: postgres, stock or delivery.",
         discussion: """
-            Example: onewrite worker --group stock --name stock-a
+            Example:
+              onewrite worker --group stock --name stock-a
 
             Start as many as you like, on as many machines: the workers of a group share its partitions, and take over from \
             one that is gone. SIGTERM or Ctrl-C finishes the batch in hand; a second one stops at once. Nothing is lost either \

@@ -66,11 +66,28 @@ actor Inspector {
         self.redis = redis
         let identity = try servers.identity(redis)
         let ledger = try look(log: identity.log)
-        return try SnapshotReader(redis: redis, keys: servers.keys, standby: standby)
-            .read(identity, ledger: ledger, query: query)
+        return try SnapshotReader(
+            redis: redis, keys: servers.keys, environment: try servers.settings.environment(), standby: standby
+        ).read(identity, ledger: ledger, query: query)
     }
 
-    private func look(log: String) throws -> LedgerLook {
+    /// What is to be said when a snapshot failed: Postgres is asked all the same, since Redis's trouble isn't its own.
+    ///
+    /// - Parameter error: What ``snapshot(_:)`` threw.
+    /// - Returns: The reason, and what each server does.
+    func unavailable(_ error: any Error) -> Snapshot.Unavailable {
+        let text = Failure(error)?.message ?? "\(error)"
+        let version = redis.flatMap { $0.isUsable ? sanitized($0.serverVersion) : nil }
+        let redis: Snapshot.Server? =
+            error is RedisError ? .unreachable(error: text) : version.map { .reachable(version: $0) }
+        do {
+            return Snapshot.Unavailable(error: text, redis: redis, postgres: try look(log: nil).server)
+        } catch {
+            return Snapshot.Unavailable(error: text, redis: redis)
+        }
+    }
+
+    private func look(log: String?) throws -> LedgerLook {
         if let postgresTrouble, !postgresTrouble.until.hasPassed { return .unreachable(postgresTrouble.text) }
         guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
             return .notConfigured
@@ -91,7 +108,7 @@ actor Inspector {
         }
     }
 
-    private func lookOnce(_ log: String, _ configuration: PostgresConfiguration) throws(PostgresError) -> LedgerLook {
+    private func lookOnce(_ log: String?, _ configuration: PostgresConfiguration) throws(PostgresError) -> LedgerLook {
         let connection: PostgresConnection
         if let kept = postgres, kept.isUsable {
             connection = kept

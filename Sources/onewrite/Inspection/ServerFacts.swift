@@ -1,4 +1,5 @@
 import RedisClient
+import RedisLog
 
 /// Commands that travel together; an answer is found by the ticket that asking gave.
 struct Questions {
@@ -23,8 +24,8 @@ struct ServerFacts {
     let master: String?
     /// nil when it doesn't say.
     let evictionPolicy: String?
-    /// Whether its append-only file is on; nil when it doesn't say.
-    let isAppendOnly: Bool?
+    /// nil when it doesn't say.
+    let appendOnlyFile: AppendOnlyFile?
 
     /// The sections of INFO that are needed, one a command: several in one need Redis 7.
     static let sections = ["replication", "memory", "persistence"]
@@ -36,15 +37,12 @@ struct ServerFacts {
         master = try replies.first?.masterOfReplica()
         var values: [Substring: Substring] = [:]
         for reply in replies {
-            for line in try reply.requireString().split(whereSeparator: \.isNewline) {
-                guard let colon = line.firstIndex(of: ":") else { continue }
-                values[line[..<colon]] = line[line.index(after: colon)...]
-            }
+            values.merge(try reply.requireInfo()) { _, last in last }
         }
         replid = values["master_replid"].map(String.init) ?? ""
         isMaster = master == nil
         evictionPolicy = values["maxmemory_policy"].map(String.init)
-        isAppendOnly = values["aof_enabled"].map { $0 == "1" }
+        appendOnlyFile = AppendOnlyFile(values)
     }
 }
 

@@ -1,6 +1,7 @@
 import Dashboard
 import OrderLog
 import RedisClient
+import RedisLog
 
 /// What needs a person, gravest first, with what to do about it.
 struct Warnings {
@@ -31,10 +32,17 @@ struct Warnings {
         if let policy = facts.evictionPolicy, policy != "noeviction" {
             add("eviction", hint: "Redis may evict the log (maxmemory-policy \(policy)): set it to noeviction")
         }
-        if facts.isAppendOnly == false {
+        guard let file = facts.appendOnlyFile else { return }
+        if !file.isOn {
             add(
                 "no-aof",
                 hint: "Redis keeps no append-only file: what it holds is lost when it ends. Set appendonly yes")
+        } else if file.keepsOldTail {
+            add(
+                "aof-tail",
+                hint: "Redis has not rewritten its append-only file since it was started, or failed to: half a "
+                    + "transaction that a power cut left in it may be executed at the next start. Run: redis-cli "
+                    + "BGREWRITEAOF")
         }
     }
 

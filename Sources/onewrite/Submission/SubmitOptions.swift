@@ -13,7 +13,7 @@ struct SubmitOptions: ParsableArguments {
         defaultAsFlag: WaitGroups.all, parsing: .next,
         help: ArgumentHelp(
             "Return when these groups have applied it: --wait for all three, or --wait=stock,delivery.",
-            valueName: "groups"))
+            valueName: "groups"), completion: .list(Group.allCases.map(\.rawValue)))
     var wait: WaitGroups?
 
     @Option(
@@ -27,7 +27,7 @@ struct SubmitOptions: ParsableArguments {
             """
             What makes a change accepted: server, fsync, replicas=N, or applied (default: server). What doesn't get that \
             far within --timeout is unknown: exit 75.
-            """, valueName: "level"))
+            """, valueName: "level"), completion: .list(["server", "fsync", "replicas=1", "applied"]))
     var durability: String?
 
     @OptionGroup var common: CommonOptions

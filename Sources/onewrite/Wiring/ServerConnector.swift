@@ -31,9 +31,8 @@ struct ServerConnector: WorkerConnector {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
         case .postgres:
-            let connection = try servers.primary()
-            // A plan is kept, and one made while a table was small would scan it when it has grown to millions.
-            try connection.script("SET enable_seqscan = off", until: .after(PostgresSink.timeout))
+            // Statistics made while a table was small would have it scanned when it has grown to millions.
+            let connection = try servers.primary { $0.avoidsScans = true }
             let postgres = PostgresSink(connection, scripts: scripts)
             sink = postgres
             ledger = postgres

@@ -1,3 +1,4 @@
+import Dashboard
 import OrderLog
 import PostgresClient
 import RedisClient
@@ -64,13 +65,18 @@ struct Servers: Sendable {
     }
 
     /// For what writes to Postgres: a standby is refused.
-    func primary(interrupt: Interrupt? = nil) throws -> PostgresConnection {
-        let connection = try requiredPostgres(interrupt: interrupt)
+    func primary(
+        interrupt: Interrupt? = nil, adjust: (inout PostgresConfiguration) -> Void = { _ in }
+    ) throws -> PostgresConnection {
+        let connection = try requiredPostgres(interrupt: interrupt, adjust: adjust)
         if let reason = try connection.standbyTrouble(until: .after(PostgresSink.timeout)) {
             throw StoreError(.postgres, .replica, reason)
         }
         return connection
     }
+
+    /// Says which stores a plan, or what can't be taken back, is about.
+    func sayWhere() throws { Console.error("on \(try settings.environment().text)") }
 
     /// The log that `init` made.
     func identity(_ redis: RedisConnection) throws -> LogIdentity {
