@@ -19,7 +19,7 @@ struct SubmitCommand: AsyncParsableCommand {
               id,shop,customer,sku,quantity
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
-            rejected, or its ID is there with another payload; 75 try again.
+            rejected, or its ID is there with another payload; 75 try again; 69 no server within --timeout, and nothing was sent.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
