@@ -31,6 +31,7 @@ struct LogSearch {
     ) throws(RedisError) -> [Found] {
         var found: [Found] = []
         for partition in partitions {
+            ProgressLine.say("looking through the log of partition \(partition)")
             var from = "-"
             while true {
                 let page = try redis.call(
