@@ -102,10 +102,11 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .testTarget(name: "ThreadedIOTests", dependencies: ["ThreadedIO"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "RedisClientTests", dependencies: ["RedisClient", "ThreadedIO", "TestSupport"],
+            name: "RedisClientTests", dependencies: ["RedisClient", "ThreadedIO", "PrivateServers", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
+            name: "PostgresClientTests",
+            dependencies: ["PostgresClient", "ThreadedIO", "PrivateServers", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "PrivateServersTests", dependencies: ["PrivateServers", "RedisClient", "ThreadedIO", "TestSupport"],

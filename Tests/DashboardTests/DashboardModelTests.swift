@@ -278,6 +278,9 @@ struct DashboardModelTests {
         model.update(snapshot, at: .seconds(61))
         let text = model.render().text
         #expect(text[0].contains("redis ● 7.0.15   postgres !○ unreachable"))
+        snapshot.redis = .reachable(version: "9.1.2", name: "valkey")
+        model.update(snapshot, at: .seconds(62))
+        #expect(model.render().text[0].contains("valkey ● 9.1.2   postgres !○ unreachable"))
         #expect(text[22].hasPrefix(" ! postgres can't be reached: connection refused   w: 2 more"))
     }
 

@@ -41,9 +41,9 @@ extension Snapshot: Encodable {
 }
 
 extension Snapshot.Server: Encodable {
-    private enum CodingKeys: String, CodingKey { case version }
+    private enum CodingKeys: String, CodingKey { case name, version }
 
-    /// Encodes `{"version":…}`, or null when the server didn't answer or isn't configured.
+    /// Encodes `{"version":…}`, for Redis with the `name` of the server, or null when the server didn't answer or isn't configured.
     package func encode(to encoder: any Encoder) throws {
         guard let version else {
             var container = encoder.singleValueContainer()
@@ -51,6 +51,7 @@ extension Snapshot.Server: Encodable {
             return
         }
         var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeIfPresent(name, forKey: .name)
         try container.encode(version, forKey: .version)
     }
 }

@@ -43,15 +43,21 @@ extension Snapshot {
     package enum Server: Sendable, Equatable {
         /// No connection to it is configured.
         case notConfigured
-        /// It answered.
-        case reachable(version: String)
+        /// It answered; the name is what it calls itself, where that may be one or another: `redis`, `valkey`.
+        case reachable(version: String, name: String? = nil)
         /// It didn't answer; the error is for people and holds no secret.
         case unreachable(error: String)
 
         /// The server's version, when it answered.
         package var version: String? {
-            guard case .reachable(let version) = self else { return nil }
+            guard case .reachable(let version, _) = self else { return nil }
             return version
+        }
+
+        /// What the server calls itself, when it answered with that.
+        package var name: String? {
+            guard case .reachable(_, let name) = self else { return nil }
+            return name
         }
 
         /// Why it can't be reached, when it can't.

@@ -53,8 +53,8 @@ extension DashboardModel {
             [Cell("\(name) – not configured", .dim)]
         case .unreachable:
             [Cell("\(name) "), Cell("!○ unreachable", .alarm)]
-        case .reachable(let version):
-            [Cell("\(name) "), Cell("●", .good)]
+        case .reachable(let version, let itself):
+            [Cell("\(itself ?? name) "), Cell("●", .good)]
                 + (versions ? [Cell(" " + version, .dim)] : [])
         }
     }

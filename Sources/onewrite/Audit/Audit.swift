@@ -128,11 +128,12 @@ struct Audit {
 }
 
 extension PostgresError {
-    /// Whether the server is away or refuses us: not an end that was asked for, nor settings that make no sense.
+    /// Whether the server is away or refuses us: not an end that was asked for, nor settings that make no sense, nor what
+    /// passes soon.
     var isAboutTheServer: Bool {
         switch self {
         case .interrupted, .invalidConfiguration: false
-        default: true
+        default: StoreError(self).kind != .busy
         }
     }
 }

@@ -39,23 +39,23 @@ struct LedgerSnapshot {
 
     let connection: PostgresConnection
 
-    /// Opens a session whose time-outs are made for long statements; nil when no Postgres is configured.
+    /// Connects, with time-outs that are made for long statements; nil when no Postgres is configured.
     init?(_ servers: Servers, interrupt: Interrupt) throws {
-        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else { return nil }
-        configuration.statementTimeout = Self.patience
-        configuration.idleInTransactionTimeout = .seconds(60)
-        connection = try PostgresConnection(
-            connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
+        let connection = try servers.postgres(interrupt: interrupt) { configuration in
+            configuration.statementTimeout = Self.patience
+            configuration.idleInTransactionTimeout = .seconds(60)
+        }
+        guard let connection else { return nil }
+        self.connection = connection
     }
 
     private var deadline: Deadline { .after(Self.patience) }
 
-    /// Begins; the first statement after it sets the moment.
+    /// Begins, which sets the moment.
     func begin() throws(PostgresError) {
+        try connection.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", until: deadline)
         // Joins and groups of a million rows in memory; no code generated for statements that run once.
-        try connection.script(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off",
-            until: deadline)
+        try connection.script("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off", until: deadline)
     }
 
     /// Ends the transaction.

@@ -36,7 +36,10 @@ struct AuditCommand: AsyncParsableCommand {
         let report = try await StopRequest.handlingSignals(saying: "stopping") { [limit] stop in
             do {
                 return try await CommandLane().run { _ in
-                    try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt).run()
+                    var patience = Patience(interrupt: stop.interrupt)
+                    return try await patience.attempt {
+                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt).run()
+                    }
                 }
             } catch {
                 if let status = stop.exitStatus { throw Stopped(status: status) }

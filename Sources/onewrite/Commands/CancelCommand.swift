@@ -38,7 +38,11 @@ struct CancelCommand: AsyncParsableCommand {
         _ = try change([("-", "1")])
         var items = lines.map(\.item)
         if items.isEmpty {
-            switch try await CommandLane().run({ _ in try look(servers) }) {
+            let found = try await CommandLane().run { _ in
+                var patience = Patience(try servers.settings.timeout(), for: .allServers)
+                return try patience.attempt { try look(servers) }
+            }
+            switch found {
             case .placed(let lines): items = lines.map { ($0.sku, $0.quantity) }
             case .cancelled(let result, let partition, let epoch):
                 // Beyond the idempotency window the log would take the cancellation twice.

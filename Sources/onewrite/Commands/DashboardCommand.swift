@@ -31,7 +31,7 @@ struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         let servers = try Servers(try await common.settings(), name: "onewrite-dashboard")
         let inspector = Inspector(servers)
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
-        let first = try await inspector.snapshot()
+        let first = try await inspector.snapshot(patiently: true)
         do {
             try await runDashboard(of: first.environment, every: interval) { query in
                 do {

@@ -66,8 +66,11 @@ struct DeadActionOptions: ParsableArguments {
         let choose = { @Sendable [self] found in choice(of: found, reason: reason) }
         let (acts, json) = (acting.acts, acting.json)
         let (statuses, missing, count) = try await CommandLane().run { _ in
-            let stores = try DeadLetterStores(servers, isPostgresNeeded: true)
-            let found = try stores.read()
+            var patience = Patience()
+            let (stores, found) = try patience.attempt {
+                let stores = try DeadLetterStores(servers, isPostgresNeeded: true)
+                return (stores, try stores.read())
+            }
             let choice = choose(found.letters)
             var statuses: [ExitStatus] = []
             for (index, letter) in choice.letters.enumerated() {

@@ -121,8 +121,11 @@ struct DeadLetterLook: Sendable {
     static func read(_ settings: Settings) async throws -> DeadLetterLook {
         let servers = try Servers(settings, name: "onewrite-dead")
         return try await CommandLane().run { _ in
-            let stores = try DeadLetterStores(servers, isPostgresNeeded: false)
-            let found = try stores.read()
+            var patience = Patience()
+            let (stores, found) = try patience.attempt {
+                let stores = try DeadLetterStores(servers, isPostgresNeeded: false)
+                return (stores, try stores.read())
+            }
             let rows = found.letters.map {
                 DeadLetterRow(letter: $0, now: found.now, knowsPostgres: stores.postgres != nil)
             }

@@ -43,7 +43,7 @@ struct DeadTakeCommand: AsyncParsableCommand {
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-dead")
         try servers.sayWhere()
-        let snapshot = try await Inspector(servers).snapshot()
+        let snapshot = try await Inspector(servers).snapshot(patiently: true)
         let count = snapshot.partitions ?? 0
         guard (0..<count).contains(partition) else {
             throw Failure(.usage, "--partition: expected 0 to \(count - 1), got \(partition)")

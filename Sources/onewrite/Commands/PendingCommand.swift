@@ -39,9 +39,12 @@ struct PendingCommand: AsyncParsableCommand {
         let servers = try Servers(try await common.settings(), name: "onewrite-pending")
         let groups = group.map { [$0] } ?? Group.allCases
         let (entries, total, missing) = try await CommandLane().run { [limit] _ in
-            let redis = try servers.redis()
-            let identity = try servers.identity(redis)
-            return try PendingReader(redis: redis, keys: servers.keys).read(groups, of: identity, limit: limit)
+            var patience = Patience()
+            return try patience.attempt {
+                let redis = try servers.redis()
+                let identity = try servers.identity(redis)
+                return try PendingReader(redis: redis, keys: servers.keys).read(groups, of: identity, limit: limit)
+            }
         }
         if json {
             for entry in entries { try Console.printJSON(entry) }

@@ -22,7 +22,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-status")
-        let snapshot = try await Inspector(servers).snapshot()
+        let snapshot = try await Inspector(servers).snapshot(patiently: true)
         if json {
             try Console.printJSON(snapshot)
         } else {

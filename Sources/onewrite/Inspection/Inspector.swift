@@ -29,12 +29,16 @@ actor Inspector {
 
     /// Takes a snapshot; ends soon when the task is cancelled.
     ///
-    /// - Parameter query: Which pending entries to read as well.
+    /// - Parameters:
+    ///   - query: Which pending entries to read as well.
+    ///   - isPatient: Whether to wait for a Redis that does nothing just now.
     /// - Returns: The snapshot.
     /// - Throws: `Failure` when there is no log, `RedisError` when Redis can't be asked.
-    func snapshot(_ query: DashboardQuery? = nil) async throws -> Snapshot {
+    func snapshot(_ query: DashboardQuery? = nil, patiently isPatient: Bool = false) async throws -> Snapshot {
         try await withTaskCancellationHandler {
-            try take(query)
+            guard isPatient else { return try take(query) }
+            var patience = Patience(interrupt: interrupt)
+            return try patience.attempt { try take(query) }
         } onCancel: {
             interrupt.signal()
         }

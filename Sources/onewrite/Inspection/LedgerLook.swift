@@ -35,9 +35,10 @@ enum LedgerLook {
     /// - Throws: ``PostgresError`` when there is no answer.
     static func read(_ connection: PostgresConnection, log: String?) throws(PostgresError) -> LedgerLook {
         let version = connection.serverVersion
+        if let reason = connection.encodingTrouble { return .unusable(version: version, reason: reason) }
         let rows: PostgresRows
         do {
-            rows = try connection.execute(statement, until: .after(timeout))
+            rows = try connection.query(statement, until: .after(timeout))
         } catch .server(let error) where !error.endsSession && !PostgresError.server(error).isRetriable {
             let reason =
                 switch error.sqlState {
@@ -65,14 +66,12 @@ enum LedgerLook {
         return .rows(version: version, found)
     }
 
-    private static let statement = PostgresStatement(
-        name: "inspect_positions",
-        sql: """
-            SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
-                p.refused
-            FROM meta m CROSS JOIN partitions p
-            LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
-                USING (partition)
-            ORDER BY p.partition
-            """)
+    private static let statement = """
+        SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
+            p.refused
+        FROM meta m CROSS JOIN partitions p
+        LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
+            USING (partition)
+        ORDER BY p.partition
+        """
 }

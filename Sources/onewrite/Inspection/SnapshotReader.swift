@@ -52,9 +52,10 @@ struct SnapshotReader {
         return Snapshot(
             at: Date(timeIntervalSince1970: Double(now) / 1000), environment: environment,
             partitions: identity.partitioning.count,
-            redis: .reachable(version: sanitized(redis.serverVersion)), postgres: ledger.server,
+            redis: .reachable(version: sanitized(redis.serverVersion), name: sanitized(redis.serverName)),
+            postgres: ledger.server,
             groups: findings.map(\.shown),
-            warnings: Warnings(findings, ledger: ledger, facts: facts, now: now).all,
+            warnings: Warnings(findings, ledger: ledger, redis: redis.address, facts: facts, now: now).all,
             pendingPage: try page(query, findings, identity))
     }
 

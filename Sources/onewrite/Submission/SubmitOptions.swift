@@ -79,7 +79,10 @@ struct SubmitOptions: ParsableArguments {
     /// Says what became of one change.
     func show(_ receipt: Receipt, _ end: Submitter.End? = nil, _ stop: StopRequest = StopRequest()) throws {
         if json { Console.print(receipt.json()) }
-        if case .failed(let failure) = end { throw failure }
+        if case .failed(let failure) = end {
+            if case .unsent = receipt.outcome { throw failure.adding(". Not sent") }
+            throw failure
+        }
         let id = receipt.id ?? "?"
         switch receipt.outcome {
         case .answered(let result, let partition, _):
