@@ -58,6 +58,7 @@ struct OpenCommand: AsyncParsableCommand {
         let opener = LogOpener(log: log, ledger: ledger, identity: identity, owner: .opener)
         var results: [OpenedPartition] = []
         for partition in identity.partitioning.all {
+            ProgressLine.say("partition \(partition) of \(identity.partitioning.count)")
             results.append(try await open(partition, opener, log, ledger, identity, force: force))
         }
         return results
