@@ -125,7 +125,8 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
-        .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "DashboardTests", dependencies: ["Dashboard", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SimulationTests",
             dependencies: [
@@ -146,6 +147,7 @@ let package = Package(
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
         .testTarget(

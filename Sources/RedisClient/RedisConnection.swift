@@ -60,7 +60,7 @@ package final class RedisConnection {
     ///   - configuration: The server, and as whom to speak to it.
     ///   - deadline: When to give up; no later than the configuration's `connectTimeout` from now.
     ///   - interrupt: Ends the waits of this connection from another thread.
-    /// - Throws: ``RedisError/connectionFailed(address:reason:)``,
+    /// - Throws: ``RedisError/connectionFailed(address:reason:)``, ``RedisError/sessionFailed(address:reason:passes:)``,
     ///   ``RedisError/authenticationFailed(address:reason:)``, ``RedisError/interrupted``, or
     ///   ``RedisError/protocolViolation(_:)`` when something else than Redis listens there.
     package init(
@@ -74,8 +74,11 @@ package final class RedisConnection {
         self.configuration = configuration
         context = try Self.connect(to: server, until: deadline, interrupt: interrupt)
         (clientID, serverName, serverVersion) = try openSession(server, until: deadline)
-        if configuration.isBySentinel { try requireMaster(until: deadline) }
+        if configuration.isBySentinel { try requireNamedMaster(until: deadline) }
     }
+
+    /// Whether Sentinels told where the server is.
+    package var isBySentinel: Bool { configuration.isBySentinel }
 
     /// Whether the session is in step with the server, as far as is known without asking it.
     package var isUsable: Bool { context != nil }

@@ -1,4 +1,5 @@
 package import Coordination
+import Faults
 import Foundation
 package import OrderLog
 package import RedisClient
@@ -46,6 +47,8 @@ package final class GroupMembership: CoordinationPort {
             let info = try connection.call(RedisCommand("INFO", "server"), until: .after(StreamLog.timeout))
                 .requireString()
             let uptime = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("uptime_in_seconds:") }
+            // Before anything is written: the leases and heartbeats of workers come ahead of any opening.
+            if !SeededBug.oldFileKept.isOn { _ = try connection.beginNewFile(until: .now) }
             serverUptime = .seconds(uptime?.split(separator: ":").last.flatMap { Int($0) } ?? 0)
         } catch {
             throw StoreError(error)

@@ -8,7 +8,7 @@ extension Snapshot: Encodable {
     package static let schema = "onewrite/status/v1"
 
     private enum CodingKeys: String, CodingKey {
-        case schema, at, partitions, redis, postgres, groups, warnings
+        case schema, at, environment, partitions, redis, postgres, groups, warnings
         case redisError = "redis_error"
         case postgresError = "postgres_error"
     }
@@ -21,6 +21,7 @@ extension Snapshot: Encodable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(Self.schema, forKey: .schema)
         try container.encode(Self.timestamp(at), forKey: .at)
+        try container.encode(environment, forKey: .environment)
         try container.encode(partitions, forKey: .partitions)
         try container.encode(redis, forKey: .redis)
         try container.encode(redis.error, forKey: .redisError)
