@@ -26,11 +26,13 @@ struct Servers: Sendable {
             connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
     }
 
-    /// nil when no connection to Postgres is configured.
+    /// Connects to Postgres.
     ///
     /// - Parameters:
     ///   - avoidsScans: Whether all that is asked on it is in an index.
     ///   - interrupt: What ends its waits.
+    /// - Returns: nil when no connection to Postgres is configured.
+    /// - Throws: ``Failure``, `PostgresError`.
     func postgres(avoidsScans: Bool = false, interrupt: Interrupt? = nil) throws -> PostgresConnection? {
         guard var configuration = try settings.postgres(applicationName: name) else { return nil }
         configuration.avoidsScans = avoidsScans
