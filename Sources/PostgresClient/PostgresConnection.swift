@@ -13,6 +13,8 @@ package import ThreadedIO
 package final class PostgresConnection {
     /// The server's version, such as `15.18`.
     package let serverVersion: String
+    /// The encoding of the database, such as `UTF8` or `SQL_ASCII`; nil when it wasn't said, as through some poolers.
+    package let serverEncoding: String?
     /// The server process of this session, as in `pg_stat_activity.pid`.
     package let processID: Int32
     /// Where the connection leads, for people.
@@ -49,6 +51,7 @@ package final class PostgresConnection {
             to: configuration, until: min(deadline, .after(configuration.connectTimeout)), interrupt: interrupt)
         let version = PQparameterStatus(handle, "server_version").map { String(cString: $0) } ?? ""
         serverVersion = String(version.prefix { $0 != " " })
+        serverEncoding = PQparameterStatus(handle, "server_encoding").map { String(cString: $0) }
         processID = PQbackendPID(handle)
         self.configuration = configuration
         self.interrupt = interrupt

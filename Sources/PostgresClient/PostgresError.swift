@@ -57,7 +57,8 @@ extension PostgresError {
     package var isRetriable: Bool {
         switch self {
         case .server(let error): Self.isRetriable(error.sqlState)
-        case .connectionFailed(_, let sqlState, _): sqlState.map(Self.isRetriable) ?? true
+        case .connectionFailed(_, let sqlState, let reason):
+            sqlState.map(Self.isRetriable) ?? !(isAboutRights || Self.isAboutSettings(reason))
         case .connectionLost, .timedOut: true
         case .invalidConfiguration, .interrupted, .invalidParameter, .malformed: false
         }
@@ -70,6 +71,27 @@ extension PostgresError {
         case .server(let error): error.outcomeIsUnknown
         case .invalidConfiguration, .connectionFailed, .invalidParameter, .malformed: false
         }
+    }
+
+    /// Whether the server lets this role, or whoever has this password, do nothing of the kind.
+    package var isAboutRights: Bool {
+        switch self {
+        case .connectionFailed(_, nil, let reason): reason.contains("no password supplied")
+        default: sqlState.map { $0.hasPrefix("28") || $0 == "42501" } ?? false
+        }
+    }
+
+    /// Whether libpq says that the settings don't fit: the server has no TLS, a certificate is not the right one.
+    ///
+    /// There is no code for it, only libpq's text; it is English as long as nobody calls setlocale(3).
+    private static func isAboutSettings(_ reason: String) -> Bool {
+        // Names stand in quotation marks, and may be anything.
+        let words = reason.replacing(/"[^"]*"/, with: "")
+        return [
+            "support SSL", "sslmode", "certificate", "private key", "GSSAPI", "channel binding",
+            "definition of service",
+            "invalid ",
+        ].contains(where: words.contains)
     }
 
     private static func isRetriable(_ sqlState: String) -> Bool {

@@ -15,6 +15,15 @@ extension PostgresSink {
         }
     }
 
+    package func entriesByHand(in partition: Partition, limit: Int) async throws -> Set<EntryID> {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.query(
+                Self.entriesByHand, [.integer(Int64(partition.number)), .integer(Int64(limit))],
+                until: .after(Self.timeout))
+            return Set(rows.compactMap { row in row.string(0).flatMap(EntryID.init) })
+        }
+    }
+
     package func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation] {
         try translatingPostgresErrors { () throws(PostgresError) in
             let rows = try connection.query(
@@ -54,6 +63,9 @@ extension PostgresSink {
         FROM dead_letters WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
         ORDER BY seq LIMIT $3
         """
+
+    private static let entriesByHand =
+        "SELECT DISTINCT entry FROM dead_letters WHERE partition = $1 AND seq IS NULL LIMIT $2"
 
     private static let locations = """
         SELECT seq, epoch, entry FROM ledger WHERE partition = $1 AND seq = ANY ($2::bigint[])

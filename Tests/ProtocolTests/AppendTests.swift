@@ -249,9 +249,9 @@ struct EffectTests {
     @Test("a list of another type stalls the delivery sink before its first write")
     func wrongList() async throws {
         try await withWorld { world in
-            try world.call("SET", world.keys.deliveries(world.partition), "x")
             let delivery = try world.session(.delivery, "d")
             try await delivery.takeOver()
+            try world.call("SET", world.keys.deliveries(world.partition), "x")
             try world.append(1)
             await #expect(throws: StoreError.self) { try await delivery.work() }
             #expect(try world.position(.delivery) == 0)

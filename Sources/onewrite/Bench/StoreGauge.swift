@@ -74,11 +74,12 @@ actor StoreGauge {
         try connected().postgres.script("CHECKPOINT", until: limit)
     }
 
-    /// The servers' versions.
+    /// The servers' versions; one that takes Redis's place says its name too.
     func versions() throws -> (redis: String, postgres: String) {
         let (redis, postgres) = try connected()
         let version = try postgres.query("SELECT current_setting('server_version')", until: limit)
-        return (redis.serverVersion, try version.first?.requireString(0) ?? "?")
+        let name = redis.serverName == "redis" ? "" : redis.serverName + " "
+        return (name + redis.serverVersion, try version.first?.requireString(0) ?? "?")
     }
 
     // MARK: - Progress

@@ -30,11 +30,12 @@ enum LedgerLook {
     ///
     /// - Parameters:
     ///   - connection: With the schema in its search path.
-    ///   - log: The ID of the log in Redis.
+    ///   - log: The ID of the log in Redis; nil when Redis can't tell.
     /// - Returns: What was found; trouble with the schema is a finding too.
     /// - Throws: ``PostgresError`` when there is no answer.
-    static func read(_ connection: PostgresConnection, log: String) throws(PostgresError) -> LedgerLook {
+    static func read(_ connection: PostgresConnection, log: String?) throws(PostgresError) -> LedgerLook {
         let version = connection.serverVersion
+        if let reason = connection.encodingTrouble { return .unusable(version: version, reason: reason) }
         let rows: PostgresRows
         do {
             rows = try connection.query(statement, until: .after(timeout))
@@ -49,7 +50,7 @@ enum LedgerLook {
         }
         var found: [Int: Row] = [:]
         for row in rows {
-            guard try row.requireString(0) == log else {
+            guard try [nil, row.requireString(0)].contains(log) else {
                 return .unusable(version: version, reason: "the schema belongs to another log than the one in Redis")
             }
             let (epoch, seq, token) = (try row.requireInt64(2), try row.requireInt64(4), try row.requireInt64(6))

@@ -49,7 +49,7 @@ struct LedgerConfirmation {
 
     private static func connect(_ servers: Servers) throws -> PostgresConnection {
         // The ledger is long, and asked for single places: scanning it is never right.
-        try servers.requiredPostgres(avoidsScans: true)
+        try servers.requiredPostgres { $0.avoidsScans = true }
     }
 
     /// Looks once, at all calls.
