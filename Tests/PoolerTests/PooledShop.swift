@@ -1,4 +1,5 @@
 import Harness
+import PostgresClient
 import PrivateServers
 import TestSupport
 import Testing

@@ -1,8 +1,10 @@
 import Foundation
 import Harness
+import PostgresClient
 import PrivateServers
 import TestSupport
 import Testing
+import ThreadedIO
 
 @testable import onewrite
 
