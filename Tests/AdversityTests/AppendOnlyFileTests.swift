@@ -30,8 +30,8 @@ struct AppendOnlyFileTests {
             try await Trial.open(servers) { trial in
                 try await trial.submit(3)
                 try await servers.redis.restart()
-                // Half a second a key.
-                try await trial.redis("CONFIG", "SET", "rdb-key-save-delay", "500000")
+                // Three seconds a key.
+                try await trial.redis("CONFIG", "SET", "rdb-key-save-delay", "3000000")
                 try await trial.redis("BGSAVE")
                 try await trial.redis("CONFIG", "SET", "rdb-key-save-delay", "0")
                 try await trial.allWorkers()
@@ -39,7 +39,7 @@ struct AppendOnlyFileTests {
                     try await trial.status("postgres").error?.contains("new append-only file") == true
                 }
                 #expect(try await trial.attempt("early", timeout: "200ms").status == .exited(75))
-                try await trial.drained()
+                try await trial.drained(within: .seconds(90))
                 try await trial.submit(2)
                 try await trial.expectAgreement()
             }
@@ -166,7 +166,7 @@ struct SumTests {
         }
     }
 
-    @Test("jobs that were taken, and positions of older builds without a sum, halt nobody; such a position gets its sum")
+    @Test("jobs that were taken, and positions without a sum, halt nobody; such a position gets its sum")
     func adopted() async throws {
         try await withOwnServers { servers in
             try await Trial.open(servers) { trial in
