@@ -13,8 +13,8 @@ struct DeadRetryCommand: AsyncParsableCommand {
             has not reached yet, is refused: it would count twice there. So is what still is no change.
             """)
 
-    @Option(help: ArgumentHelp("All with this reason: invalid, added-by-hand or taken.", valueName: "reason"))
-    var reason: String?
+    @Option(help: ArgumentHelp("All with this reason.", valueName: "reason"))
+    var reason: DeadLetter.Reason?
 
     @OptionGroup var options: DeadActionOptions
 
@@ -46,8 +46,8 @@ struct DeadDropCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("with-reason"),
-        help: ArgumentHelp("All that were set aside as invalid, added-by-hand or taken.", valueName: "reason"))
-    var setAsideReason: String?
+        help: ArgumentHelp("All that were set aside for this reason.", valueName: "reason"))
+    var setAsideReason: DeadLetter.Reason?
 
     @OptionGroup var options: DeadActionOptions
 

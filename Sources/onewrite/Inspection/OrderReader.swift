@@ -72,7 +72,7 @@ struct OrderReader {
     }
 
     /// What the idempotency window knows: `<digest> <seq> <entry ID>`.
-    private func seen(_ name: String, _ partition: Partition) throws(RedisError) -> OrderTrail.LogPlace? {
+    func seen(_ name: String, _ partition: Partition) throws(RedisError) -> OrderTrail.LogPlace? {
         let replies = try redis.pipeline(
             [keys.seen(partition), keys.seenBefore(partition)].map { RedisCommand("HGET", $0, name) },
             until: .after(SnapshotReader.timeout))
