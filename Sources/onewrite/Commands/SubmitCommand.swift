@@ -14,7 +14,8 @@ struct SubmitCommand: AsyncParsableCommand {
               generate | onewrite submit - --json
 
             NDJSON is an object a line: {"id":"ord-1","shop":"main","customer":"c-17","lines":[{"sku":"TEA-250","quantity":2}]}. \
-            CSV has a header id,shop,customer,sku,quantity; consecutive rows of one ID are one order.
+            CSV has a header id,shop,customer,sku,quantity; consecutive rows of one ID are one order. Where other orders' rows \
+            stand between them it is rejected; so far apart that it can't be seen, it is a conflict.
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
             rejected, or its ID is there with another payload; 75 try again.
@@ -54,7 +55,11 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where rejected rows go, as NDJSON with line, field and error.", valueName: "file"))
     var rejects: String?
 
-    @Option(help: "What a bad row does: continue with the others, or stop, so that all go in or none.")
+    @Option(
+        help: """
+            What a bad row does: continue with the others; or stop, so that none goes in, and nothing behind an ID that is in \
+            the log with another payload.
+            """)
     var onError = OnError.continue
 
     @OptionGroup var options: SubmitOptions
