@@ -38,7 +38,9 @@ struct Audit {
                 "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
         }
         defer { snapshot.end() }
-        var findings = AuditFindings(limit: limit)
+        // Before the snapshot: what is settled later is not what was looked at.
+        let incidents = try IncidentBook(postgres: snapshot.connection).incidents()
+        var findings = AuditFindings(limit: limit, incidents: incidents)
         var doubts: [String] = []
         do {
             try await compare(redis, identity, snapshot, &findings, &doubts)
@@ -90,7 +92,7 @@ struct Audit {
                 partition: partition, identity: identity, history: history, start: start, row: row,
                 snapshot: snapshot, log: log, reader: reader, shops: shops[partition] ?? [])
             do {
-                let found = try await audit.run(limit: limit)
+                let found = try await audit.run(limit: limit, incidents: findings.incidents)
                 guard try redis.look(at: partition, servers.keys).history == history else {
                     doubts.append("partition \(partition): its log was closed or opened anew meanwhile")
                     continue

@@ -72,10 +72,10 @@ struct DeadDropCommand: AsyncParsableCommand {
 enum ReasonText {
     static let bytesMax = 1000
 
-    static func check(_ text: String) throws {
+    static func check(_ text: String, _ name: String = "--reason") throws {
         let isBlank = text.allSatisfy(\.isWhitespace)
         guard !isBlank, text.utf8.count <= bytesMax, !text.utf8.contains(0) else {
-            throw ValidationError("--reason: expected a text of 1 to \(bytesMax) bytes")
+            throw ValidationError("\(name): expected a text of 1 to \(bytesMax) bytes")
         }
     }
 }

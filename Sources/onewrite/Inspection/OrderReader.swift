@@ -26,6 +26,7 @@ struct OrderReader {
         var position: Int?
         var placed: OrderLedger.Row?
         var cancelled: OrderLedger.Row?
+        var incidents: [Incident]?
         var trouble: String?
     }
 
@@ -59,7 +60,10 @@ struct OrderReader {
         }
         return OrderTrail(
             id: id, shop: shop, partition: partition.number, stored: account.stored, postgresError: account.trouble,
-            placed: placed, cancellation: cancellation)
+            placed: placed, cancellation: cancellation,
+            incidents: account.incidents?.filter { incident in
+                [placed, cancellation].contains { incident.seqs?.contains(Int64($0?.place?.seq ?? 0)) == true }
+            })
     }
 
     /// Redis knows the entry's present ID, Postgres the epoch.
@@ -94,6 +98,7 @@ struct OrderReader {
         guard let ledger else { return account }
         do throws(PostgresError) {
             account.position = try ledger.position(partition)
+            account.incidents = try IncidentBook(postgres: ledger.postgres).incidents(in: partition)
             let order = try ledger.order(id, ofShop: shop)
             account.stored = order?.stored
             if let seq = placedSeq ?? order?.seq {
