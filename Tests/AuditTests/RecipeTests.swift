@@ -234,7 +234,7 @@ struct RecipeTests {
                 ("incident settle --group stock --partition 0 --seqs 1 --what a --reason b", 64),
             ] {
                 let ran = try await shop.run(arguments.split(separator: " ").map(String.init), environment)
-                #expect(ran.code == code, "\(arguments): \(ran.errors)")
+                try #require(ran.code == code, "\(arguments): \(ran.errors)")
             }
             for worker in workers { await worker.stop() }
             try await shop.sql("DROP OWNED BY \(role); DROP ROLE \(role)")
