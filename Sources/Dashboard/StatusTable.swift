@@ -1,4 +1,4 @@
-/// The plain table of `onewrite status`: a line a group, then what needs a person.
+/// The plain table of `onewrite status`: which stores these are, a line a group, then what needs a person.
 ///
 /// Never coloured, so that it reads the same in a terminal, a file and a mail.
 package enum StatusTable {
@@ -16,7 +16,7 @@ package enum StatusTable {
             ([header] + rows).map { $0[column].columns }.max() ?? 0
         }
         var remaining = snapshot.warnings
-        var lines = [line(header, widths)]
+        var lines = [snapshot.environment.text, "", line(header, widths)]
         for (group, row) in zip(snapshot.groups, rows) {
             let hint = remaining.firstIndex { $0.group == group.name && $0.partition == nil }
                 .map { remaining.remove(at: $0).hint }

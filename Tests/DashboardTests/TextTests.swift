@@ -91,6 +91,8 @@ struct TextTests {
         snapshot.groups[2].appliedPerSecond = 0
         #expect(
             StatusTable.text(snapshot) == """
+                production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
+
                 GROUP      LAG  PENDING  OLDEST  DEAD  APPLIED/S  WORKERS
                 postgres     0       12    0.4s     0        412        2
                 stock      318       64    2.1s     0        388        2
@@ -104,12 +106,14 @@ struct TextTests {
     @Test("in the status table the unknown is a question mark, and a server that is away is named")
     func statusOfTheUnknown() {
         let snapshot = Snapshot(
-            at: Sample.at, partitions: nil, redis: .reachable(version: "7.0.15"),
+            at: Sample.at, environment: Sample.stores, partitions: nil, redis: .reachable(version: "7.0.15"),
             postgres: .unreachable(error: "connection refused\u{1B}[31m"),
             groups: [Sample.group("postgres", lag: nil, pending: nil, oldest: nil, dead: nil, rate: nil, workers: nil)],
             warnings: [Snapshot.Warning(code: "stalled", group: "stock", partition: 3, hint: "no such SKU")])
         #expect(
             StatusTable.text(snapshot) == """
+                production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
+
                 GROUP     LAG  PENDING  OLDEST  DEAD  APPLIED/S  WORKERS
                 postgres    ?        ?       ?     ?          ?        ?
 

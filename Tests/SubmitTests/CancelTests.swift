@@ -57,6 +57,15 @@ struct CancelTests {
                         : "DATABASE_URL=\(url) $onewrite cancel ghost --shop main")
                 #expect(unknown.status == .exited(75) && unknown.errors.contains("Postgres can't tell: "))
             }
+            // What the window has forgotten is in the log, with its cancellation.
+            try await place("old", on: shop)
+            let home = try #require(try shop.entries().first?["partition"])
+            for outcome in ["accepted", "duplicate"] {
+                try shop.redis("DEL", "{\(shop.servers.namespace):\(home)}:seen")
+                let old = try await shop.shell("unset DATABASE_URL; $onewrite cancel old --shop main")
+                #expect(old.status == .exited(0) && old.output.hasPrefix("old/cancel  \(outcome)  "), "\(old.errors)")
+            }
+            try shop.redis("XTRIM", "{\(shop.servers.namespace):\(home)}:log", "MAXLEN", "0")
             // Accepted, not applied, and its entry is gone.
             try await place("a", on: shop)
             let partition = try #require(try shop.entries().first?["partition"])

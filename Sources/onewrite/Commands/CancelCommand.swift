@@ -11,7 +11,8 @@ struct CancelCommand: AsyncParsableCommand {
         commandName: "cancel",
         abstract: "Append a cancellation of an order.",
         discussion: """
-            Example: onewrite cancel ord-1001 --shop main
+            Example:
+              onewrite cancel ord-1001 --shop main
 
             A cancellation carries the order's own lines, which every sink gives back. They are taken from Postgres, or from \
             the log where Postgres has not applied the order yet. Lines given with --line have to be those.
@@ -46,7 +47,11 @@ struct CancelCommand: AsyncParsableCommand {
         let given = try change(lines.isEmpty ? [("-", "1")] : lines.map(\.item))
         let wanted = lines.isEmpty ? nil : OrderReader.sorted(given.lines.items)
         if force, let wanted { return try await options.submit(try change(of: wanted), to: servers) }
-        switch try await CommandLane().run({ _ in try look(servers) }) {
+        let standing = try await CommandLane().run { _ in
+            var patience = Patience(try servers.settings.timeout(), for: .allServers)
+            return try patience.attempt { try look(servers) }
+        }
+        switch standing {
         case .placed(let lines):
             try compare(wanted, with: lines)
             try await options.submit(try change(of: lines), to: servers)
@@ -103,7 +108,7 @@ struct CancelCommand: AsyncParsableCommand {
                 }
                 ledger = OrderLedger(postgres: postgres)
             }
-        } catch let error as PostgresError where error.isRetriable {
+        } catch let error as PostgresError where error.isAboutTheServer {
             // What is not applied yet only the log knows anyway.
             trouble = "\(error)"
         }

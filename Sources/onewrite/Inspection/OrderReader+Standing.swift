@@ -41,8 +41,10 @@ extension OrderReader {
             if case .interrupted = error { throw error }
             trouble = "\(error)"
         }
-        guard let place = try seen("\(shop) \(id)", partition) else {
-            return trouble.map { .unknown("Redis doesn't remember it, and Postgres can't tell: \($0)") } ?? .absent
+        let recent = try seen("\(shop) \(id)", partition)
+        guard let place = try trouble == nil || recent != nil ? recent : search(id, .orderPlaced, shop, partition)
+        else {
+            return trouble.map { .unknown("it is not in the log, and Postgres can't tell: \($0)") } ?? .absent
         }
         let entry = try redis.call(
             RedisCommand("XRANGE", keys.log(partition), place.entry, place.entry), until: .after(SnapshotReader.timeout)
@@ -60,7 +62,12 @@ extension OrderReader {
                 return .noOrder(
                     "was set aside by postgres (\(dead.reason)): onewrite dead show \(partition):\(place.seq)")
             }
-            return .placed(Self.sorted(change.lines.items))
+            let lines = Self.sorted(change.lines.items)
+            // The log would take a second cancellation of what the window has forgotten.
+            if recent == nil, let cancelled = try search("\(id)/cancel", .orderCancelled, shop, partition) {
+                return .cancelled(lines, in: partition, cancelled)
+            }
+            return .placed(lines)
         case .change(let change): return .noOrder("is the ID of another change, \(change.kind.rawValue)")
         case .unusable(let quarantine, _): return .noOrder("is no order that can be applied: \(quarantine.error)")
         }
