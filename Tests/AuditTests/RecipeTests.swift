@@ -179,8 +179,8 @@ struct RecipeTests {
             let partition = "\(shop.partition(of: "main"))"
             func settle(_ seqs: String, _ more: String...) async throws -> Ran {
                 try await shop.run(
-                    ["incident", "settle", "--group", "stock", "--partition", partition, "--seqs", seqs, "--what", "w"]
-                        + ["--reason", "r"] + more)
+                    ["incident", "settle", "\(partition):\(seqs)", "--group", "stock", "--what", "w", "--reason", "r"]
+                        + more)
             }
             #expect(try await settle("1").errors.contains("nothing was recorded; --yes does it"))
             #expect(try await shop.run("incident", "list").output == "")
@@ -231,7 +231,7 @@ struct RecipeTests {
                 ("cancel ord-1 --shop main --wait", 0), ("stock count --shop main TEA:4 --wait", 0), ("status", 0),
                 ("order ord-1 --shop main", 0), ("pending", 0), ("dead list", 0), ("stock show --shop main", 0),
                 ("audit", 0), ("init", 0), ("incident list", 0), ("open", 0),
-                ("incident settle --group stock --partition 0 --seqs 1 --what a --reason b", 64),
+                ("incident settle 99:1 --group stock --what a --reason b", 64),
             ] {
                 let ran = try await shop.run(arguments.split(separator: " ").map(String.init), environment)
                 try #require(ran.code == code, "\(arguments): \(ran.errors)")

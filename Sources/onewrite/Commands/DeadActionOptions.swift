@@ -73,7 +73,8 @@ struct DeadActionOptions: ParsableArguments {
             }
             let choice = choose(found.letters)
             var statuses: [ExitStatus] = []
-            for letter in choice.letters {
+            for (index, letter) in choice.letters.enumerated() {
+                ProgressLine.say("letter \(index + 1) of \(choice.letters.count)")
                 let outcome = try body(stores, found, letter, acts)
                 if case .refused(let status, _) = outcome { statuses.append(status) }
                 let row = DeadLetterRow(letter: letter, now: found.now, knowsPostgres: true, outcome: outcome)

@@ -17,8 +17,7 @@ struct IncidentCommand: AsyncParsableCommand {
             as agreed.
 
               onewrite incident list
-              onewrite incident settle --group delivery --partition 5 --seqs 15137-15138 \\
-                --what "jobs pushed from the ledger" --reason "XDEL by a script, ticket 4711" --yes
+              onewrite incident settle 5:117-118 --group stock --what counted --reason XDEL
             """,
         subcommands: [IncidentListCommand.self, IncidentSettleCommand.self])
 }
@@ -28,7 +27,10 @@ struct IncidentListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
         abstract: "The incidents that were recorded, the oldest first.",
-        discussion: "Example: onewrite incident list --json | jq -r .reason")
+        discussion: """
+            Example:
+              onewrite incident list --json | jq -r .reason
+            """)
 
     @Option(help: ArgumentHelp("Only this partition's.", valueName: "P"))
     var partition: Int?
@@ -62,22 +64,19 @@ struct IncidentSettleCommand: AsyncParsableCommand {
         commandName: "settle",
         abstract: "Record what was done by hand, so that audit counts it as agreed.",
         discussion: """
-            Example: onewrite incident settle --group delivery --partition 5 --seqs 15137-15138 --what "jobs pushed from the \
-            ledger" --reason "XDEL by a script, ticket 4711" --yes
+            Example:
+              onewrite incident settle 5:117-118 --group stock --what counted --reason XDEL
 
             It changes no store. Of these seqs, audit then counts as agreed: an entry that the log lacks; for delivery, a job that \
             is missing, elsewhere or another; for postgres, a row of the ledger, an order or lines that are missing or others. \
             Whatever else differs, or differs elsewhere, is told as before.
             """)
 
+    @Argument(help: "PARTITION:SEQS, such as 5:15137-15138,15140.")
+    var place: IncidentPlace
+
     @Option(help: "The group in which it was met: postgres, stock or delivery.")
     var group: Group
-
-    @Option(help: ArgumentHelp("The partition.", valueName: "P"))
-    var partition: Int
-
-    @Option(help: ArgumentHelp("The seqs, such as 15137-15138,15140.", valueName: "seqs"))
-    var seqs: SeqRanges
 
     @Option(help: ArgumentHelp("What went wrong, and what was done.", valueName: "text"))
     var what: String
@@ -105,8 +104,9 @@ struct IncidentSettleCommand: AsyncParsableCommand {
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-incident")
         let incident = Incident(
-            at: nil, who: by ?? Resolution.person, kind: group.rawValue, partition: partition, seqs: seqs, what: what,
-            reason: reason)
+            at: nil, who: by ?? Resolution.person, kind: group.rawValue, partition: place.partition, seqs: place.seqs,
+            what: what, reason: reason)
+        try servers.sayWhere()
         let plan = try await CommandLane().run { [group, yes] _ in try Self.settle(incident, group, servers, acts: yes)
         }
         if json { try Console.printJSON(incident) } else { Console.print(incident.text) }
@@ -131,14 +131,14 @@ struct IncidentSettleCommand: AsyncParsableCommand {
             )
         }
         guard (0..<identity.partitioning.count).contains(number) else {
-            throw Failure(.usage, "--partition: expected 0 to \(identity.partitioning.count - 1), got \(number)")
+            throw Failure(.usage, "expected a partition from 0 to \(identity.partitioning.count - 1), got \(number)")
         }
         let partition = Partition(number)
         let (known, applied) = try book.accounts(for: seqs, in: partition)
         let head = try redis.look(at: partition, servers.keys).head?.seq.number ?? applied
         guard seqs.last <= max(head, applied) else {
             throw Failure(
-                .usage, "--seqs: the log's last is \(max(head, applied)), and what is not there yet can't be settled")
+                .usage, "the log's last seq is \(max(head, applied)), and what is not there yet can't be settled")
         }
         var plan = ["Postgres accounts for \(known) of \(seqs.count)"]
         let position =
@@ -154,6 +154,17 @@ struct IncidentSettleCommand: AsyncParsableCommand {
     }
 }
 
-extension SeqRanges: ExpressibleByArgument {
-    init?(argument: String) { self.init(argument) }
+/// `5:15137-15138,15140`.
+struct IncidentPlace: ExpressibleByArgument {
+    let partition: Int
+    let seqs: SeqRanges
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, let partition = Int(parts[0]), partition >= 0, let seqs = SeqRanges(String(parts[1]))
+        else {
+            return nil
+        }
+        (self.partition, self.seqs) = (partition, seqs)
+    }
 }

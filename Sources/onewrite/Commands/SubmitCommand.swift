@@ -20,7 +20,7 @@ struct SubmitCommand: AsyncParsableCommand {
             Where other orders' rows stand between them it is rejected; so far apart that it can't be seen, a conflict.
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
-            rejected, or its ID is there with another payload; 75 try again.
+            rejected, or its ID is there with another payload; 75 try again; 69 no server within --timeout, and nothing was sent.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {

@@ -76,8 +76,9 @@ struct FileSubmission {
         _ input: SubmissionInput, _ format: InputFormat?, _ rejects: RejectsFile?, _ stop: StopRequest
     ) throws {
         let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
-        let progress = ProgressLine(
-            isWanted: !(options.json && Console.outputIsTerminal), totalBytes: input.size)
+        let isTyped = path == "-" && isatty(STDIN_FILENO) == 1
+        let progress = SubmissionProgress(
+            isWanted: !(options.json && Console.outputIsTerminal) && !isTyped, totalBytes: input.size)
         let submitter = try Submitter(
             servers, stop: stop, keepsInput: rejects != nil,
             notice: {
