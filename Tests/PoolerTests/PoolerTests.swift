@@ -1,5 +1,6 @@
 import Foundation
 import Harness
+import PostgresClient
 import PrivateServers
 import TestSupport
 import Testing
