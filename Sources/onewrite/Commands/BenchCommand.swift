@@ -21,6 +21,7 @@ struct BenchCommand: AsyncParsableCommand {
             scripts/bench builds it and passes it. It always has one shop and 100 SKUs.
 
             Example: scripts/bench --rounds 3
+            Example: onewrite bench --partitions 1,8,64 --stages stock,delivery,postgres
             Example: onewrite bench --orders 1000000 --shops 1000 --partitions 8 --lanes 2 --stages all --rounds 1
             """)
 
@@ -35,9 +36,12 @@ struct BenchCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Partitions of the log, 1 to \(Limits.partitions.upperBound) (default: 1 for one shop, else 8).",
+            """
+            Partitions of the log, 1 to \(Limits.partitions.upperBound) (default: 1 for one shop, else 8). Of a list, as \
+            1,8,64, each is measured in turn and compared with the first.
+            """,
             valueName: "P"))
-    var partitions: Int?
+    var partitions: String?
 
     @Option(help: ArgumentHelp("Worker processes of each group, 1 to 16.", valueName: "n"))
     var workers = 1
@@ -71,12 +75,12 @@ struct BenchCommand: AsyncParsableCommand {
         let numbers = [
             ("--orders", orders, 1...100_000_000), ("--rounds", rounds, 1...100), ("--shops", shops, 1...1_000_000),
             ("--workers", workers, 1...16), ("--lanes", lanes, 1...64), ("--skus", skus, 2...10_000_000),
-            ("--seconds", seconds, 1...3600), ("--partitions", chosenPartitions, Limits.partitions),
+            ("--seconds", seconds, 1...3600),
         ]
         for (option, number, range) in numbers where !range.contains(number) {
             throw ValidationError("\(option): expected \(range.lowerBound) to \(range.upperBound), got \(number)")
         }
-        _ = try (chosenStages(), chosenRates())
+        _ = try (chosenStages(), chosenRates(), chosenPartitions())
         if let bare, !FileManager.default.isExecutableFile(atPath: bare) {
             throw ValidationError("--bare: there is no program \(bare). scripts/bench builds it")
         }
@@ -85,7 +89,7 @@ struct BenchCommand: AsyncParsableCommand {
     func run() async throws {
         let bench = Bench(
             plan: BenchPlan(
-                orders: orders, rounds: rounds, shops: shops, partitions: chosenPartitions, workers: workers,
+                orders: orders, rounds: rounds, shops: shops, partitions: try chosenPartitions(), workers: workers,
                 lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
                 bare: bare.map { URL(filePath: $0).path }))
         let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
@@ -96,7 +100,14 @@ struct BenchCommand: AsyncParsableCommand {
         }
     }
 
-    private var chosenPartitions: Int { partitions ?? (shops == 1 ? 1 : 8) }
+    private func chosenPartitions() throws -> [Int] {
+        let chosen = try partitions.map { try Self.numbers($0, within: Limits.partitions, "--partitions") }
+        let counts = chosen ?? [shops == 1 ? 1 : 8]
+        guard Set(counts).count == counts.count else {
+            throw ValidationError("--partitions: \(partitions ?? "") has a number twice")
+        }
+        return counts
+    }
 
     private func chosenStages() throws -> Set<BenchPlan.Stage> {
         guard let stages else { return Set(BenchPlan.Stage.allCases) }
@@ -110,13 +121,16 @@ struct BenchCommand: AsyncParsableCommand {
             })
     }
 
-    private func chosenRates() throws -> [Int] {
-        try rates.split(separator: ",", omittingEmptySubsequences: false).map { text in
-            guard let rate = Int(text), (1...100_000).contains(rate) else {
+    private func chosenRates() throws -> [Int] { try Self.numbers(rates, within: 1...100_000, "--rates") }
+
+    private static func numbers(_ list: String, within range: ClosedRange<Int>, _ option: String) throws -> [Int] {
+        try list.split(separator: ",", omittingEmptySubsequences: false).map { text in
+            guard let number = Int(text), range.contains(number) else {
                 throw ValidationError(
-                    "--rates: expected numbers from 1 to 100000 with commas, got \(FieldError.quote(String(text)))")
+                    "\(option): expected numbers from \(range.lowerBound) to \(range.upperBound) with commas, got "
+                        + FieldError.quote(String(text)))
             }
-            return rate
+            return number
         }
     }
 }
