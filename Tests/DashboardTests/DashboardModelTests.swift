@@ -169,6 +169,7 @@ struct DashboardModelTests {
 
     @Test("pausing freezes the picture and going on refreshes it")
     mutating func pausing() {
+        model.resize(to: ScreenSize(width: 120, height: 24))
         #expect(press(.character("p")) == [.none])
         #expect(model.isPaused)
         model.advance(to: .seconds(300))
