@@ -87,6 +87,20 @@ struct BenchRunTests {
         }
     }
 
+    @Test("a busy partition among many idle ones is applied in batches as large as alone")
+    func busyAmongIdle() async throws {
+        let done = try await bench([
+            "--orders", "3000", "--rounds", "1", "--partitions", "1,64", "--stages", "stock", "--json",
+        ])
+        for stage in try Ran(done).succeeded().object().objects("stages") {
+            let commands = try stage.object("onewrite").objects("redis_commands")
+            let acknowledged = try #require(commands.first { $0.text("name") == "xack" })
+            // One a batch: a few, where equal shares of a read would be sixteen orders each.
+            let batches = 3000 * (acknowledged["calls_per_order"] as? Double ?? 1)
+            #expect(batches < 40, "\(stage.int("partitions") ?? 0) partitions: \(batches) batches")
+        }
+    }
+
     @Test(
         "wrong options are refused before anything is started",
         arguments: [
