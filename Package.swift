@@ -102,10 +102,11 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
         .testTarget(name: "ThreadedIOTests", dependencies: ["ThreadedIO"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "RedisClientTests", dependencies: ["RedisClient", "ThreadedIO", "TestSupport"],
+            name: "RedisClientTests", dependencies: ["RedisClient", "ThreadedIO", "PrivateServers", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "PostgresClientTests", dependencies: ["PostgresClient", "ThreadedIO", "TestSupport"],
+            name: "PostgresClientTests",
+            dependencies: ["PostgresClient", "ThreadedIO", "PrivateServers", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "PrivateServersTests", dependencies: ["PrivateServers", "RedisClient", "ThreadedIO", "TestSupport"],
@@ -124,7 +125,8 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
-        .testTarget(name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "DashboardTests", dependencies: ["Dashboard", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SimulationTests",
             dependencies: [
@@ -145,6 +147,7 @@ let package = Package(
             dependencies: [
                 "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
         .testTarget(

@@ -21,4 +21,5 @@ if stalled then return stalled end
 for from = batch.rest, #ARGV, 1000 do
   redis.call('RPUSH', deliveries_key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
 end
-return finish(batch, log_key, position_key, dead_key)
+-- The sum is the number of jobs pushed.
+return finish(batch, log_key, position_key, dead_key, batch.sum and batch.sum + #ARGV - batch.rest + 1)

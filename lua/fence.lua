@@ -37,7 +37,9 @@ end
 local token = redis.call('HINCRBY', position_key, 'token', 1)
 redis.call('HSET', position_key, 'owner', owner)
 redis.call('HSETNX', position_key, 'epoch', epoch)
-redis.call('HSETNX', position_key, 'seq', '0')
+if redis.call('HSETNX', position_key, 'seq', '0') == 1 then
+  redis.call('HSET', position_key, 'sum', '0', 'counted', '0')
+end
 redis.call('HSETNX', position_key, 'entry', '')
 local position = redis.call('HMGET', position_key, 'epoch', 'seq', 'entry')
 return { 'FENCED', string.format('%d', token), position[1], position[2], position[3], head_seq }

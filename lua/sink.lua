@@ -34,12 +34,14 @@ end
 local function refusal(batch, head_key, log_key, position_key, dead_key)
   local head_seq = seq_under(head_key, batch.epoch, batch.replid)
   if not head_seq or tonumber(head_seq) < batch.last then return { 'HISTORY' } end
-  local position = redis.call('HMGET', position_key, 'seq', 'token', 'owner')
+  local position = redis.call('HMGET', position_key, 'seq', 'token', 'owner', 'sum', 'counted')
   if position[2] ~= batch.token or position[3] ~= batch.owner then
     if position[2] then redis.call('HINCRBY', position_key, 'refused', 1) end
     return { 'FENCED', position[2] or '', position[3] or '' }
   end
   local seq = tonumber(position[1])
+  -- A sum that was counted at another seq says nothing: somebody moved the position by hand.
+  batch.sum = position[5] == position[1] and tonumber(position[4] or '')
   if seq == batch.first - 1 then return wrong_type(log_key, 'stream') or wrong_type(dead_key, 'stream') end
   if seq >= batch.last and batch.last >= batch.first then return { 'DUPLICATE', position[1] } end
   return { 'GAP', position[1] }
@@ -47,14 +49,21 @@ end
 
 -- Sets entries aside, moves the position and acknowledges: the end of both scripts, after their effects.
 -- An entry added by hand has no place that would tell a repetition, but it is pending only once.
-local function finish(batch, log_key, position_key, dead_key)
+-- `sum` is written as a value, so half of this script, executed at a later restart, leaves effects that differ from it.
+local function finish(batch, log_key, position_key, dead_key, sum)
   for _, letter in ipairs(batch.dead) do
     if letter.placed or redis.call('XACK', log_key, batch.group, letter.id) == 1 then
       redis.call('XADD', dead_key, '*', unpack(ARGV, letter.from, letter.to))
     end
   end
   if batch.last >= batch.first then
-    redis.call('HSET', position_key, 'epoch', batch.epoch, 'seq', string.format('%d', batch.last), 'entry', batch.entry)
+    local seq = string.format('%d', batch.last)
+    if sum then
+      redis.call('HSET', position_key, 'epoch', batch.epoch, 'seq', seq, 'entry', batch.entry,
+        'sum', string.format('%d', sum), 'counted', seq)
+    else
+      redis.call('HSET', position_key, 'epoch', batch.epoch, 'seq', seq, 'entry', batch.entry)
+    end
   end
   if batch.acks_to >= batch.acks_from then
     redis.call('XACK', log_key, batch.group, unpack(ARGV, batch.acks_from, batch.acks_to))

@@ -17,11 +17,11 @@ actor Coordinator {
     private let connector: any WorkerConnector
     private let board: AssignmentBoard
     private let logger: Logger
+    private let outages: Outages
 
     private var port: (any CoordinationPort)?
     private var hasConnected = false
     private var backoff = Backoff(most: .milliseconds(500))
-    private var trouble: String?
     private var generator = SystemRandomNumberGenerator()
 
     private var watch = PresenceWatch()
@@ -41,8 +41,9 @@ actor Coordinator {
 
     init(
         _ settings: WorkerSettings, on executor: any SerialExecutor, pacing: any Pacing & Sendable,
-        connector: any WorkerConnector, board: AssignmentBoard, logger: Logger
+        connector: any WorkerConnector, board: AssignmentBoard, logger: Logger, outages: Outages
     ) {
+        self.outages = outages
         self.settings = settings
         self.executor = executor
         self.pacing = pacing
@@ -74,12 +75,10 @@ actor Coordinator {
         do {
             let port = try await connected()
             try await body(port)
-            trouble = nil
+            outages.over(for: .coordinator, at: pacing.now)
         } catch {
             port = nil
-            let text = "\(error)"
-            if text != trouble { logger.warning("membership: \(text). Trying again") }
-            trouble = text
+            outages.note(error, doing: "membership", by: .coordinator, at: pacing.now)
             await pacing.pause(until: pacing.now.advanced(by: backoff.next(using: &generator)))
         }
     }
@@ -143,15 +142,15 @@ actor Coordinator {
         let sent = pacing.now
         nextRenewal = sent.advanced(by: settings.term.renewal)
         let held = try await port.renew(leases.keys.sorted())
-        for (partition, lease) in leases {
-            if held.contains(partition) {
-                lease.renew(sent: sent)
-            } else {
-                logger.warning("partition \(partition): the lease was lost")
-                board.withdraw(partition)
-                leases[partition] = nil
-                returning.remove(partition)
-            }
+        for (partition, lease) in leases where held.contains(partition) { lease.renew(sent: sent) }
+        let lost = leases.keys.filter { !held.contains($0) }.sorted()
+        guard !lost.isEmpty else { return }
+        let numbers = lost.map(\.description).joined(separator: " ")
+        logger.warning("partition\(lost.count == 1 ? "" : "s") \(numbers): the lease was lost")
+        for partition in lost {
+            board.withdraw(partition)
+            leases[partition] = nil
+            returning.remove(partition)
         }
     }
 

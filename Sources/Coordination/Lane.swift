@@ -15,8 +15,8 @@ actor Lane {
         /// When its head was last looked at.
         var lastLook: ContinuousClock.Instant?
         var backoff = Backoff()
-        /// The trouble that was logged last: the same is not logged again until it is over.
-        var trouble: String?
+        /// Whether this lane took it over before.
+        var wasServed = false
     }
 
     private let number: Int
@@ -25,12 +25,12 @@ actor Lane {
     private let board: AssignmentBoard
     private let term: LeaseTerm
     private let logger: Logger
+    private let outages: Outages
     private let pacing: any Pacing & Sendable
 
     private var connection: LaneConnection?
     private var nextConnect: ContinuousClock.Instant
     private var connectBackoff = Backoff(most: .milliseconds(500))
-    private var connectTrouble: String?
     private var served: [Partition: Served] = [:]
     /// Those of them that are to be taken over, and when.
     private var waiting: [Partition: ContinuousClock.Instant] = [:]
@@ -46,8 +46,9 @@ actor Lane {
 
     init(
         _ number: Int, on executor: any SerialExecutor, pacing: any Pacing & Sendable,
-        connector: any WorkerConnector, board: AssignmentBoard, term: LeaseTerm, logger: Logger
+        connector: any WorkerConnector, board: AssignmentBoard, term: LeaseTerm, logger: Logger, outages: Outages
     ) {
+        self.outages = outages
         self.number = number
         self.executor = executor
         self.pacing = pacing
@@ -67,6 +68,8 @@ actor Lane {
                 if isStopping { break }
             }
             if served.isEmpty {
+                // It tries nothing, and so learns nothing.
+                outages.forget(.lane(number))
                 await pacing.pause(until: pacing.now.advanced(by: .seconds(60)))
                 continue
             }
@@ -91,6 +94,7 @@ actor Lane {
             served[partition] = nil
             waiting[partition] = nil
             endSession(of: partition)
+            outages.forget(.partition(partition))
             if wanted[partition] == nil { board.released(partition) }
         }
         for (partition, assignment) in wanted where served[partition] == nil {
@@ -116,22 +120,20 @@ actor Lane {
             return made
         } catch {
             nextConnect = pacing.now.advanced(by: connectBackoff.next(using: &generator))
-            let trouble = "\(error)"
-            if trouble != connectTrouble { logger.warning("can't connect: \(trouble). Trying again") }
-            connectTrouble = trouble
-            for partition in served.keys { board.report(partition, .stalled, error: trouble) }
+            // Redis is connected first.
+            if (error as? StoreError)?.store == .postgres {
+                outages.over(for: .lane(number), with: .redis, at: pacing.now)
+            }
+            note(error)
             return nil
         }
     }
 
     private func disconnect(because error: (any Error)? = nil) {
         if let error, connection != nil {
-            let trouble = "\(error)"
-            if trouble != connectTrouble { logger.warning("connection closed: \(trouble). Connecting again") }
-            connectTrouble = trouble
+            note(error)
             // A connection that opens proves little: only one that serves starts the pauses anew.
             nextConnect = pacing.now.advanced(by: connectBackoff.next(using: &generator))
-            for partition in served.keys { board.report(partition, .stalled, error: trouble) }
         }
         connection = nil
         ahead = nil
@@ -140,11 +142,9 @@ actor Lane {
         for partition in served.keys { waiting[partition] = pacing.now }
     }
 
-    /// Notes that the connection serves: what was wrong with it is over.
-    private func noteService() {
-        connectBackoff.reset()
-        if connectTrouble != nil { logger.info("connected again") }
-        connectTrouble = nil
+    private func note(_ error: any Error) {
+        outages.note(error, doing: "connecting", by: .lane(number), at: pacing.now)
+        for partition in served.keys { board.report(partition, .stalled, error: "\(error)") }
     }
 
     // MARK: - Serving
@@ -167,7 +167,8 @@ actor Lane {
             for partition in sessions.partitions { restart(partition, because: error) }
             return
         }
-        noteService()
+        connectBackoff.reset()
+        outages.over(for: .lane(number), at: pacing.now)
         if ahead.count > 0 { try Faults.pass(.afterRead) }
         let read = try await process(ahead)
         // Only who was asked can be known to have nothing.
@@ -268,13 +269,16 @@ actor Lane {
         }
         let session = PartitionSession(partition, connection.ports, lease: entry.assignment.lease)
         do {
-            switch try await session.takeOver() {
+            let takeover = try await session.takeOver()
+            outages.over(for: .lane(number), at: pacing.now)
+            switch takeover {
             case .waiting(let reason): stall(partition, reason)
             case .serving(let progress):
                 sessions[partition] = session
                 waiting[partition] = nil
                 served[partition]?.lastLook = pacing.now
-                served[partition]?.trouble = nil
+                served[partition]?.wasServed = true
+                outages.over(for: .partition(partition), at: pacing.now)
                 board.report(partition, .serving)
                 board.count(applied: progress.applied + progress.quarantined)
                 logTakeover(partition, entry, progress)
@@ -294,10 +298,8 @@ actor Lane {
             "reclaimed \(progress.reclaimed) pending, \(progress.applied) applied, \(progress.duplicates) duplicates"
         if let former = entry.assignment.formerHolder {
             logger.info("partition \(partition): took over from \(former) (gone) · \(reclaimed)")
-        } else if progress.reclaimed > 0 {
+        } else if progress.reclaimed > 0, !entry.wasServed {
             logger.info("partition \(partition): \(reclaimed)")
-        } else if entry.trouble != nil {
-            logger.info("partition \(partition): serving again")
         }
     }
 
@@ -313,8 +315,8 @@ actor Lane {
             endSession(of: partition)
             waiting[partition] = pacing.now.advanced(by: Backoff.most)
             board.report(partition, .halted, error: reason)
-            if served[partition]?.trouble != reason { logger.error("halted: \(reason)") }
-            served[partition]?.trouble = reason
+            outages.note(
+                .partitions(reason: reason, isHalted: true), reason, by: .partition(partition), at: pacing.now)
         case let stop as SessionStop:
             if case .fenced = stop { board.count(refused: 1) }
             restart(partition, because: stop)
@@ -323,13 +325,15 @@ actor Lane {
         default:
             throw error
         }
+        // The servers answered.
+        outages.over(for: .lane(number), at: pacing.now)
     }
 
     /// Whether the server answered, and so goes on with other partitions; a connection that broke says so at the next call.
     private static func isOfPartition(_ error: StoreError) -> Bool {
         switch error.kind {
         case .refused, .groupMissing, .notPermitted, .malformed: true
-        case .unavailable, .interrupted: false
+        case .unavailable, .busy, .replica, .misconfigured, .interrupted: false
         }
     }
 
@@ -348,8 +352,7 @@ actor Lane {
         endSession(of: partition)
         waiting[partition] = pacing.now.advanced(by: entry.backoff.next(using: &generator))
         board.report(partition, .stalled, error: reason)
-        if entry.trouble != reason { logger.warning("partition \(partition): \(reason). Trying again") }
-        entry.trouble = reason
+        outages.note(.partitions(reason: reason, isHalted: false), reason, by: .partition(partition), at: pacing.now)
         served[partition] = entry
     }
 }

@@ -3,7 +3,7 @@ package import OrderLog
 
 /// Opens a partition's log after its server was restarted or replaced.
 ///
-/// Reserve, compare, open, confirm: a crash anywhere leaves a closed log, or one that the next opener opens again. No
+/// New file, reserve, compare, open, confirm: a crash anywhere leaves a closed log, or one that the next opener opens again. No
 /// two openings share an epoch, and none opens what it didn't compare. What the log lost and the ledger has is put back.
 package struct LogOpener {
     package enum Outcome: Hashable, Sendable {
@@ -11,6 +11,8 @@ package struct LogOpener {
         case opened(healed: Int)
         /// Something moved meanwhile: start over.
         case again
+        /// Not yet, and why: try again later.
+        case waiting(String)
         /// A person has to decide.
         case halted(String)
     }
@@ -56,9 +58,15 @@ package struct LogOpener {
         case .closed, .superseded: break
         }
         guard look.isMaster else { return .halted(Self.replica) }
+        // New file. Whatever is written from here on must not come behind half a transaction.
+        if !SeededBug.oldFileKept.isOn, let reason = try await log.beginNewFile() { return .waiting(reason) }
+
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.
-        if let head = look.head, let difference = try await difference(partition, head, row, hint: row.position.entry) {
+        if let head = look.head,
+            let difference = try await difference(
+                partition, head, row, hint: row.position.entry, isShut: look.history == nil)
+        {
             return try await isStill(look, row, partition) ? .halted(difference) : .again
         }
 
@@ -84,7 +92,8 @@ package struct LogOpener {
         let isLater = look.head.map { $0.epoch >= epoch } ?? false
         guard !isLater || SeededBug.epochTakenBack.isOn else { return .again }
         if let head = look.head,
-            let difference = try await difference(partition, head, frozen, hint: row.position.entry)
+            let difference = try await difference(
+                partition, head, frozen, hint: row.position.entry, isShut: look.history == nil)
         {
             return try await isStill(look, frozen, partition) ? .halted(difference) : .again
         }
@@ -112,8 +121,20 @@ package struct LogOpener {
 
     // MARK: - Steps
 
-    /// What keeps the log from being opened: log and ledger have another change at the last place that both have.
+    /// What keeps the log from being opened.
+    ///
+    /// Log and ledger have another change at the last place that both have; or the log, if it is shut, isn't as long as
+    /// its seqs say.
     private func difference(
+        _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?, isShut: Bool
+    ) async throws -> String? {
+        if let fork = try await fork(partition, head, row, hint: hint) { return fork }
+        guard isShut else { return nil }
+        let length = LogLength(log: log, ledger: ledger, partition: partition, partitioning: identity.partitioning)
+        return try await length.difference(head)
+    }
+
+    private func fork(
         _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?
     ) async throws -> String? {
         let common =
@@ -135,7 +156,7 @@ package struct LogOpener {
     private func isStill(_ look: LogLook, _ row: LedgerRow, _ partition: Partition) async throws -> Bool {
         let now = try await log.look(at: partition)
         let epoch = try await ledger.row(of: partition).epoch
-        return now.replid == look.replid && now.head?.epoch == look.head?.epoch && epoch == row.epoch
+        return now.replid == look.replid && now.head == look.head && epoch == row.epoch
     }
 
     /// Appends what the ledger has above the head, in chunks; the log is open after the last.

@@ -71,6 +71,7 @@ package final class PartitionSession {
             let opener = LogOpener(log: ports.log, ledger: ledger, identity: ports.identity, owner: ports.owner)
             switch try await opener.open(partition) {
             case .again: return .waiting("the log is being opened")
+            case .waiting(let reason): return .waiting(reason)
             case .halted(let reason): throw SessionStop.halt(reason)
             case .opened(let count): healed = count
             }
@@ -80,6 +81,11 @@ package final class PartitionSession {
         guard case .open(let history) = state, let head = look.head else { return .waiting(Self.explain(state)) }
         let outcome = try await ports.sink.fence(partition, under: history, owner: ports.owner)
         guard case .fenced(let permit, let position) = outcome else { return .waiting("the log was closed meanwhile") }
+        switch try await ports.sink.check(permit) {
+        case .agrees: break
+        case .differs(let how): throw SessionStop.halt("partition \(partition): \(how)")
+        case .moved: throw SessionStop.positionMoved
+        }
         serving = Serving(permit: permit, position: position, head: head.place)
         try Faults.pass(.afterFence)
 

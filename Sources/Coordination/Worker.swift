@@ -52,9 +52,10 @@ package final class Worker: Sendable {
     ///   - settings: What to serve.
     ///   - connector: Makes the connections.
     ///   - logger: For people: what was taken over, and what went wrong.
+    ///   - outages: For people: what is waited for.
     ///   - makeThread: Makes a thread of this name.
     package init(
-        _ settings: WorkerSettings, connector: any WorkerConnector, logger: Logger,
+        _ settings: WorkerSettings, connector: any WorkerConnector, logger: Logger, outages: Outages,
         makeThread: (String) -> LaneThread
     ) {
         let control = makeThread("coordinator")
@@ -64,12 +65,13 @@ package final class Worker: Sendable {
         self.board = board
         coordinatorBell = control.bell
         coordinator = Coordinator(
-            settings, on: control.executor, pacing: control.pacing, connector: connector, board: board, logger: logger)
+            settings, on: control.executor, pacing: control.pacing, connector: connector, board: board, logger: logger,
+            outages: outages)
         lanes = threads.enumerated().map { number, thread in
             Lane(
                 number, on: thread.executor, pacing: thread.pacing, connector: connector,
                 board: board,
-                term: settings.term, logger: logger)
+                term: settings.term, logger: logger, outages: outages)
         }
     }
 

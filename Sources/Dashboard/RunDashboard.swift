@@ -12,16 +12,18 @@ import Glibc
 /// Needs SIGINT and its like for itself while it runs: one dashboard a process.
 ///
 /// - Parameters:
+///   - stores: Which they are; shown on every screen.
 ///   - interval: How often to take a snapshot.
 ///   - input: The terminal that keys come from.
 ///   - output: The terminal that is drawn on.
 ///   - environment: `TERM` and `NO_COLOR` are looked at.
-///   - takeSnapshot: Reads the stores; its errors are shown, so they must hold no secret. When the dashboard ends it is
+///   - takeSnapshot: Reads the stores; its errors are shown, so they must hold no secret, and a ``Snapshot/Unavailable``
+///     says which server is away. When the dashboard ends it is
 ///     cancelled and must end soon, since it is waited for.
 /// - Throws: ``DashboardError``; nothing was drawn when it is ``DashboardError/notATerminal`` or
 ///   ``DashboardError/dumbTerminal``.
 package func runDashboard(
-    every interval: Duration, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO,
+    of stores: Environment, every interval: Duration, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO,
     environment: [String: String] = ProcessInfo.processInfo.environment,
     takeSnapshot: @escaping @Sendable (DashboardQuery) async throws -> Snapshot
 ) async throws {
@@ -37,7 +39,9 @@ package func runDashboard(
         try await withTaskCancellationHandler {
             try await onThreadOfItsOwn {
                 let terminal = try Terminal(input: input, output: output, environment: environment)
-                let ending = try DashboardSession(terminal: terminal, feed: feed, interval: interval).run()
+                let ending = try DashboardSession(
+                    terminal: terminal, feed: feed, stores: stores, interval: interval
+                ).run()
                 if case .signal(let signal) = ending { kill(getpid(), signal) }
             }
         } onCancel: {

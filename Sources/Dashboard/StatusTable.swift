@@ -1,4 +1,4 @@
-/// The plain table of `onewrite status`: a line a group, then what needs a person.
+/// The plain table of `onewrite status`: which stores these are, a line a group, then what needs a person.
 ///
 /// Never coloured, so that it reads the same in a terminal, a file and a mail.
 package enum StatusTable {
@@ -19,7 +19,7 @@ package enum StatusTable {
         let widths = header.indices.map { column in
             ([header] + rows).map { $0[column].columns }.max() ?? 0
         }
-        var lines = [line(header, widths)] + rows.map { line($0, widths) }
+        var lines = [snapshot.environment.text, "", line(header, widths)] + rows.map { line($0, widths) }
         let notes = attention(servers: snapshot) + snapshot.warnings.map(\.sentence)
         if !notes.isEmpty { lines.append("") }
         lines += notes.map { "! " + sanitized($0) }

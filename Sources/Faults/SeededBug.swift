@@ -19,6 +19,7 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case supersededReopened
     case epochsNotCompared
     // Opening it.
+    case oldFileKept
     case reservedAfterOpening
     case reservedWithoutComparing
     case openWithoutComparing

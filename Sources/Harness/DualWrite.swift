@@ -43,7 +43,7 @@ package struct DualWrite {
     }
 
     private func write(_ order: PlannedChange, _ number: Int) throws {
-        let inserted = try postgres.execute(
+        let inserted = try postgres.query(
             Self.insert,
             [
                 .integer(Int64(number)), .text(order.id), .text(order.customer ?? ""), .text(order.shop),
@@ -58,11 +58,9 @@ package struct DualWrite {
         try redis.call(RedisCommand("RPUSH", Self.deliveriesKey, order.id), until: limit)
     }
 
-    private static let insert = PostgresStatement(
-        name: "insert",
-        sql: """
-            INSERT INTO orders (number, id, customer, shop, lines) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
-            """)
+    private static let insert = """
+        INSERT INTO orders (number, id, customer, shop, lines) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+        """
 
     private var limit: Deadline { .after(.seconds(10)) }
 }

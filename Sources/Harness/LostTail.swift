@@ -11,12 +11,48 @@ package enum LostTail {
     /// - Returns: The changes whose entries were lost; with those that were written again by a healing.
     /// - Throws: `ServerError`; what Foundation throws.
     package static func cut(_ redis: PrivateRedis, losing entries: Int) throws -> [(shop: String, id: String)] {
+        try cut(redis) { _ = try redis.cutAOF(losing: entries) }.lost
+    }
+
+    /// Cuts off bytes, wherever that goes through.
+    ///
+    /// - Parameters:
+    ///   - redis: A server that doesn't run.
+    ///   - bytes: How many.
+    /// - Returns: The changes whose entries were lost, and whether half a transaction stands at the end now.
+    /// - Throws: `ServerError`; what Foundation throws.
+    package static func cut(
+        _ redis: PrivateRedis, bytes: Int
+    ) throws -> (lost: [(shop: String, id: String)], isInTransaction: Bool) {
+        let (lost, rest) = try cut(redis) { try redis.cutAOF(bytes: bytes) }
+        return (lost, isInTransaction(rest))
+    }
+
+    /// Whether the bytes end between a MULTI and its EXEC, with a command of it cut through.
+    static func isInTransaction(_ bytes: [UInt8]) -> Bool {
+        var isOpen = false
+        var at = 0
+        while let (words, end) = command(in: bytes, at: at) {
+            at = end
+            switch words.first?.uppercased() {
+            case "MULTI": isOpen = true
+            case "EXEC": isOpen = false
+            default: break
+            }
+        }
+        return isOpen && at < bytes.count
+    }
+
+    private static func cut(
+        _ redis: PrivateRedis, _ body: () throws -> Void
+    ) throws -> (lost: [(shop: String, id: String)], rest: [UInt8]) {
         let folder = "\(redis.directory)/appendonlydir"
         let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".incr.aof") }
         var before: [String: Data] = [:]
         for file in files { before[file] = try Data(contentsOf: URL(filePath: "\(folder)/\(file)")) }
-        _ = try redis.cutAOF(losing: entries)
+        try body()
         var lost: [(shop: String, id: String)] = []
+        var rest: [UInt8] = []
         for file in files {
             let after = try Data(contentsOf: URL(filePath: "\(folder)/\(file)"), options: .mappedIfSafe).count
             guard let data = before[file], after < data.count else { continue }
@@ -24,8 +60,9 @@ package enum LostTail {
             let start = data.range(of: Data("*1\r\n$5\r\nMULTI\r\n".utf8), options: .backwards, in: 0..<after)
             let from = start?.lowerBound ?? 0
             lost += changes(in: [UInt8](data[from...]), from: after - from)
+            rest = [UInt8](data[from..<after])
         }
-        return lost
+        return (lost, rest)
     }
 
     /// The changes of the XADDs behind a place, and of the transaction that the place cuts through.

@@ -63,9 +63,44 @@ package actor StoreProbe {
         for group in StoreContents.groups {
             let summaries = try connections.redis().pipeline(
                 tags.map { RedisCommand("XPENDING", "\($0):log", group) }, until: limit)
-            for summary in summaries { sum += try summary.requireArray(count: 4)[0].requireInteger() }
+            for summary in summaries {
+                // A group that was destroyed, and that no worker has made again yet, is not done.
+                let isGone = summary.error?.code == "NOGROUP"
+                sum += isGone ? 1 : try summary.requireArray(count: 4)[0].requireInteger()
+            }
         }
         return sum
+    }
+
+    /// Whether every partition is open on this server, and the sinks in Redis were compared with their sums since.
+    package func isOpenAndChecked() throws -> Bool {
+        let info = try connections.redis().call(RedisCommand("INFO", "replication"), until: limit).requireInfo()
+        for tag in tags {
+            let head = try connections.redis().call(RedisCommand("HMGET", "\(tag):head", "replid", "epoch"), until: limit)
+            guard let replid = head[0].string, replid == info["master_replid"].map(String.init) else { return false }
+            for group in ["stock", "delivery"] {
+                let command = RedisCommand("HGET", "\(tag):position:\(group)", "checked")
+                guard try connections.redis().call(command, until: limit).string == head[1].string else { return false }
+            }
+        }
+        return true
+    }
+
+    /// Why a worker halted, by its own report; nil when none has.
+    package func halted() throws -> String? {
+        let names = try connections.redis().call(
+            RedisCommand("KEYS", "\(servers.namespace):worker:*"), until: limit
+        ).elements.compactMap(\.string)
+        for name in names {
+            let report = try connections.redis().call(RedisCommand("GET", name), until: limit).bytes
+            guard let report, let json = try JSONSerialization.jsonObject(with: Data(report)) as? [String: Any],
+                let partitions = json["partitions"] as? [[String: Any]]
+            else { continue }
+            for partition in partitions where partition["state"] as? String == "halted" {
+                return partition["error"] as? String ?? "?"
+            }
+        }
+        return nil
     }
 
     /// How many jobs a list holds.

@@ -55,6 +55,9 @@ package protocol LogPort: AnyObject {
     /// Reads the last entries up to an ID, backwards.
     func lastEntries(in partition: Partition, through end: EntryID?, limit: Int) async throws -> [Entry]
 
+    /// How long the log is, and what it begins and ends with.
+    func extent(of partition: Partition) async throws -> LogExtent
+
     /// Makes the consumer group, if it is missing, so that it delivers what lies behind an entry.
     func createGroup(in partition: Partition, after entry: EntryID) async throws
 
@@ -77,6 +80,14 @@ package protocol LogPort: AnyObject {
     /// - Returns: false when another server took its place: connect again.
     /// - Throws: ``StoreError``, also when they don't agree.
     func isAuthoritative() async throws -> Bool
+
+    /// Sees to it that the server writes to a file that it has begun since it was started.
+    ///
+    /// Else half a transaction, which a power cut left at the end of its file, may be executed at a later start.
+    ///
+    /// - Returns: What keeps the log from being opened for now; nil when nothing does, also when the server refuses.
+    /// - Throws: ``StoreError``.
+    func beginNewFile() async throws -> String?
 
     /// Opens the log under a new epoch, if head and server are still as they were seen.
     ///
@@ -133,6 +144,19 @@ package struct Delivered {
     package func entries() throws -> [Entry] { try decode() }
 }
 
+/// A log's ends and its length, of one moment while nobody appends.
+package struct LogExtent: Sendable {
+    package let first: Entry?
+    package let last: Entry?
+    package let count: Int
+
+    package init(first: Entry?, last: Entry?, count: Int) {
+        self.first = first
+        self.last = last
+        self.count = count
+    }
+}
+
 package enum OpenOutcome: Hashable, Sendable {
     case opened
     /// Head or server are not as they were seen: start over.
@@ -145,6 +169,13 @@ package enum OpenOutcome: Hashable, Sendable {
 package protocol Sink: AnyObject {
     /// Takes a partition over: raises the token, and tells the position of the same moment.
     func fence(_ partition: Partition, under history: History, owner: WorkerName) async throws -> FenceOutcome
+
+    /// Compares what the store holds with sums that don't share its damage, when that was not done in this epoch.
+    ///
+    /// - Parameter permit: The right under which the partition was just taken over.
+    /// - Returns: Whether they agree; a store that can't be damaged so always does.
+    /// - Throws: ``StoreError``.
+    func check(_ permit: Permit) async throws -> CheckOutcome
 
     /// Applies a batch, sets its dead letters aside and moves the position, in one atomic step.
     ///
@@ -169,6 +200,8 @@ package protocol Sink: AnyObject {
 }
 
 extension Sink {
+    package func check(_ permit: Permit) async throws -> CheckOutcome { .agrees }
+
     package func apply(_ batch: Batch) async throws -> ApplyOutcome { try await apply(batch) {} }
 }
 
@@ -186,6 +219,14 @@ package enum FenceOutcome: Hashable, Sendable {
     case fenced(Permit, Position)
     /// The log is no longer in that history.
     case historyChanged
+}
+
+package enum CheckOutcome: Hashable, Sendable {
+    case agrees
+    /// The store isn't what its sum says: a person has to decide.
+    case differs(String)
+    /// The log is in another history, or another worker took over meanwhile: nothing can be said.
+    case moved
 }
 
 package enum ApplyOutcome: Hashable, Sendable {
@@ -237,6 +278,15 @@ package protocol Ledger: Sink {
     /// - Returns: Entries by seq.
     /// - Throws: ``StoreError``.
     func entries(in partition: Partition, after seq: Seq, limit: Int) async throws -> [LedgerEntry]
+
+    /// The entries without a place that were set aside: those that somebody added by hand.
+    ///
+    /// - Parameters:
+    ///   - partition: Where.
+    ///   - limit: The most to return.
+    /// - Returns: Their IDs, also of those that the log has lost since.
+    /// - Throws: ``StoreError``.
+    func entriesByHand(in partition: Partition, limit: Int) async throws -> Set<EntryID>
 
     /// Under which epoch and stream ID the ledger, or its dead letters, know entries.
     func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation]

@@ -10,13 +10,21 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     package enum Kind: Hashable, Sendable {
         /// The connection failed, or no answer came in time: a new one is needed.
         case unavailable
+        /// The server is there, and does nothing just now: it loads, starts, runs a script of somebody else's, or has no
+        /// room for another client. Nothing was done; it is soon over, for all of it.
+        case busy
+        /// The server is a replica or a standby, which takes no writes; nothing was done. The address may lead to the master
+        /// by now, on a new connection.
+        case replica
         /// The server let nobody in: a wrong password, a missing right.
         case notPermitted
+        /// Trying again can't help: no such database, an encoding that can't hold all names, TLS that isn't there.
+        case misconfigured
         /// The wait was ended from outside.
         case interrupted
         /// The consumer group does not exist.
         case groupMissing
-        /// The server refuses for now: loading, out of memory, a lock, a full disk, a wrong type at a key.
+        /// The server refuses for now: out of memory, a lock, a full disk, a wrong type at a key.
         case refused
         /// The server said what cannot be: a bug, here or there.
         case malformed

@@ -1,8 +1,9 @@
 import CLibpq
 
-/// Where Postgres is, and what every session there is told.
+/// Where Postgres is, and what every transaction there is told.
 ///
-/// Its descriptions never show the URL or a password.
+/// A session is told nothing: behind a pooler it is shared with others, who would meet what was left in it. So settings
+/// travel with each transaction, and end with it. Its descriptions never show the URL or a password.
 package struct PostgresConfiguration: Sendable {
     /// What `pg_stat_activity` shows; `application_name` in the URL wins.
     package var applicationName = "onewrite"
@@ -16,17 +17,16 @@ package struct PostgresConfiguration: Sendable {
     ///
     /// Bounds how long a stopped process can hold its locks.
     package var idleInTransactionTimeout: Duration = .seconds(5)
+    /// Whether an index is used wherever there is one, also for a table that is still small.
+    package var avoidsScans = false
     /// How long connecting may take, within the caller's deadline.
     ///
     /// Resolving a host name happens before, and is bounded by the resolver's own settings only.
     package var connectTimeout: Duration = .seconds(5)
-    /// How long ``PostgresConnection/transaction(until:_:)`` waits for the answer to COMMIT.
-    package var commitTimeout: Duration = .seconds(5)
     /// Host, port and database as libpq sees them.
     package let address: String
 
     private let connectionString: String?
-    private let givenOptions: String?
 
     /// Takes a URL apart, without connecting.
     ///
@@ -40,7 +40,6 @@ package struct PostgresConfiguration: Sendable {
         let fallback = ConnectionOptions.environment()
         func option(_ keyword: String) -> String? { given[keyword] ?? fallback[keyword] }
         connectionString = url
-        givenOptions = option("options")
         if let service = given["service"], given["host"] == nil {
             address = "service \(service)"
         } else {
@@ -61,32 +60,32 @@ package struct PostgresConfiguration: Sendable {
         if let connectionString {
             keywords.append(("dbname", connectionString))
         }
+        // A pooler knows this one, and sets it in each session that it lends.
         keywords.append(("client_encoding", "UTF8"))
-        keywords.append(("options", options))
         return keywords
     }
 
-    private var options: String {
+    /// What each transaction is told, by name.
+    private var settings: [(name: String, value: String)] {
         var settings = [
-            "statement_timeout": statementTimeout.postgresMilliseconds,
-            "lock_timeout": lockTimeout.postgresMilliseconds,
-            "idle_in_transaction_session_timeout": idleInTransactionTimeout.postgresMilliseconds,
-            "synchronous_commit": "on",
-            "client_min_messages": "error",
-            "bytea_output": "hex",
-            "DateStyle": "ISO",
-            "TimeZone": "UTC",
+            ("statement_timeout", statementTimeout.postgresMilliseconds),
+            ("lock_timeout", lockTimeout.postgresMilliseconds),
+            ("idle_in_transaction_session_timeout", idleInTransactionTimeout.postgresMilliseconds),
+            ("synchronous_commit", "on"), ("bytea_output", "hex"), ("DateStyle", "ISO"), ("TimeZone", "UTC"),
         ]
-        if let schema {
-            settings["search_path"] = PostgresStatement.quoted(identifier: schema)
-        }
-        let own = settings.sorted { $0.key < $1.key }.map { "-c \($0.key)=\(Self.escapedOption($0.value))" }
-        return ([givenOptions].compactMap(\.self) + own).joined(separator: " ")
+        if avoidsScans { settings.append(("enable_seqscan", "off")) }
+        if let schema { settings.append(("search_path", PostgresQuoting.quoted(identifier: schema))) }
+        return settings
     }
 
-    /// The server splits `options` at spaces that no backslash precedes.
-    private static func escapedOption(_ value: String) -> String {
-        value.replacing("\\", with: "\\\\").replacing(" ", with: "\\ ")
+    /// The statement that tells a transaction its settings, as its first, and returns the server process that it is in.
+    ///
+    /// `set_config` rather than SET LOCAL, which warns where no BEGIN came before.
+    ///
+    /// Postgres: <https://www.postgresql.org/docs/15/functions-admin.html#FUNCTIONS-ADMIN-SET>
+    var prelude: String {
+        let calls = settings.map { "set_config('\($0.name)', \(PostgresQuoting.quoted(literal: $0.value)), true)" }
+        return "SELECT pg_backend_pid(), " + calls.joined(separator: ", ")
     }
 }
 

@@ -7,8 +7,28 @@ struct Flight {
     let mayCommit: Bool
     /// Whether the connection's interrupt stops it.
     let isInterruptible: Bool
+    /// The pipeline that it travels in; nil for the simple protocol.
+    var pipeline: Pipeline?
+    /// The statement, when it was sent by its name alone.
+    var namedRequest: Request?
     /// The attempt to stop it.
     var cancellation: Cancellation?
+}
+
+/// What the server answers to a pipeline, as far as it isn't read.
+struct Pipeline {
+    enum Step {
+        /// The transaction's settings.
+        case settings
+        /// A statement gets this name.
+        case preparation(name: String)
+        /// What was asked for.
+        case statement
+    }
+
+    var steps: [Step]
+    /// Whether the rows of what was asked for are wanted one by one.
+    let isRowByRow: Bool
 }
 
 /// A statement's being stopped.
@@ -39,22 +59,23 @@ extension PostgresConnection {
     /// Sends a statement to its last byte.
     ///
     /// - Parameters:
-    ///   - mayCommit: Whether losing its answer leaves its outcome unknown; nil when that depends on an open transaction.
+    ///   - mayCommit: Whether losing its answer leaves its outcome unknown.
     ///   - isInterruptible: False for what must be read to its end.
+    ///   - pipeline: What the server answers, where it is a pipeline that is sent.
     ///   - deadline: When to give up sending; the connection is then closed.
     ///   - send: Queues it with libpq: 1 when that worked.
     /// - Throws: When it can't have taken effect; nothing is under way then.
     func start(
-        mayCommit: Bool?, isInterruptible: Bool = true, until deadline: Deadline, _ send: (OpaquePointer) -> Int32
+        mayCommit: Bool, isInterruptible: Bool = true, pipeline: Pipeline? = nil, until deadline: Deadline,
+        _ send: (OpaquePointer) -> Int32
     ) throws(PostgresError) {
         precondition(flight == nil, "the statement before it is not received yet")
         guard let handle else { throw .connectionLost(reason: "it is closed", outcomeIsUnknown: false) }
         // An interrupt that comes first stops it before anything is sent.
         if deadline.hasPassed { throw .timedOut(outcomeIsUnknown: false) }
         if isInterruptible, let interrupt, interrupt.isSignalled { throw .interrupted(outcomeIsUnknown: false) }
-        let mayCommit = mayCommit ?? !isInTransaction
         guard send(handle) == 1 else { throw lost(String(cString: PQerrorMessage(handle))) }
-        flight = Flight(mayCommit: mayCommit, isInterruptible: isInterruptible)
+        flight = Flight(mayCommit: mayCommit, isInterruptible: isInterruptible, pipeline: pipeline)
         try flush(handle, until: deadline, interrupt: isInterruptible ? interrupt : nil)
     }
 
@@ -78,6 +99,8 @@ extension PostgresConnection {
                 if flight?.cancellation == nil, !each(PostgresRow(result: result, index: 0)) { cancel(.interrupted) }
             case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
                 rows = PostgresRows(result)
+            // What is behind an error in a pipeline is not done.
+            case PGRES_PIPELINE_ABORTED: break
             case PGRES_FATAL_ERROR:
                 failure = failure ?? error(result)
                 if handle == nil, let failure { throw failure }
@@ -108,6 +131,44 @@ extension PostgresConnection {
 
     /// The next result of the statement under way; nil at the answer's end.
     private func next(until deadline: Deadline) throws(PostgresError) -> ResultOwner? {
+        while true {
+            if let result = try nextInPipeline(until: deadline) {
+                guard PQresultStatus(result.pointer) == PGRES_PIPELINE_SYNC else {
+                    take(result)
+                    return result
+                }
+                guard let handle, PQexitPipelineMode(handle) == 1 else { throw lost("the answers are out of step") }
+                return nil
+            }
+            // What separates the statements of a pipeline, and ends anything else.
+            guard flight?.pipeline != nil else { return nil }
+            guard let handle, isUsable else { throw lost("the answer was cut short") }
+            if flight?.pipeline?.steps.isEmpty == false { flight?.pipeline?.steps.removeFirst() }
+            expectRows(handle)
+        }
+    }
+
+    /// Has libpq hand out the rows of what was asked for one by one, when they come next.
+    func expectRows(_ handle: OpaquePointer) {
+        if let pipeline = flight?.pipeline, pipeline.isRowByRow, case .statement = pipeline.steps.first {
+            PQsetSingleRowMode(handle)
+        }
+    }
+
+    /// Learns what a step of a pipeline says about the session.
+    private func take(_ result: ResultOwner) {
+        switch (flight?.pipeline?.steps.first, PQresultStatus(result.pointer)) {
+        case (.settings, PGRES_TUPLES_OK):
+            let process = PostgresRow(result: result, index: 0).int64(0)
+            session.isOurs = session.isOurs != false && process == Int64(processID)
+        case (.preparation(let name), PGRES_COMMAND_OK):
+            session.names.insert(name)
+        default: break
+        }
+    }
+
+    /// The next result; nil where one statement's results end.
+    private func nextInPipeline(until deadline: Deadline) throws(PostgresError) -> ResultOwner? {
         // On a broken connection PQgetResult doesn't block: it says what the server last said, or what broke.
         while let handle, let flight, isUsable, PQisBusy(handle) == 1 {
             let isStopping = flight.cancellation != nil
@@ -190,6 +251,7 @@ extension PostgresConnection {
             return lost(String(cString: PQresultErrorMessage(result.pointer)))
         }
         if error.endsSession { close() }
+        if let refusal = PoolerRefusal(error.message) { return .invalidConfiguration(reason: refusal.text) }
         return .server(error)
     }
 }

@@ -18,69 +18,45 @@ extension PostgresConnection {
     package func query(
         _ sql: String, _ parameters: [PostgresValue] = [], until deadline: Deadline
     ) throws(PostgresError) -> PostgresRows {
-        try send(sql, parameters, until: deadline)
-        return try receive(until: deadline)
+        try send(Request(sql, parameters), until: deadline)
+        return try finish(until: deadline)
     }
 
-    /// Makes the statement known to this connection, so that its first execution needs no round trip more.
-    ///
-    /// - Parameters:
-    ///   - statement: Does nothing when it is known already.
-    ///   - deadline: When to give up.
-    /// - Throws: What ``query(_:_:until:)`` throws.
-    package func prepare(_ statement: PostgresStatement, until deadline: Deadline) throws(PostgresError) {
-        if let known = prepared[statement.name] {
-            precondition(known == statement.sql, "two statements are named \(statement.name)")
-            return
-        }
-        try start(mayCommit: false, until: deadline) { PQsendPrepare($0, statement.name, statement.sql, 0, nil) }
-        try receive(until: deadline)
-        prepared[statement.name] = statement.sql
-    }
-
-    /// Executes a prepared statement; prepares it when this connection doesn't know it yet.
-    ///
-    /// - Parameters:
-    ///   - statement: What to execute.
-    ///   - parameters: As many as the statement has.
-    ///   - deadline: When to have it cancelled.
-    /// - Returns: Its rows, or how many it changed.
-    /// - Throws: What ``query(_:_:until:)`` throws.
-    @discardableResult
-    package func execute(
-        _ statement: PostgresStatement, _ parameters: [PostgresValue] = [], until deadline: Deadline
-    ) throws(PostgresError) -> PostgresRows {
-        try sendExecute(statement, parameters, until: deadline)
-        return try receive(until: deadline)
-    }
-
-    /// Sends a prepared statement; ``receive(until:)`` must follow before any other call.
+    /// Sends a statement; ``receive(until:)`` must follow before any other call.
     ///
     /// In between the server works, and the thread is free for something else.
     ///
     /// - Parameters:
-    ///   - statement: What to execute; prepared first, with a round trip, when this connection doesn't know it yet.
-    ///   - parameters: As many as the statement has.
+    ///   - sql: One statement, with `$1` … for the parameters.
+    ///   - parameters: At most 65 535.
+    ///   - keepsPlan: Whether it comes often enough for its plan to be kept, where the session is this connection's alone.
     ///   - deadline: When to give up; the connection is closed when that comes in the middle of sending.
     /// - Throws: What ``query(_:_:until:)`` throws; there is nothing to receive then.
-    package func sendExecute(
-        _ statement: PostgresStatement, _ parameters: [PostgresValue] = [], until deadline: Deadline
+    package func send(
+        _ sql: String, _ parameters: [PostgresValue] = [], keepsPlan: Bool = false, until deadline: Deadline
     ) throws(PostgresError) {
-        let buffer = try ParameterBuffer(parameters)
-        try prepare(statement, until: deadline)
-        try start(mayCommit: nil, until: deadline) { handle in
-            buffer.withPointers { PQsendQueryPrepared(handle, statement.name, $0, $1, $2, $3, 0) }
-        }
+        try send(
+            Request(sql, parameters), isNamed: keepsPlan && session.isOurs == true && !isInTransaction, until: deadline)
     }
 
-    /// Receives what ``sendExecute(_:_:until:)`` began.
+    /// Receives what ``send(_:_:keepsPlan:until:)`` began.
     ///
     /// - Parameter deadline: When to have the statement cancelled.
     /// - Returns: Its rows, or how many it changed.
     /// - Throws: What ``query(_:_:until:)`` throws.
     @discardableResult
     package func receive(until deadline: Deadline) throws(PostgresError) -> PostgresRows {
-        try finish(until: deadline)
+        let request = flight?.namedRequest
+        do throws(PostgresError) {
+            return try finish(until: deadline)
+        } catch {
+            guard let request, let sqlState = error.sqlState, Session.isOtherState.contains(sqlState) else {
+                throw error
+            }
+            session = Session(isOurs: false)
+            try send(request, until: deadline)
+            return try finish(until: deadline)
+        }
     }
 
     /// Executes several statements without parameters, such as a schema, in one transaction.
@@ -90,7 +66,9 @@ extension PostgresConnection {
     ///   - deadline: When to have them cancelled.
     /// - Throws: The first error; none of them has taken effect then, unless the script itself commits.
     package func script(_ sql: String, until deadline: Deadline) throws(PostgresError) {
-        try start(mayCommit: true, until: deadline) { PQsendQuery($0, sql) }
+        let isBeginning = !isInTransaction
+        let text = isBeginning ? "\(prelude.sql); \(sql)" : sql
+        try start(mayCommit: isBeginning, until: deadline) { PQsendQuery($0, text) }
         try receive(until: deadline)
     }
 
@@ -108,7 +86,7 @@ extension PostgresConnection {
         _ sql: String, _ parameters: [PostgresValue] = [], until deadline: Deadline,
         _ body: (PostgresRow) throws -> Void
     ) throws {
-        try send(sql, parameters, rowByRow: true, until: deadline)
+        try send(Request(sql, parameters), isRowByRow: true, until: deadline)
         var failure: (any Error)?
         do {
             _ = try finish(until: deadline) { row in
@@ -121,13 +99,56 @@ extension PostgresConnection {
         if let failure { throw failure }
     }
 
+    /// Sends a statement in one round trip with the settings of its transaction: the two are executed as one.
+    ///
+    /// libpq: <https://www.postgresql.org/docs/15/libpq-pipeline-mode.html>
     private func send(
-        _ sql: String, _ parameters: [PostgresValue], rowByRow: Bool = false, until deadline: Deadline
+        _ request: Request, isNamed: Bool = false, isRowByRow: Bool = false, until deadline: Deadline
     ) throws(PostgresError) {
-        let buffer = try ParameterBuffer(parameters)
-        try start(mayCommit: nil, until: deadline) { handle in
-            let isSent = buffer.withPointers { PQsendQueryParams(handle, sql, $0, nil, $1, $2, $3, 0) }
-            return isSent == 1 && rowByRow ? PQsetSingleRowMode(handle) : isSent
+        let isBeginning = !isInTransaction
+        var parts: [(Pipeline.Step, Request)] = [(.statement, request)]
+        if isBeginning { parts.insert((.settings, prelude), at: 0) }
+        if isNamed {
+            parts = parts.flatMap { step, request in
+                session.names.contains(request.name)
+                    ? [(step, request)] : [(.preparation(name: request.name), request), (step, request)]
+            }
+        }
+        let pipeline = Pipeline(steps: parts.map(\.0), isRowByRow: isRowByRow)
+        try start(mayCommit: isBeginning, pipeline: pipeline, until: deadline) { handle in
+            let isQueued =
+                PQenterPipelineMode(handle) == 1
+                && parts.allSatisfy { step, request in
+                    if case .preparation(let name) = step {
+                        return PQsendPrepare(handle, name, request.sql, 0, nil) == 1
+                    }
+                    return request.send(handle, isNamed: isNamed) == 1
+                }
+            return isQueued ? PQpipelineSync(handle) : 0
+        }
+        if isNamed { flight?.namedRequest = request }
+        if let handle { expectRows(handle) }
+    }
+}
+
+/// A statement with its parameters, as libpq takes them.
+struct Request {
+    let sql: String
+    let name: String
+    private let parameters: ParameterBuffer
+
+    init(_ sql: String, _ parameters: [PostgresValue] = []) throws(PostgresError) {
+        self.sql = sql
+        self.parameters = try ParameterBuffer(parameters)
+        name = Session.name(of: sql)
+    }
+
+    /// Queues it with libpq: 1 when that worked.
+    func send(_ handle: OpaquePointer, isNamed: Bool) -> Int32 {
+        parameters.withPointers { count, values, lengths, formats in
+            isNamed
+                ? PQsendQueryPrepared(handle, name, count, values, lengths, formats, 0)
+                : PQsendQueryParams(handle, sql, count, nil, values, lengths, formats, 0)
         }
     }
 }

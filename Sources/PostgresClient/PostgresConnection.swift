@@ -2,9 +2,10 @@ import CLibpq
 import Faults
 package import ThreadedIO
 
-/// A session with Postgres, for one thread at a time.
+/// A connection to Postgres, or to a pooler in front of it, for one thread at a time.
 ///
-/// It is meant as the state of an actor on a ``ThreadedIO/ThreadExecutor``: every call blocks its thread in `poll(2)` until it is
+/// It leaves nothing in a session that others may get: settings hold for a transaction, and are sent with each.
+/// /// It is meant as the state of an actor on a ``ThreadedIO/ThreadExecutor``: every call blocks its thread in `poll(2)` until it is
 /// done, its deadline passes, or ``interrupt`` is signalled. A statement stopped so is cancelled at the server; when the
 /// server confirms that, the connection stays usable. It never reconnects and never sends anything twice.
 ///
@@ -12,6 +13,8 @@ package import ThreadedIO
 package final class PostgresConnection {
     /// The server's version, such as `15.18`.
     package let serverVersion: String
+    /// The encoding of the database, such as `UTF8` or `SQL_ASCII`; nil when it wasn't said, as through some poolers.
+    package let serverEncoding: String?
     /// The server process of this session, as in `pg_stat_activity.pid`.
     package let processID: Int32
     /// Where the connection leads, for people.
@@ -22,14 +25,16 @@ package final class PostgresConnection {
     package var interrupt: Interrupt?
 
     let configuration: PostgresConfiguration
+    /// The statement that each transaction begins with.
+    let prelude: Request
     /// libpq's connection; nil once closed.
     private(set) var handle: OpaquePointer?
     /// The statement that is sent, and whose answer isn't read to its end.
     var flight: Flight?
-    /// SQL by name of the statements that the server knows.
-    var prepared: [String: String] = [:]
+    /// What is known of the server's session behind the connection.
+    var session = Session()
 
-    /// Connects, and sets the session up.
+    /// Connects.
     ///
     /// - Parameters:
     ///   - configuration: Where, and with what settings.
@@ -41,10 +46,12 @@ package final class PostgresConnection {
     package init(
         connectingTo configuration: PostgresConfiguration, until deadline: Deadline, interrupt: Interrupt?
     ) throws(PostgresError) {
+        prelude = try Request(configuration.prelude)
         let handle = try Self.connect(
             to: configuration, until: min(deadline, .after(configuration.connectTimeout)), interrupt: interrupt)
         let version = PQparameterStatus(handle, "server_version").map { String(cString: $0) } ?? ""
         serverVersion = String(version.prefix { $0 != " " })
+        serverEncoding = PQparameterStatus(handle, "server_encoding").map { String(cString: $0) }
         processID = PQbackendPID(handle)
         self.configuration = configuration
         self.interrupt = interrupt
@@ -82,6 +89,7 @@ package final class PostgresConnection {
     ) throws(PostgresError) -> OpaquePointer {
         func failed(_ text: String) -> PostgresError {
             let message = ConnectionMessage(text)
+            if let refusal = PoolerRefusal(message.reason) { return .invalidConfiguration(reason: refusal.text) }
             return .connectionFailed(
                 address: configuration.address, sqlState: message.sqlState, reason: message.reason)
         }

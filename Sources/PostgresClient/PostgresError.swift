@@ -19,8 +19,6 @@ package enum PostgresError: Error, Sendable, Equatable {
     case invalidParameter(reason: String)
     /// A value was not of the expected form.
     case malformed(reason: String)
-    /// COMMIT was asked of a transaction that had failed: it was rolled back.
-    case rolledBack
 }
 
 /// What the server says of a statement that it refused.
@@ -59,9 +57,10 @@ extension PostgresError {
     package var isRetriable: Bool {
         switch self {
         case .server(let error): Self.isRetriable(error.sqlState)
-        case .connectionFailed(_, let sqlState, _): sqlState.map(Self.isRetriable) ?? true
+        case .connectionFailed(_, let sqlState, let reason):
+            sqlState.map(Self.isRetriable) ?? !(isAboutRights || Self.isAboutSettings(reason))
         case .connectionLost, .timedOut: true
-        case .invalidConfiguration, .interrupted, .invalidParameter, .malformed, .rolledBack: false
+        case .invalidConfiguration, .interrupted, .invalidParameter, .malformed: false
         }
     }
 
@@ -70,8 +69,29 @@ extension PostgresError {
         switch self {
         case .connectionLost(_, let isUnknown), .timedOut(let isUnknown), .interrupted(let isUnknown): isUnknown
         case .server(let error): error.outcomeIsUnknown
-        case .invalidConfiguration, .connectionFailed, .invalidParameter, .malformed, .rolledBack: false
+        case .invalidConfiguration, .connectionFailed, .invalidParameter, .malformed: false
         }
+    }
+
+    /// Whether the server lets this role, or whoever has this password, do nothing of the kind.
+    package var isAboutRights: Bool {
+        switch self {
+        case .connectionFailed(_, nil, let reason): reason.contains("no password supplied")
+        default: sqlState.map { $0.hasPrefix("28") || $0 == "42501" } ?? false
+        }
+    }
+
+    /// Whether libpq says that the settings don't fit: the server has no TLS, a certificate is not the right one.
+    ///
+    /// There is no code for it, only libpq's text; it is English as long as nobody calls setlocale(3).
+    private static func isAboutSettings(_ reason: String) -> Bool {
+        // Names stand in quotation marks, and may be anything.
+        let words = reason.replacing(/"[^"]*"/, with: "")
+        return [
+            "support SSL", "sslmode", "certificate", "private key", "GSSAPI", "channel binding",
+            "definition of service",
+            "invalid ",
+        ].contains(where: words.contains)
     }
 
     private static func isRetriable(_ sqlState: String) -> Bool {
@@ -103,8 +123,6 @@ extension PostgresError: CustomStringConvertible {
             "not sent to Postgres: \(reason)"
         case .malformed(let reason):
             "unexpected answer from Postgres: \(reason)"
-        case .rolledBack:
-            "Postgres rolled the transaction back, because a statement in it had failed"
         }
     }
 

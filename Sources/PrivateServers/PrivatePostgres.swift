@@ -119,15 +119,17 @@ package final class PrivatePostgres: Sendable {
 
     /// Makes an empty database.
     ///
-    /// - Parameter name: A new name of ASCII letters, digits and `_`.
+    /// - Parameters:
+    ///   - name: A new name of ASCII letters, digits and `_`.
+    ///   - options: For `createdb`, such as `--encoding=LATIN1`.
     /// - Returns: Where clients find it.
     /// - Throws: ``ServerError/refused(operation:reason:)`` with what `createdb` said; `CancellationError`.
-    package func createDatabase(_ name: String) async throws -> String {
+    package func createDatabase(_ name: String, options: [String] = []) async throws -> String {
         let result = try await ChildProcess.run(
             [
                 try Program.postgres("createdb"), "--host=\(directory)", "--port=\(port)", "--username=\(Self.user)",
-                "--no-password", "--template=template0", name,
-            ], environment: cleanEnvironment(), in: "/")
+                "--no-password", "--template=template0",
+            ] + options + [name], environment: cleanEnvironment(), in: "/")
         guard result.status == .exited(0) else {
             throw ServerError.refused(operation: "create the database \(name)", reason: result.errors)
         }

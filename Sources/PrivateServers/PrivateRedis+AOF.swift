@@ -48,17 +48,30 @@ extension PrivateRedis {
         return lost
     }
 
-    /// The newest of the files that the manifest names.
+    /// The path of the file that the server writes to: the newest of those that the manifest names.
+    package func aofPath() throws(ServerError) -> String { "\(aofFolder)/\(try newestAOF().name)" }
+
+    /// The path of the file that the next rewrite begins.
+    package func nextAOFPath() throws(ServerError) -> String {
+        "\(aofFolder)/appendonly.aof.\(try newestAOF().number + 1).incr.aof"
+    }
+
+    private var aofFolder: String { "\(directory)/appendonlydir" }
+
+    private func newestAOF() throws(ServerError) -> (name: String, number: Int) {
+        // Lines like: file appendonly.aof.1.incr.aof seq 1 type i
+        let lines = (readText("\(aofFolder)/appendonly.aof.manifest") ?? "").split(separator: "\n")
+        guard let words = lines.last?.split(separator: " "), words.count > 3, let number = Int(words[3]) else {
+            throw .refused(operation: "find the AOF", reason: "no file in \(aofFolder)")
+        }
+        return (String(words[1]), number)
+    }
+
     private func openAOF() throws(ServerError) -> Descriptor {
         guard !isRunning else { throw .refused(operation: "cut the AOF", reason: "the server runs") }
-        let folder = "\(directory)/appendonlydir"
-        // Lines like: file appendonly.aof.1.incr.aof seq 1 type i
-        let lines = (readText("\(folder)/appendonly.aof.manifest") ?? "").split(separator: "\n")
-        guard let words = lines.last?.split(separator: " "), words.count > 1 else {
-            throw .refused(operation: "cut the AOF", reason: "no file in \(folder)")
-        }
-        let number = open("\(folder)/\(words[1])", O_RDWR | O_CLOEXEC)
-        guard number >= 0 else { throw .refused(operation: "open \(words[1])", errno: errno) }
+        let path = try aofPath()
+        let number = open(path, O_RDWR | O_CLOEXEC)
+        guard number >= 0 else { throw .refused(operation: "open \(path)", errno: errno) }
         return Descriptor(number)
     }
 

@@ -29,7 +29,6 @@ package final class PrivateRedis: Sendable {
     /// - Parameters:
     ///   - root: Where its files go; nil for a new directory, removed with the server.
     ///   - name: The name of its part of the directory.
-    ///   - program: The server's executable; nil for the machine's own.
     ///   - options: Lines of a configuration file, such as `appendfsync always`; they win over ours.
     ///   - password: What clients must give; nil for none.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
@@ -37,15 +36,16 @@ package final class PrivateRedis: Sendable {
     /// - Returns: A server that answers.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
-        in root: PrivateDirectory? = nil, name: String = "redis", program: String? = nil, options: [String] = [],
-        password: String? = nil, tcp: Bool = false, environment: [String: String?] = [:]
+        in root: PrivateDirectory? = nil, name: String = "redis", options: [String] = [], password: String? = nil,
+        tcp: Bool = false,
+        environment: [String: String?] = [:]
     ) async throws -> PrivateRedis {
         let directory: PrivateDirectory = if let root { root } else { try await PrivateDirectory() }
         let part = try directory.part(name, owner: nil)
         var triesLeft = 5
         while true {
             let redis = try PrivateRedis(
-                directory, part, program, options, password, port: tcp ? try freePort() : nil, environment: environment)
+                directory, part, options, password, port: tcp ? try freePort() : nil, environment: environment)
             do {
                 try await redis.server.start()
                 return redis
@@ -57,8 +57,8 @@ package final class PrivateRedis: Sendable {
     }
 
     private init(
-        _ root: PrivateDirectory, _ part: String, _ program: String?, _ options: [String], _ password: String?,
-        port: Int?, environment: [String: String?]
+        _ root: PrivateDirectory, _ part: String, _ options: [String], _ password: String?, port: Int?,
+        environment: [String: String?]
     ) throws(ServerError) {
         let socketPath = "\(part)/redis.sock"
         let configuration = """
@@ -85,11 +85,10 @@ package final class PrivateRedis: Sendable {
         self.port = port
         self.password = password
         directory = part
-        let executable: String = if let program { program } else { try Program.redisServer() }
         server = PrivateServer(
             .init(
-                name: "redis-server", arguments: [executable, "\(part)/redis.conf"], directory: part,
-                logPath: "\(part)/redis.log", deathSignal: .kill,
+                name: "redis-server", arguments: [try Program.redisServer(), "\(part)/redis.conf"],
+                directory: part, logPath: "\(part)/redis.log", deathSignal: .kill,
                 isReady: { _ in
                     // One that still loads its AOF says so.
                     askRedis(["PING"], at: socketPath, password: password, within: .milliseconds(500)) == "PONG"

@@ -2,22 +2,25 @@ import Glibc
 
 /// Finds the programs that are started.
 package enum Program {
-    /// The Redis server: `redis-server`, or `valkey-server` when only that is there.
+    /// The Redis server: the first of `ONEWRITE_TEST_REDIS`, else `redis-server`, or `valkey-server` when only that is there.
     ///
-    /// - Throws: ``ServerError/notInstalled(program:package:)``.
+    /// - Throws: ``ServerError/notInstalled(program:package:)``, ``ServerError/notAt(path:variable:)``.
     package static func redisServer() throws(ServerError) -> String {
+        if let path = try chosen(by: "ONEWRITE_TEST_REDIS", "") { return path }
         guard let path = inSearchPath("redis-server") ?? inSearchPath("valkey-server") else {
             throw .notInstalled(program: "redis-server", package: "redis-server")
         }
         return path
     }
 
-    /// The path of a program of the newest Postgres installed, such as `initdb`.
+    /// The path of a program of Postgres, such as `initdb`: in the first directory of `ONEWRITE_TEST_POSTGRES`, else of the
+    /// newest that is installed.
     ///
     /// Debian keeps the server's programs off `PATH`, in a directory a version; all of one version are in the same one.
     ///
-    /// - Throws: ``ServerError/notInstalled(program:package:)``.
+    /// - Throws: ``ServerError/notInstalled(program:package:)``, ``ServerError/notAt(path:variable:)``.
     package static func postgres(_ name: String) throws(ServerError) -> String {
+        if let path = try chosen(by: "ONEWRITE_TEST_POSTGRES", "/\(name)") { return path }
         for version in debianPostgresVersions().sorted(by: >) {
             let folder = "/usr/lib/postgresql/\(version)/bin"
             if isExecutable("\(folder)/postgres"), isExecutable("\(folder)/\(name)") { return "\(folder)/\(name)" }
@@ -32,6 +35,16 @@ package enum Program {
     static func path(of name: String) throws(ChildProcessError) -> String {
         let path = name.contains("/") ? (isExecutable(name) ? name : nil) : inSearchPath(name)
         guard let path else { throw .notFound(name) }
+        return path
+    }
+
+    // The first path of a variable such as `ONEWRITE_TEST_REDIS=path:path`, and a suffix; nil when that is not set, or empty.
+    private static func chosen(by variable: String, _ suffix: String) throws(ServerError) -> String? {
+        guard let first = getenv(variable).flatMap({ String(cString: $0).split(separator: ":").first }) else {
+            return nil
+        }
+        let path = String(first) + suffix
+        guard path.hasPrefix("/"), isExecutable(path) else { throw .notAt(path: path, variable: variable) }
         return path
     }
 

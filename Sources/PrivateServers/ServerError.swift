@@ -2,6 +2,8 @@
 package enum ServerError: Error, CustomStringConvertible {
     /// The program is not on this machine; the package is Debian's.
     case notInstalled(program: String, package: String)
+    /// A variable such as `ONEWRITE_TEST_REDIS` names a program that is not there.
+    case notAt(path: String, variable: String)
     /// It ended, or was not ready in time; with the end of its log.
     case didNotStart(server: String, reason: String, log: String)
     /// The file system, or the kernel, refused.
@@ -11,6 +13,8 @@ package enum ServerError: Error, CustomStringConvertible {
         switch self {
         case .notInstalled(let program, let package):
             "\(program) isn't installed: apt-get install \(package)"
+        case .notAt(let path, let variable):
+            "no program is at \(path), where \(variable) has it. Give the full path, or unset it for the machine's own"
         case .didNotStart(let server, let reason, let log):
             "\(server) did not start: \(reason)" + (log.isEmpty ? "" : "\nThe end of its log:\n\(log)")
         case .refused(let operation, let reason):

@@ -27,21 +27,23 @@ extension RedisConnection {
     /// Redis: <https://redis.io/docs/latest/commands/hello/>
     func openSession(
         _ configuration: RedisConfiguration, until deadline: Deadline
-    ) throws(RedisError) -> (clientID: Int64, serverVersion: String) {
+    ) throws(RedisError) -> (clientID: Int64, serverName: String, serverVersion: String) {
         let commands = Self.opening(of: configuration)
-        let replies: [RedisReply]
-        do {
-            replies = try pipeline(commands, until: deadline)
-        } catch {
-            throw opening(error)
+        for command in commands { send(command) }
+        var hello: RedisReply?
+        for command in commands {
+            // One by one: a server that has no room says so once, and hangs up.
+            do { hello = try receive(until: deadline) } catch { throw opening(error) }
+            if let error = hello?.error {
+                close()
+                throw refusal(error, of: command)
+            }
         }
-        for (command, reply) in zip(commands, replies) {
-            if let error = reply.error { throw refusal(error, of: command) }
-        }
-        guard let hello = replies.last, let id = try hello.field("id"), let version = try hello.field("version") else {
+        guard let hello, let id = try hello.field("id"), let version = try hello.field("version") else {
             throw .protocolViolation("\(address): HELLO without id and version")
         }
-        return (try id.requireInteger(), try version.requireString())
+        let name = try hello.field("server")?.requireString() ?? "redis"
+        return (try id.requireInteger(), name, try version.requireString())
     }
 
     /// `HELLO` comes last; without a version it leaves the protocol at RESP2.
@@ -62,18 +64,23 @@ extension RedisConnection {
     /// Whatever breaks before the session stands is a connection that could not be made.
     private func opening(_ error: RedisError) -> RedisError {
         switch error {
+        // The reason may be what the server said before it hung up.
+        case .connectionLost(_, let reason) where RedisReplyError(text: reason).isRetriable:
+            .sessionFailed(address: address, reason: reason, passes: true)
         case .connectionLost(_, let reason): .connectionFailed(address: address, reason: reason)
-        case .timedOut: .connectionFailed(address: address, reason: "connected, but no answer in time")
+        case .timedOut: .sessionFailed(address: address, reason: "connected, but no answer in time", passes: true)
         default: error
         }
     }
 
     private func refusal(_ error: RedisReplyError, of command: RedisCommand) -> RedisError {
-        let isAboutRights = ["WRONGPASS", "NOAUTH", "NOPERM"].contains(error.code)
+        let isAboutRights = ["WRONGPASS", "NOAUTH", "NOPERM", "DENIED"].contains(error.code)
         // A server without a password answers `ERR AUTH <password> called without any password configured …`.
         if isAboutRights || error.message.hasPrefix("AUTH ") {
             return .authenticationFailed(address: address, reason: "\(error)")
         }
-        return .connectionFailed(address: address, reason: "\(command.name) was answered with: \(error)")
+        // What passes is not about the command.
+        let reason = error.isRetriable ? "\(error)" : "\(command.name) was answered with: \(error)"
+        return .sessionFailed(address: address, reason: reason, passes: error.isRetriable)
     }
 }

@@ -56,17 +56,28 @@ extension RedisConnection {
 
     /// A Sentinel may not know yet that its master became a replica.
     ///
-    /// Asked with `INFO`, which the log needs anyway; `ROLE` would be one more right for the user.
+    /// It is asked again on the next connection.
+    func requireNamedMaster(until deadline: Deadline) throws(RedisError) {
+        guard let master = try master(until: deadline) else { return }
+        close()
+        throw .connectionFailed(
+            address: address, reason: "Sentinel names it as the master, and it says that it is a replica of \(master)")
+    }
+
+    /// Refuses a replica: what is written there is refused, and what is read may be old.
     ///
-    /// Redis: <https://redis.io/docs/latest/commands/info/>
-    func requireMaster(until deadline: Deadline) throws(RedisError) {
-        let info = try call(RedisCommand("INFO", "replication"), until: deadline).requireString()
-        let role = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("role:") }?.dropFirst(5) ?? "?"
-        guard role == "master" else {
-            close()
-            throw .connectionFailed(
-                address: address, reason: "Sentinel names it as the master, and it says that it is a \(role)")
-        }
+    /// - Throws: ``RedisError/isReplica(address:master:)``, and as ``call(_:until:)``.
+    package func requireMaster(until deadline: Deadline) throws(RedisError) {
+        guard let master = try master(until: deadline) else { return }
+        close()
+        throw .isReplica(address: address, master: master)
+    }
+
+    /// Where this server's master is, as `host:port`; nil when it is a master itself.
+    ///
+    /// Asked with `INFO`, which the log needs anyway; `ROLE` would be one more right for the user.
+    private func master(until deadline: Deadline) throws(RedisError) -> String? {
+        try call(RedisCommand("INFO", "replication"), until: deadline).masterOfReplica()
     }
 
     /// What one Sentinel says; only an interrupt is thrown.

@@ -15,7 +15,9 @@ package final class RedisConnection {
     package let address: String
     /// The number the server knows this session by, for `CLIENT UNBLOCK` and `CLIENT KILL`.
     package private(set) var clientID: Int64 = 0
-    /// The server's version, as `7.0.15`.
+    /// What the server calls itself: `redis` or `valkey`.
+    package private(set) var serverName = ""
+    /// The server's own version, as `7.0.15`: Valkey's, not the one of Redis that it is compatible with.
     package private(set) var serverVersion = ""
 
     /// What ends a wait from outside; nil while nothing may, as when a lease is given back during a stop.
@@ -58,7 +60,7 @@ package final class RedisConnection {
     ///   - configuration: The server, and as whom to speak to it.
     ///   - deadline: When to give up; no later than the configuration's `connectTimeout` from now.
     ///   - interrupt: Ends the waits of this connection from another thread.
-    /// - Throws: ``RedisError/connectionFailed(address:reason:)``,
+    /// - Throws: ``RedisError/connectionFailed(address:reason:)``, ``RedisError/sessionFailed(address:reason:passes:)``,
     ///   ``RedisError/authenticationFailed(address:reason:)``, ``RedisError/interrupted``, or
     ///   ``RedisError/protocolViolation(_:)`` when something else than Redis listens there.
     package init(
@@ -71,9 +73,12 @@ package final class RedisConnection {
         self.server = server.endpoint
         self.configuration = configuration
         context = try Self.connect(to: server, until: deadline, interrupt: interrupt)
-        (clientID, serverVersion) = try openSession(server, until: deadline)
-        if configuration.isBySentinel { try requireMaster(until: deadline) }
+        (clientID, serverName, serverVersion) = try openSession(server, until: deadline)
+        if configuration.isBySentinel { try requireNamedMaster(until: deadline) }
     }
+
+    /// Whether Sentinels told where the server is.
+    package var isBySentinel: Bool { configuration.isBySentinel }
 
     /// Whether the session is in step with the server, as far as is known without asking it.
     package var isUsable: Bool { context != nil }

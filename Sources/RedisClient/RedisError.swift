@@ -3,8 +3,15 @@
 /// Descriptions are for people: they say what happened, why and where. They never contain a password or a command's
 /// arguments.
 package enum RedisError: Error, Sendable, Equatable {
-    /// No session could be set up: no such host, connection refused, no answer in time, no such database.
+    /// The server can't be reached: no such host, connection refused, hung up.
     case connectionFailed(address: String, reason: String)
+    /// The server is there, and gave us no session.
+    ///
+    /// `passes` says whether it will by itself: it has no room for another client, runs a script, or didn't answer in
+    /// time; and not when there is no such database.
+    case sessionFailed(address: String, reason: String, passes: Bool)
+    /// The server is a replica, which takes no writes; its master is `host:port`.
+    case isReplica(address: String, master: String)
     /// The server refused the user name or password, or wants one and got none.
     case authenticationFailed(address: String, reason: String)
     /// The deadline passed before the answer came to the command that `operation` names.
@@ -21,7 +28,8 @@ package enum RedisError: Error, Sendable, Equatable {
     /// Whether the same may work on a later try, over a new connection unless the present one is usable.
     package var isRetriable: Bool {
         switch self {
-        case .connectionFailed, .timedOut, .connectionLost: true
+        case .connectionFailed, .timedOut, .connectionLost, .isReplica: true
+        case .sessionFailed(_, _, let passes): passes
         case .authenticationFailed, .interrupted, .protocolViolation: false
         case .reply(let error): error.isRetriable
         }
@@ -34,7 +42,7 @@ package enum RedisError: Error, Sendable, Equatable {
     package var outcomeIsUnknown: Bool {
         switch self {
         case .timedOut, .interrupted, .connectionLost, .protocolViolation: true
-        case .connectionFailed, .authenticationFailed, .reply: false
+        case .connectionFailed, .sessionFailed, .isReplica, .authenticationFailed, .reply: false
         }
     }
 }
@@ -43,6 +51,9 @@ extension RedisError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .connectionFailed(let address, let reason): "cannot connect to Redis at \(address): \(reason)"
+        case .sessionFailed(let address, let reason, _): "Redis at \(address) gave us no session: \(reason)"
+        case .isReplica(let address, let master):
+            "Redis at \(address) is a replica of \(master), and takes no writes. Point Onewrite at the master"
         case .authenticationFailed(let address, let reason): "Redis at \(address) refused to let us in: \(reason)"
         case .timedOut(let operation, let address): "Redis at \(address) did not answer in time to \(operation)"
         case .interrupted: "interrupted while waiting for Redis"
@@ -82,6 +93,8 @@ package struct RedisReplyError: Error, Sendable, Equatable {
         case "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "OOM", "MISCONF", "NOREPLICAS",
             "UNBLOCKED", "MOVED", "ASK":
             true
+        // It has no code of its own.
+        case "ERR": message.hasPrefix("max number of clients")
         default: false
         }
     }

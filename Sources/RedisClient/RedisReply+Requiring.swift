@@ -29,6 +29,18 @@ extension RedisReply {
         return elements
     }
 
+    /// The fields of a section of `INFO`, by name.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/info/>
+    package func requireInfo() throws(RedisError) -> [Substring: Substring] {
+        var fields: [Substring: Substring] = [:]
+        for line in try requireString().split(whereSeparator: \.isNewline) {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            fields[line[..<colon]] = line[line.index(after: colon)...]
+        }
+        return fields
+    }
+
     /// The value that follows `name` in an array of names and values, nil when it has none.
     ///
     /// `HGETALL` and `HELLO` answer in this shape.
@@ -43,5 +55,30 @@ extension RedisReply {
 
     private func mismatch(_ expected: String) -> RedisError {
         error.map { .reply($0) } ?? .protocolViolation("expected \(expected), got \(self)")
+    }
+}
+
+extension RedisReply {
+    /// A field of a reply to `INFO`.
+    ///
+    /// - Throws: ``RedisError/protocolViolation(_:)`` when it isn't there.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/info/>
+    package func infoField(_ name: String) throws(RedisError) -> String {
+        let prefix = "\(name):"
+        // Redis ends lines with CR LF, which Swift takes for one character.
+        for line in try requireString().split(whereSeparator: \.isNewline) where line.hasPrefix(prefix) {
+            return String(line.dropFirst(prefix.count))
+        }
+        throw .protocolViolation("\(name) in INFO")
+    }
+
+    /// Where the master is, as `host:port`, by a reply to `INFO replication`; nil when the server is a master itself.
+    ///
+    /// - Throws: As ``infoField(_:)``.
+    package func masterOfReplica() throws(RedisError) -> String? {
+        guard try infoField("role") != "master" else { return nil }
+        let host = try infoField("master_host")
+        return "\(host.contains(":") ? "[\(host)]" : host):\(try infoField("master_port"))"
     }
 }

@@ -1,4 +1,5 @@
 package import Coordination
+import Faults
 import Foundation
 package import OrderLog
 package import RedisClient
@@ -12,7 +13,7 @@ package final class GroupMembership: CoordinationPort {
     static let silence: Duration = .seconds(15)
 
     package let serverUptime: Duration
-    package var server: String { "redis \(connection.serverVersion)" }
+    package var server: String { "\(connection.serverName) \(connection.serverVersion)" }
     private let connection: RedisConnection
     private let presence: RedisSubscription
     private let keys: Keys
@@ -46,6 +47,8 @@ package final class GroupMembership: CoordinationPort {
             let info = try connection.call(RedisCommand("INFO", "server"), until: .after(StreamLog.timeout))
                 .requireString()
             let uptime = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("uptime_in_seconds:") }
+            // Before anything is written: the leases and heartbeats of workers come ahead of any opening.
+            if !SeededBug.oldFileKept.isOn { _ = try connection.beginNewFile(until: .now) }
             serverUptime = .seconds(uptime?.split(separator: ":").last.flatMap { Int($0) } ?? 0)
         } catch {
             throw StoreError(error)

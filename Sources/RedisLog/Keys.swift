@@ -30,6 +30,9 @@ package struct Keys: Hashable, Sendable {
         "{\(namespace):\(partition)}:stock:\(shop)"
     }
 
+    /// The shops that have stock there.
+    package func shops(_ partition: Partition) -> String { "{\(namespace):\(partition)}:shops" }
+
     package func position(_ partition: Partition, _ group: Group) -> String {
         "{\(namespace):\(partition)}:position:\(group.rawValue)"
     }

@@ -7,16 +7,17 @@ extension StoreError {
         let kind: Kind =
             switch error {
             case .connectionFailed, .connectionLost, .timedOut: .unavailable
+            case .sessionFailed(_, _, let passes): passes ? .busy : .misconfigured
+            case .isReplica: .replica
             case .authenticationFailed: .notPermitted
             case .interrupted: .interrupted
             case .protocolViolation: .malformed
             case .reply(let reply):
                 switch reply.code {
                 case "NOGROUP": .groupMissing
-                // A master that became a replica: the address may lead elsewhere by now, on a new connection.
-                case "READONLY": .unavailable
-                // It concerns the whole server, and is soon over.
-                case "LOADING": .unavailable
+                // A master that became a replica, mostly.
+                case "READONLY": .replica
+                case "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN": .busy
                 case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
                 default: .refused
                 }

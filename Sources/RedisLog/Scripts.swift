@@ -7,6 +7,7 @@ enum Scripts {
     static let forget = script("forget", PackageResources.forget_lua)
     static let look = script("look", PackageResources.look_lua, .history)
     static let fence = script("fence", PackageResources.fence_lua, .history)
+    static let check = script("check", PackageResources.check_lua, .history)
     static let stock = script("stock", PackageResources.stock_lua, .sink)
     static let delivery = script("delivery", PackageResources.delivery_lua, .sink)
     static let acknowledge = script("acknowledge", PackageResources.acknowledge_lua, .history)

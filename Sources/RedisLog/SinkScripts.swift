@@ -39,6 +39,13 @@ package struct SinkScripts {
         }
     }
 
+    /// Compares a sink with the sum that its position keeps; see ``OrderLog/Sink/check(_:)``.
+    package func check(_ permit: Permit, of effect: Effect) throws(StoreError) -> CheckOutcome {
+        try translatingRedisErrors { () throws(RedisError) in
+            try SinkCount(connection: connection, keys: keys, group: group, effect: effect).compare(under: permit)
+        }
+    }
+
     /// What a batch changes.
     package enum Effect: Sendable {
         /// The stock counters.
@@ -82,13 +89,17 @@ package struct SinkScripts {
     }
 
     private func addStock(_ batch: Batch, _ names: inout [String], _ arguments: inout RedisArguments) {
+        names.append(keys.shops(batch.permit.partition))
         for shop in StockFold(batch.applied).shops {
+            let weights = StockSum.Weights(shop: shop.name)
             names.append(keys.stock(batch.permit.partition, shop: shop.name))
+            arguments.append(shop.name)
             arguments.append(shop.steps.count)
             for step in shop.steps {
                 arguments.append(step.isAbsolute ? "set" : "add")
                 arguments.append(step.sku)
                 arguments.append(String(step.quantity))
+                arguments.append(Int(weights.weight(of: step.sku)))
             }
         }
     }

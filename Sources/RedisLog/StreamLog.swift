@@ -35,6 +35,16 @@ package final class StreamLog: LogPort {
         }
     }
 
+    /// A rewrite that waits for something else is waited for in pieces, so that the lane can go on with other partitions.
+    private static let renewalWait: Duration = .milliseconds(500)
+
+    package func beginNewFile() async throws -> String? {
+        try translatingRedisErrors { () throws(RedisError) in
+            guard try connection.beginNewFile(until: .after(Self.renewalWait)) == .scheduled else { return nil }
+            return "Redis is to begin a new append-only file as soon as what it saves at present is saved"
+        }
+    }
+
     package func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed {
         try call(
             RedisCommand(
@@ -110,6 +120,21 @@ package final class StreamLog: LogPort {
     package func lastEntries(in partition: Partition, through end: EntryID?, limit: Int) async throws -> [Entry] {
         try call(RedisCommand("XREVRANGE", keys.log(partition), end?.description ?? "+", "-", "COUNT", limit)) {
             reply throws(RedisError) in try reply.entries()
+        }
+    }
+
+    package func extent(of partition: Partition) async throws -> LogExtent {
+        try translatingRedisErrors { () throws(RedisError) in
+            let key = keys.log(partition)
+            let replies = try connection.pipeline(
+                [
+                    RedisCommand("XLEN", key), RedisCommand("XRANGE", key, "-", "+", "COUNT", 1),
+                    RedisCommand("XREVRANGE", key, "+", "-", "COUNT", 1),
+                ], until: .after(Self.timeout))
+            for reply in replies { if let error = reply.error { throw .reply(error) } }
+            return LogExtent(
+                first: try replies[1].entries().first, last: try replies[2].entries().first,
+                count: Int(try replies[0].requireInteger()))
         }
     }
 

@@ -20,22 +20,19 @@ enum ApplyStatement {
     /// The statement that takes every order of the batch for new, as they are but for replays.
     ///
     /// An order that is there already makes it fail with SQLSTATE 23505 and leave nothing; ``patient(for:)`` is for that.
-    static func plain(for batch: Batch) -> PostgresStatement {
+    static func plain(for batch: Batch) -> String {
         batch.deadLetters.isEmpty ? plain : plainWithDeadLetters
     }
 
     /// The statement that leaves orders as they are that are there already.
-    static func patient(for batch: Batch) -> PostgresStatement {
+    static func patient(for batch: Batch) -> String {
         batch.deadLetters.isEmpty ? patient : patientWithDeadLetters
     }
 
-    private static let plain = PostgresStatement(name: "apply", sql: sql(placing: new, deadLetters: ""))
-    private static let plainWithDeadLetters = PostgresStatement(
-        name: "apply_dead", sql: sql(placing: new, deadLetters: deadLetters))
-    private static let patient = PostgresStatement(
-        name: "apply_patient", sql: sql(placing: maybeKnown, deadLetters: ""))
-    private static let patientWithDeadLetters = PostgresStatement(
-        name: "apply_patient_dead", sql: sql(placing: maybeKnown, deadLetters: deadLetters))
+    private static let plain = sql(placing: new, deadLetters: "")
+    private static let plainWithDeadLetters = sql(placing: new, deadLetters: deadLetters)
+    private static let patient = sql(placing: maybeKnown, deadLetters: "")
+    private static let patientWithDeadLetters = sql(placing: maybeKnown, deadLetters: deadLetters)
 
     private static var ownership: String {
         SeededBug.postgresIgnoresToken.isOn
@@ -91,6 +88,7 @@ enum ApplyStatement {
 
     private static func sql(placing: String, deadLetters: String) -> String {
         """
+        /* onewrite: apply a batch */
         WITH
         -- 1. The position. It takes the row's lock; without it nothing below happens.
         moved AS (
@@ -116,7 +114,7 @@ enum ApplyStatement {
         \(placing),
         cancelled AS (
             -- A row put on itself: one that somebody else is changing is waited for, and then changed. (A ctid would silently
-            -- pass over it.) LATERAL … LIMIT 1 keeps it one look-up an order; the session sees to it that an index is used.
+            -- pass over it.) LATERAL … LIMIT 1 keeps it one look-up an order; the sink's connection sees to it that an index is used.
             INSERT INTO orders (shop, id, customer, status, attributes, placed_at, partition, seq)
             SELECT o.* FROM (SELECT DISTINCT * FROM unnest($25::text[], $26::text[]) AS u (shop, id)) AS c,
                 LATERAL (

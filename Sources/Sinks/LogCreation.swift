@@ -83,14 +83,16 @@ package struct LogCreation {
     }
 
     private func open(_ partition: Partition, _ opener: LogOpener) async throws {
+        var reason: String?
         for _ in 0..<50 {
             switch try await opener.open(partition, createsMissing: true) {
             case .opened: return
             case .halted(let reason): throw Refusal.halted(reason)
-            case .again: continue
+            case .again: reason = nil
+            case .waiting(let why): reason = why
             }
         }
-        throw Refusal.contended(partition)
+        throw reason.map(Refusal.halted) ?? Refusal.contended(partition)
     }
 }
 

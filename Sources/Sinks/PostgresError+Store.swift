@@ -6,16 +6,27 @@ extension StoreError {
     package init(_ error: PostgresError) {
         let kind: Kind =
             switch error {
-            case .connectionFailed(_, let sqlState, _): sqlState?.hasPrefix("28") == true ? .notPermitted : .unavailable
+            case .connectionFailed:
+                if error.isAboutRights {
+                    .notPermitted
+                } else if error.isRetriable {
+                    // It is starting or stopping, or has no room for another session; else it can't be reached.
+                    ["57", "53"].contains(error.sqlState?.prefix(2)) ? .busy : .unavailable
+                } else {
+                    .misconfigured
+                }
             case .connectionLost, .timedOut: .unavailable
-            case .invalidConfiguration: .notPermitted
+            case .invalidConfiguration: .misconfigured
             case .interrupted: .interrupted
             case .server(let error):
-                // 25006: a standby answers. The address may lead to the primary by now, on a new connection.
-                error.endsSession || error.sqlState == "25006"
-                    ? .unavailable : error.sqlState == "42501" ? .notPermitted : .refused
+                switch error.sqlState {
+                case _ where error.endsSession: .unavailable
+                // A standby, or one that was told to take no writes.
+                case "25006": .replica
+                case "42501": .notPermitted
+                default: .refused
+                }
             case .invalidParameter, .malformed: .malformed
-            case .rolledBack: .refused
             }
         self.init(.postgres, kind, error.description, outcomeIsUnknown: error.outcomeIsUnknown)
     }

@@ -11,59 +11,62 @@ package enum PostgresSchema {
 
     /// Creates schema, tables and rows where they are missing.
     ///
-    /// Safe to repeat, and at once with others.
+    /// Safe to repeat, and at once with others: all of it is there, or nothing.
     ///
     /// - Parameters:
     ///   - schema: The schema's name.
     ///   - partitioning: For a new log.
     ///   - newLog: The log's ID, if there is none yet.
-    ///   - connection: Outside a transaction.
+    ///   - connection: Outside a transaction, and with the schema in its search path.
     /// - Returns: The log that is there now: with another number of partitions, if it was there before.
     /// - Throws: ``PostgresError``.
     package static func create(
         _ schema: String, partitioning: Partitioning, newLog: String, on connection: PostgresConnection
-    ) throws -> LogIdentity {
-        try connection.transaction(until: .after(timeout)) { connection in
-            // IF NOT EXISTS doesn't keep two sessions from creating the same at once; a lock does.
-            // The session's own time-outs are for batches: others may create theirs for longer.
-            let limit = Int(timeout / .milliseconds(1))
-            try connection.script(
-                "SET LOCAL lock_timeout = \(limit); SET LOCAL statement_timeout = \(limit)", until: .after(timeout))
-            try connection.query(
-                "SELECT pg_advisory_xact_lock(7239251, hashtext($1))", [.text(schema)], until: .after(timeout))
+    ) throws(PostgresError) -> LogIdentity {
+        if let existing = try identity(on: connection) {
             // Who may only use the schema can still repeat `init`.
-            if let existing = try identity(on: connection) {
-                try bringUpToDate(on: connection)
-                return existing
+            if try !isUpToDate(on: connection) {
+                try connection.script("\(alone(schema));\n\(additions)", until: .after(timeout))
             }
-            try connection.script(
-                "CREATE SCHEMA IF NOT EXISTS \(PostgresStatement.quoted(identifier: schema))", until: .after(timeout))
-            try connection.script(tables, until: .after(timeout))
-            try connection.query(
-                "INSERT INTO meta (version, partitions, log) SELECT $1::int, $2::int, $3 WHERE NOT EXISTS (SELECT FROM meta)",
-                [.integer(Int64(LogIdentity.version)), .integer(Int64(partitioning.count)), .text(newLog)],
-                until: .after(timeout))
-            guard let identity = try identity(on: connection) else {
-                throw PostgresError.malformed(reason: "the row of meta that was just written is missing")
-            }
-            try connection.query(
-                """
-                INSERT INTO partitions (partition, epoch, replid, seq, entry, token, owner)
-                SELECT p, 0, '', 0, '', 0, '' FROM generate_series(0, $1::int - 1) AS p ON CONFLICT DO NOTHING
-                """, [.integer(Int64(identity.partitioning.count))], until: .after(timeout))
-            return identity
+            return existing
         }
+        let row = """
+            INSERT INTO meta (version, partitions, log)
+            SELECT \(LogIdentity.version), \(partitioning.count), \(PostgresQuoting.quoted(literal: newLog))
+            WHERE NOT EXISTS (SELECT FROM meta);
+            INSERT INTO partitions (partition, epoch, replid, seq, entry, token, owner)
+            SELECT p, 0, '', 0, '', 0, '' FROM meta, generate_series(0, meta.partitions - 1) AS p
+            ON CONFLICT DO NOTHING
+            """
+        // One script is one transaction by itself: a pooler in statement mode lets no other through.
+        try connection.script(
+            [alone(schema), "CREATE SCHEMA IF NOT EXISTS \(PostgresQuoting.quoted(identifier: schema))", tables, row]
+                .joined(separator: ";\n"), until: .after(timeout))
+        guard let identity = try identity(on: connection) else {
+            throw .malformed(reason: "the row of meta that was just written is missing")
+        }
+        return identity
     }
 
-    /// Brings a schema up to date that an earlier build made; who may only use it can when nothing is missing.
-    private static func bringUpToDate(on connection: PostgresConnection) throws(PostgresError) {
-        let isUpToDate = try connection.query(
+    /// What keeps two from creating the same at once, which IF NOT EXISTS doesn't.
+    private static func alone(_ schema: String) -> String {
+        // Others may create theirs for longer than a batch may wait.
+        let limit = Int(timeout / .milliseconds(1))
+        return """
+            SET LOCAL lock_timeout = \(limit);
+            SET LOCAL statement_timeout = \(limit);
+            SELECT pg_advisory_xact_lock(7239251, hashtext(\(PostgresQuoting.quoted(literal: schema))))
+            """
+    }
+
+    /// Whether a schema has all that this build's has.
+    private static func isUpToDate(on connection: PostgresConnection) throws(PostgresError) -> Bool {
+        let found = try connection.query(
             """
             SELECT to_regclass('dead_letters_unresolved') IS NOT NULL AND EXISTS (
                 SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused')
             """, until: .after(timeout))
-        if isUpToDate.first?.bool(0) == true { return }
-        try connection.script(additions, until: .after(timeout))
+        return found.first?.bool(0) == true
     }
 
     /// The log that the schema belongs to.

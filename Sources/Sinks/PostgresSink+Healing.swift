@@ -6,7 +6,7 @@ import ThreadedIO
 extension PostgresSink {
     package func entries(in partition: Partition, after seq: Seq, limit: Int) async throws -> [LedgerEntry] {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.entries, [.integer(Int64(partition.number)), .integer(seq.number), .integer(Int64(limit))],
                 until: .after(Self.timeout))
             var entries: [LedgerEntry] = []
@@ -15,9 +15,18 @@ extension PostgresSink {
         }
     }
 
+    package func entriesByHand(in partition: Partition, limit: Int) async throws -> Set<EntryID> {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            let rows = try connection.query(
+                Self.entriesByHand, [.integer(Int64(partition.number)), .integer(Int64(limit))],
+                until: .after(Self.timeout))
+            return Set(rows.compactMap { row in row.string(0).flatMap(EntryID.init) })
+        }
+    }
+
     package func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation] {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.locations, [.integer(Int64(partition.number)), .integers(seqs.map(\.number))],
                 until: .after(Self.timeout))
             var locations: [Seq: EntryLocation] = [:]
@@ -35,7 +44,7 @@ extension PostgresSink {
         _ partition: Partition, epoch: Epoch, to locations: [EntryLocation]
     ) async throws -> Bool {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.relocate,
                 [
                     .integer(Int64(partition.number)), .integer(epoch.number),
@@ -46,43 +55,40 @@ extension PostgresSink {
         }
     }
 
-    private static let entries = PostgresStatement(
-        name: "entries",
-        sql: """
-            (SELECT seq, NULL::bytea AS fields, digest, type, id, shop, customer, order_id, lines, attributes
-            FROM ledger WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
-            UNION ALL
-            (SELECT seq, fields, '', '', '', '', NULL, NULL, '', NULL
-            FROM dead_letters WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
-            ORDER BY seq LIMIT $3
-            """)
+    private static let entries = """
+        (SELECT seq, NULL::bytea AS fields, digest, type, id, shop, customer, order_id, lines, attributes
+        FROM ledger WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+        UNION ALL
+        (SELECT seq, fields, '', '', '', '', NULL, NULL, '', NULL
+        FROM dead_letters WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+        ORDER BY seq LIMIT $3
+        """
 
-    private static let locations = PostgresStatement(
-        name: "locations",
-        sql: """
-            SELECT seq, epoch, entry FROM ledger WHERE partition = $1 AND seq = ANY ($2::bigint[])
-            UNION ALL
-            SELECT seq, epoch, entry FROM dead_letters WHERE partition = $1 AND seq = ANY ($2::bigint[])
-            """)
+    private static let entriesByHand =
+        "SELECT DISTINCT entry FROM dead_letters WHERE partition = $1 AND seq IS NULL LIMIT $2"
 
-    private static let relocate = PostgresStatement(
-        name: "relocate",
-        sql: """
-            WITH mine AS (SELECT partition FROM partitions WHERE partition = $1 AND epoch = $2 FOR UPDATE),
-            healed AS (
-                SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::text[]) AS h (seq, epoch, entry)
-                WHERE EXISTS (SELECT FROM mine)
-            ),
-            ledgered AS (
-                UPDATE ledger AS l SET epoch = h.epoch, entry = h.entry
-                FROM healed AS h WHERE l.partition = $1 AND l.seq = h.seq
-            ),
-            dead AS (
-                UPDATE dead_letters AS d SET epoch = h.epoch, entry = h.entry
-                FROM healed AS h WHERE d.partition = $1 AND d.seq = h.seq
-            )
-            SELECT partition FROM mine
-            """)
+    private static let locations = """
+        SELECT seq, epoch, entry FROM ledger WHERE partition = $1 AND seq = ANY ($2::bigint[])
+        UNION ALL
+        SELECT seq, epoch, entry FROM dead_letters WHERE partition = $1 AND seq = ANY ($2::bigint[])
+        """
+
+    private static let relocate = """
+        WITH mine AS (SELECT partition FROM partitions WHERE partition = $1 AND epoch = $2 FOR UPDATE),
+        healed AS (
+            SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::text[]) AS h (seq, epoch, entry)
+            WHERE EXISTS (SELECT FROM mine)
+        ),
+        ledgered AS (
+            UPDATE ledger AS l SET epoch = h.epoch, entry = h.entry
+            FROM healed AS h WHERE l.partition = $1 AND l.seq = h.seq
+        ),
+        dead AS (
+            UPDATE dead_letters AS d SET epoch = h.epoch, entry = h.entry
+            FROM healed AS h WHERE d.partition = $1 AND d.seq = h.seq
+        )
+        SELECT partition FROM mine
+        """
 }
 
 extension LedgerEntry {

@@ -29,7 +29,7 @@ package final class PostgresSink: Ledger {
         _ partition: Partition, under history: History, owner: WorkerName
     ) async throws -> FenceOutcome {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.fence,
                 [
                     .integer(Int64(partition.number)), .text(owner.text), .integer(history.epoch.number),
@@ -46,7 +46,7 @@ package final class PostgresSink: Ledger {
         let parameters = ApplyStatement.parameters(for: batch)
         try Faults.pass(.beforeBegin)
         try translatingPostgresErrors { () throws(PostgresError) in
-            try connection.sendExecute(ApplyStatement.plain(for: batch), parameters, until: deadline)
+            try connection.send(ApplyStatement.plain(for: batch), parameters, keepsPlan: true, until: deadline)
         }
         try Faults.pass(.commitSent)
         await meanwhile()
@@ -70,7 +70,7 @@ package final class PostgresSink: Ledger {
             return try !connection.receive(until: deadline).isEmpty
         } catch  where error.sqlState == "23505" {
             // An order is there already. The server undid the whole statement, the position's move too.
-            return try !connection.execute(ApplyStatement.patient(for: batch), parameters, until: deadline).isEmpty
+            return try !connection.query(ApplyStatement.patient(for: batch), parameters, until: deadline).isEmpty
         }
     }
 
@@ -79,7 +79,7 @@ package final class PostgresSink: Ledger {
     /// - Returns: false when token and owner are still the permit's: then it was not refused by them.
     private func countRefusal(of permit: Permit) async throws -> Bool {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.countRefusal,
                 [.integer(Int64(permit.partition.number)), .integer(permit.token.number), .text(permit.owner.text)],
                 until: .after(Self.timeout))
@@ -93,7 +93,7 @@ package final class PostgresSink: Ledger {
 
     package func row(of partition: Partition) async throws -> LedgerRow {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.row, [.integer(Int64(partition.number))], until: .after(Self.timeout))
             guard let row = rows.first else {
                 throw .malformed(reason: "the table partitions has no row for partition \(partition)")
@@ -109,7 +109,7 @@ package final class PostgresSink: Ledger {
         _ partition: Partition, row: LedgerRow, headEpoch: Epoch?, replid: String, owner: WorkerName
     ) async throws -> Epoch? {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.reserve,
                 [
                     .integer(Int64(partition.number)), .integer(row.epoch.number), .integer(headEpoch?.number ?? 0),
@@ -121,7 +121,7 @@ package final class PostgresSink: Ledger {
 
     package func changeIDs(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: String?] {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.changeIDs, [.integer(Int64(partition.number)), .integers(seqs.map(\.number))],
                 until: .after(Self.timeout))
             var ids: [Seq: String?] = [:]
@@ -132,7 +132,7 @@ package final class PostgresSink: Ledger {
 
     package func confirm(_ partition: Partition, epoch: Epoch, entry: EntryID?) async throws -> Bool {
         try translatingPostgresErrors { () throws(PostgresError) in
-            let rows = try connection.execute(
+            let rows = try connection.query(
                 Self.confirm,
                 [
                     .integer(Int64(partition.number)), .integer(epoch.number), .text(entry?.description ?? ""),
@@ -151,47 +151,36 @@ package final class PostgresSink: Ledger {
 
     // MARK: - Statements
 
-    private static let row = PostgresStatement(
-        name: "row", sql: "SELECT epoch, replid, seq, entry, token, owner FROM partitions WHERE partition = $1")
+    private static let row = "SELECT epoch, replid, seq, entry, token, owner FROM partitions WHERE partition = $1"
 
-    private static let fence = PostgresStatement(
-        name: "fence",
-        sql: """
-            UPDATE partitions SET token = token + 1, owner = $2 WHERE partition = $1 AND epoch = $3
-            RETURNING token, epoch, seq, entry
-            """)
+    private static let fence = """
+        UPDATE partitions SET token = token + 1, owner = $2 WHERE partition = $1 AND epoch = $3
+        RETURNING token, epoch, seq, entry
+        """
 
-    private static let countRefusal = PostgresStatement(
-        name: "count_refusal",
-        sql: """
-            UPDATE partitions SET refused = refused + 1 WHERE partition = $1 AND (token, owner) <> ($2, $3)
-            RETURNING partition
-            """)
+    private static let countRefusal = """
+        UPDATE partitions SET refused = refused + 1 WHERE partition = $1 AND (token, owner) <> ($2, $3)
+        RETURNING partition
+        """
 
-    private static let reserve = PostgresStatement(
-        name: "reserve",
-        sql: """
-            UPDATE partitions
-            SET epoch = greatest(epoch, $3) + 1, replid = $4, token = token + 1, owner = $5,
-                entry = \(SeededBug.comparedByEntryID.isOn ? "entry" : "''")
-            WHERE partition = $1 AND \(SeededBug.reservedWithoutComparing.isOn ? "$2::bigint IS NOT NULL" : "epoch = $2")
-            RETURNING epoch
-            """)
+    private static let reserve = """
+        UPDATE partitions
+        SET epoch = greatest(epoch, $3) + 1, replid = $4, token = token + 1, owner = $5,
+            entry = \(SeededBug.comparedByEntryID.isOn ? "entry" : "''")
+        WHERE partition = $1 AND \(SeededBug.reservedWithoutComparing.isOn ? "$2::bigint IS NOT NULL" : "epoch = $2")
+        RETURNING epoch
+        """
 
-    private static let changeIDs = PostgresStatement(
-        name: "change_ids",
-        sql: """
-            SELECT seq, id FROM ledger WHERE partition = $1 AND seq = ANY ($2::bigint[])
-            UNION ALL
-            SELECT seq, id FROM dead_letters WHERE partition = $1 AND seq = ANY ($2::bigint[])
-            """)
+    private static let changeIDs = """
+        SELECT seq, id FROM ledger WHERE partition = $1 AND seq = ANY ($2::bigint[])
+        UNION ALL
+        SELECT seq, id FROM dead_letters WHERE partition = $1 AND seq = ANY ($2::bigint[])
+        """
 
     /// A position that moved since has its entry's ID already.
-    private static let confirm = PostgresStatement(
-        name: "confirm",
-        sql: """
-            UPDATE partitions SET entry = CASE entry WHEN '' THEN $3 ELSE entry END
-            WHERE partition = $1 AND epoch = $2
-            RETURNING partition
-            """)
+    private static let confirm = """
+        UPDATE partitions SET entry = CASE entry WHEN '' THEN $3 ELSE entry END
+        WHERE partition = $1 AND epoch = $2
+        RETURNING partition
+        """
 }

@@ -33,6 +33,8 @@ package final class RedisSink: Sink {
         try scripts.fence(partition, under: history, owner: owner)
     }
 
+    package func check(_ permit: Permit) async throws -> CheckOutcome { try scripts.check(permit, of: effect) }
+
     package func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
         try await scripts.apply(batch, to: effect, meanwhile: meanwhile)
     }

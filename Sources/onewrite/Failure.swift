@@ -1,6 +1,5 @@
 import Harness
 import OrderLog
-import PostgresClient
 import RedisClient
 import RedisLog
 import Sinks
@@ -38,14 +37,6 @@ struct Failure: Error, CustomStringConvertible {
     init?(_ error: any Error) {
         switch error {
         case let failure as Failure: self = failure
-        case let error as StoreError: self.init(error)
-        case let error as RedisError: self.init(StoreError(error))
-        case let error as PostgresError:
-            if case .invalidConfiguration = error {
-                self.init(.badConfiguration, "\(error)")
-            } else {
-                self.init(StoreError(error))
-            }
         case let refusal as LogCreation.Refusal:
             switch refusal {
             case .partitions, .twoLogs: self.init(.badConfiguration, "\(refusal)")
@@ -54,17 +45,19 @@ struct Failure: Error, CustomStringConvertible {
         case let error as HarnessError:
             if case .notInTime = error { self.init(.tryAgain, "\(error)") } else { self.init(.bug, "\(error)") }
         case let error as RedisURLError: self.init(.badConfiguration, "the Redis URL (REDIS_URL): \(error)")
-        default: return nil
+        default:
+            guard let error = StoreError(anyOf: error) else { return nil }
+            self.init(error)
         }
     }
 
     private init(_ error: StoreError) {
         let status: ExitStatus =
             switch error.kind {
-            case .unavailable: .unreachable
+            case .unavailable, .busy: .unreachable
             case .notPermitted: .notPermitted
             case .interrupted, .refused, .groupMissing: .tryAgain
-            case .malformed: .badConfiguration
+            case .malformed, .misconfigured, .replica: .badConfiguration
             }
         self.init(status, error.message)
     }

@@ -9,11 +9,10 @@ struct Onewrite: AsyncParsableCommand {
         commandName: "onewrite",
         abstract: "One write to one log; Postgres, the stock count and the delivery list follow, in order, once.",
         discussion: """
-            A first order, with Redis and Postgres running and REDIS_URL and DATABASE_URL set:
-
+            Examples: a first order, with Redis and Postgres running and REDIS_URL and DATABASE_URL set.
               onewrite init
               onewrite worker --group postgres &
-              onewrite submit --id ord-1 --shop main --customer c-17 --line TEA-250:2
+              onewrite submit --id ord-1 --shop main --customer c-17 --line TEA:2
               onewrite status
 
             Completions for your shell: onewrite --generate-completion-script bash (or zsh, fish).
@@ -40,8 +39,7 @@ struct Onewrite: AsyncParsableCommand {
     static func main() async {
         ignoreBrokenPipes()
         do {
-            try UnknownCommand.check(Array(CommandLine.arguments.dropFirst()), against: configuration.subcommands)
-            var command = try parseAsRoot()
+            var command = try parse(Array(CommandLine.arguments.dropFirst()))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -49,6 +47,17 @@ struct Onewrite: AsyncParsableCommand {
             }
         } catch {
             end(error)
+        }
+    }
+
+    private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        let named = try MistypedWord.command(in: arguments, of: Self.self)
+        try MistypedWord.checkOptions(arguments, of: named, isRefused: false)
+        do {
+            return try parseAsRoot(arguments)
+        } catch {
+            try MistypedWord.checkOptions(arguments, of: named, isRefused: true)
+            throw error
         }
     }
 

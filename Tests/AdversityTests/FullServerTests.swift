@@ -14,8 +14,7 @@ struct FullServerTests {
                 try await trial.submit(5)
                 try await trial.drained()
                 // The next AOF file is a device on which no space is left.
-                let next = "\(servers.redis.directory)/appendonlydir/appendonly.aof.2.incr.aof"
-                #expect(symlink("/dev/full", next) == 0)
+                #expect(symlink("/dev/full", try servers.redis.nextAOFPath()) == 0)
                 try await trial.redis("BGREWRITEAOF")
                 try await eventually("Redis writes to the full device, and refuses") {
                     try await trial.attempt("late", timeout: "200ms").errors.contains("MISCONF")

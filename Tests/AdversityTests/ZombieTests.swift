@@ -181,8 +181,8 @@ actor RowLock {
 
     private func hold(_ statement: String) throws {
         let connection = try demo.postgres()
-        try connection.script("SET idle_in_transaction_session_timeout = 0", until: .after(.seconds(5)))
         try connection.begin(until: .after(.seconds(5)))
+        try connection.query("SET LOCAL idle_in_transaction_session_timeout = 0", until: .after(.seconds(5)))
         try connection.query(statement, until: .after(.seconds(5)))
         self.connection = connection
     }
@@ -198,6 +198,6 @@ actor RowLock {
     }
 
     func release() throws {
-        try connection?.commit(until: .after(.seconds(5)))
+        try connection?.query("COMMIT", until: .after(.seconds(5)))
     }
 }

@@ -109,7 +109,7 @@ struct DashboardModelTests {
         #expect(model.groups.map(\.name) == ["delivery", "stock", "postgres"])
         #expect(model.selectedGroup?.name == "delivery")
         #expect(model.groupsPane.index == 0)
-        #expect(model.render().text[1].contains("lag ↓ · 1s"))
+        #expect(model.render().text[2].contains("lag ↓ · 1s"))
         for _ in 0..<4 { _ = press(.character("s")) }
         #expect(model.groups.map(\.name) == ["postgres", "stock", "delivery"])
     }
@@ -176,22 +176,92 @@ struct DashboardModelTests {
         let text = model.render().text
         #expect(text[0].hasSuffix("paused  14:03:31Z"))
         #expect(!text.contains { $0.contains("no new data") })
-        #expect(text[3].contains("█"))
+        #expect(text[4].contains("█"))
         #expect(press(.character("r")) == [.refresh])
         #expect(press(.character("p")) == [.refresh])
     }
 
-    @Test("a failing snapshot leaves the last one in sight, with its age, and takes the marks down")
+    @Test("when Redis is away Postgres stays what it is, and the last known rows don't look alive")
     mutating func failing() {
-        model.fail("redis: connection refused\u{1B}[2J", at: .seconds(61))
+        let error = "redis: connection refused\u{1B}[2J"
+        model.fail(
+            Snapshot.Unavailable(
+                error: error, redis: .unreachable(error: error), postgres: .reachable(version: "15.20")),
+            at: .seconds(61))
         model.advance(to: .seconds(72))
         let text = model.render().text
-        #expect(text[0].contains("redis ○ 7.0.15   postgres ○ 15.20"))
-        #expect(text[1] == " ! no new data for 12s · trying again · redis: connection refused�[2J")
-        #expect(text.contains { $0.contains("1 204") })
+        #expect(text[0].contains("redis !○ unreachable   postgres ● 15.20"))
+        #expect(text[2] == " ! no new data for 12s · trying again · redis: connection refused�[2J")
+        #expect(text[3].hasSuffix(" ~ 12s ago ─┐") && text.filter { $0.contains("~ 12s ago") }.count == 4)
+        // Rate and workers are unknown, and every row is marked.
+        #expect(text[5].contains(/│~ postgres +0 +– +12 +0 +\? +\? +\? +\?/), "\(text[5])")
+        #expect(text[7].contains(/│~▸delivery +1 204 +!3m 12s +128 +!2 +\? +\? +\? +\?/), "\(text[7])")
+        #expect(text.contains { $0.contains(/│~ 0 +4 012 +3 711 +150 +16  \? +9  \?/) })
+        #expect(text.contains { $0.contains(/│~ 1763905309512-0 .* ord-7714 +\?/) })
+        #expect(text[22] == " ! ~ 12s ago: delivery: no worker: onewrite worker --group delivery   w: 1 more")
+        let dim = model.render().rows[5].filter { $0.character?.isLetter ?? false }
+        #expect(!dim.isEmpty && dim.allSatisfy { $0.style.isDim })
         model.update(Sample.answer(model.query, after: 73), at: .seconds(73))
         #expect(model.render().text[0].contains("redis ● 7.0.15   postgres ● 15.20"))
-        #expect(!model.render().text.contains { $0.contains("trying again") })
+        #expect(!model.render().text.contains { $0.contains("trying again") || $0.contains("~") })
+    }
+
+    @Test("when both are away both are marked; when nobody knows, both are a question mark")
+    mutating func bothAway() {
+        let away = Snapshot.Server.unreachable(error: "connection refused")
+        model.fail(Snapshot.Unavailable(error: "redis: gone", redis: away, postgres: away), at: .seconds(61))
+        #expect(model.render().text[0].contains("redis !○ unreachable   postgres !○ unreachable"))
+        #expect(model.render().text[22].hasPrefix(" ! postgres can't be reached: connection refused"))
+        model.update(Sample.answer(model.query, after: 62), at: .seconds(62))
+        model.advance(to: .seconds(70))
+        #expect(model.render().text[0].contains("redis ?   postgres ?"))
+    }
+
+    @Test("the environment is on every screen, and its label is never cut")
+    mutating func environment() {
+        let long = Environment(
+            label: "production-of-the-eastern-region", color: .red,
+            redis: "redis-master-0.redis.shop.svc.cluster.local:6379/12",
+            postgres: "postgres-primary.shop.svc.cluster.local:5432/orders", namespace: "onewrite", schema: "shop")
+        for (stores, places) in [
+            (Sample.stores, "10.0.0.1:6379/0 · db.internal:5432/shop · onewrite"), (long, "redis-"),
+        ] {
+            let label = stores.label ?? ""
+            for (width, height) in [(60, 12), (80, 24), (120, 40)] {
+                var model = DashboardModel(
+                    of: stores, interval: .seconds(1), size: ScreenSize(width: width, height: height))
+                // Connecting, failing, with rows, with each box over them, stale.
+                func check(_ what: String) {
+                    let text = model.render().text
+                    #expect(text[1].hasPrefix("  \(label)  ") && text[1].columns <= width, "\(what): \(text[1])")
+                    if width == 80 {
+                        #expect(text[1].contains(places.prefix(6)) && (label.count > 10 || text[1].hasSuffix(places)))
+                    }
+                }
+                check("connecting")
+                model.fail(Snapshot.Unavailable(error: "gone"), at: .zero)
+                check("failed")
+                model.update(Sample.answer(model.query), at: .seconds(1))
+                check("rows")
+                for keys: [Key] in [
+                    [.character("?")], [.escape, .character("w")], [.escape, .tab, .tab, .enter, .enter],
+                ] {
+                    for key in keys { _ = model.handle(key) }
+                    check("box")
+                }
+                model.advance(to: .seconds(60))
+                check("stale")
+            }
+            let small = DashboardModel(of: stores, interval: .seconds(1), size: ScreenSize(width: 40, height: 6))
+            #expect(small.render().text.contains { $0.contains(label) })
+            let reversed = Sample.model(width: 80, height: 24).render().rows[1].prefix(14).filter(\.style.isReversed)
+            #expect(String(reversed.compactMap(\.character)) == " production ")
+        }
+        #expect(long.places(columns: 40) == "redis…79/12 · postg…rders · onewri… shop")
+        let bare = Environment(
+            label: nil, color: nil, redis: "127.0.0.1:6379/0", postgres: nil, namespace: "onewrite", schema: "onewrite")
+        let unnamed = DashboardModel(of: bare, interval: .seconds(1), size: ScreenSize(width: 80, height: 24))
+        #expect(unnamed.render().text[1] == " 127.0.0.1:6379/0 · no postgres · onewrite")
     }
 
     @Test("a snapshot that doesn't come shows its age; one that is a little late doesn't")
@@ -209,6 +279,9 @@ struct DashboardModelTests {
         model.update(snapshot, at: .seconds(61))
         let text = model.render().text
         #expect(text[0].contains("redis ● 7.0.15   postgres !○ unreachable"))
+        snapshot.redis = .reachable(version: "9.1.2", name: "valkey")
+        model.update(snapshot, at: .seconds(62))
+        #expect(model.render().text[0].contains("valkey ● 9.1.2   postgres !○ unreachable"))
         #expect(text[22].hasPrefix(" ! postgres can't be reached: connection refused   w: 2 more"))
     }
 

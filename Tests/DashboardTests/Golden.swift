@@ -3,6 +3,7 @@ enum Golden {
     // swift-format-ignore
     static let eightyByTwentyFour = """
          onewrite · 8 partitions      redis ● 7.0.15   postgres ● 15.20       14:03:31Z
+          production  10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
         ┌─ Groups ──────────────────────────────────────────────────────────────── 1s ─┐
         │  GROUP        LAG   BEHIND  PEND  DEAD  APND/S  APPL/S  CATCH UP  WORKERS    │
         │  postgres       0        –    12     0     300     377         –        2    │
@@ -22,7 +23,6 @@ enum Golden {
         │  1763905309518-0     1  worker-c      41.7s    1  ord-7715      orphaned     │
         │  1763905309524-0     2  worker-c      41.7s    1  ord-7716      orphaned     │
         │  1763905309530-0     3  worker-c      41.7s    1  ord-7717      orphaned     │
-        │  1763905309536-0     4  worker-c      41.7s    1  ord-7718      orphaned     │
         └──────────────────────────────────────────────────────────────────────────────┘
          ! delivery: no worker: onewrite worker --group delivery   w: 1 more
          ? help   tab pane   ↑↓ row   ⏎ open   / filter   s sort   p pause   q quit
@@ -31,6 +31,7 @@ enum Golden {
     // swift-format-ignore
     static let hundredTwentyByForty = """
          onewrite · 8 partitions      redis ● 7.0.15   postgres ● 15.20                                               14:03:31Z
+          production  10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
         ┌─ Groups ──────────────────────────────────────────────────────────────────────────────────────────────────────── 1s ─┐
         │  GROUP        LAG   BEHIND  PEND   OLDEST  DEAD  APND/S  APPL/S  CATCH UP  WORKERS  LAST 60 s                        │
         │  postgres       0        –    12     0.4s     0     300     377         –        2  █████▇▆▆▅▅▅▆▇█████▇▆▆▅▅▅▆▆▇█████ │
@@ -66,7 +67,6 @@ enum Golden {
         │  1763905309590-0     5  worker-c      41.6s    1  ord-7727      orphaned       3 713  order.placed                   │
         │  1763905309596-0     6  worker-c      41.6s    1  ord-7728      orphaned       3 714  order.placed                   │
         │  1763905309602-0     7  worker-c      41.6s    1  ord-7729      orphaned       3 715  order.placed                   │
-        │  1763905309608-0     0  worker-c      41.5s    1  ord-7730      orphaned       3 716  order.placed                   │
         └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
          ! delivery: no worker: onewrite worker --group delivery   w: 1 more
          ? help   tab pane   ↑↓ row   ⏎ open   / filter   s sort   p pause   r refresh   w warnings   q quit

@@ -24,7 +24,7 @@ struct RenderTests {
         #expect(text.contains { $0.contains("▸delivery") && $0.contains("!3m 12s") && $0.contains("!0") })
         #expect(text[11] == " ? help   tab pane   ⏎ open   / filter   s sort   q quit")
         _ = model.handle(.tab)
-        #expect(model.render().text[1].hasPrefix("┌─ Partitions of delivery ─"))
+        #expect(model.render().text[2].hasPrefix("┌─ Partitions of delivery ─"))
     }
 
     @Test("below 60×12 it says so and waits", arguments: [(59, 12), (60, 11), (20, 5), (1, 1), (0, 0)])
@@ -35,7 +35,7 @@ struct RenderTests {
         if width > 50 {
             #expect(
                 text.map { $0.drop { $0 == " " } }.filter { !$0.isEmpty }
-                    == ["terminal too small (\(width)×\(height)), needs 60×12"])
+                    == ["terminal too small (\(width)×\(height)), needs 60×12", "production"])
         }
         #expect(model.handle(.tab) == .none)
         #expect(model.focus == .groups)
@@ -47,7 +47,7 @@ struct RenderTests {
         for width in [60, 79, 80, 121, 200] {
             for height in [12, 18, 19, 24, 60] {
                 var model = Sample.model(width: width, height: height, seconds: 3)
-                model.fail("gone", at: .seconds(4))
+                model.fail(Snapshot.Unavailable(error: "gone"), at: .seconds(4))
                 for keys: [Key] in [
                     [], [.tab], [.tab], [.enter], [.escape, .character("?")], [.escape, .character("w")],
                 ] {
@@ -94,9 +94,10 @@ struct RenderTests {
         }
         snapshot.pendingPage = Snapshot.PendingPage(group: name + "0", entries: entries, total: .max)
         for (width, height) in [(60, 12), (80, 24), (120, 40), (300, 80)] {
-            var model = DashboardModel(interval: .seconds(1), size: ScreenSize(width: width, height: height))
+            var model = DashboardModel(
+                of: Sample.stores, interval: .seconds(1), size: ScreenSize(width: width, height: height))
             model.update(snapshot, at: .zero)
-            model.fail(name, at: .seconds(1))
+            model.fail(Snapshot.Unavailable(error: name), at: .seconds(1))
             for keys: [Key] in [[], [.tab], [.tab], [.enter], [.escape, .character("w")]] {
                 for key in keys { _ = model.handle(key) }
                 let screen = model.render()
@@ -112,20 +113,22 @@ struct RenderTests {
 
     @Test("an empty log, an unknown one and none yet each say what they are")
     func empty() {
-        var model = DashboardModel(interval: .milliseconds(250), size: ScreenSize(width: 80, height: 24))
+        var model = DashboardModel(
+            of: Sample.stores, interval: .milliseconds(250), size: ScreenSize(width: 80, height: 24))
         #expect(model.render().text.contains { $0.contains("connecting…") })
         #expect(model.query.group == nil)
-        model.fail("redis: connection refused", at: .seconds(1))
-        #expect(model.render().text[1] == " ! trying again · redis: connection refused")
+        model.fail(Snapshot.Unavailable(error: "redis: connection refused"), at: .seconds(1))
+        #expect(model.render().text[2] == " ! trying again · redis: connection refused")
         model.update(
             Snapshot(
-                at: Sample.at, partitions: nil, redis: .reachable(version: "7.0.15"), postgres: .notConfigured,
+                at: Sample.at, environment: Sample.stores, partitions: nil, redis: .reachable(version: "7.0.15"),
+                postgres: .notConfigured,
                 groups: [],
                 warnings: []), at: .seconds(2))
         let text = model.render().text
         #expect(text[0].contains("? partitions  redis ● 7.0.15   postgres – not configured"))
         #expect(text.contains { $0.contains("no groups yet: onewrite init") })
-        #expect(text[1].hasSuffix(" 250ms ─┐"))
+        #expect(text[2].hasSuffix(" 250ms ─┐"))
         for key in [Key.enter, .tab, .enter, .down, .end, .tab, .enter, .character("s"), .escape] {
             #expect(model.handle(key) == .none)
         }

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Dashboard
@@ -11,9 +12,9 @@ import Testing
 struct RunDashboardTests {
     private static let environment = ["TERM": "xterm-256color"]
 
-    private struct Refused: Error, CustomStringConvertible {
-        let description = "redis: connection refused"
-    }
+    private static let refused = Snapshot.Unavailable(
+        error: "redis: connection refused", redis: .unreachable(error: "redis: connection refused"),
+        postgres: .reachable(version: "15.20"))
 
     /// Runs the dashboard while `person` does something to it, and sees that the terminal is given back.
     private func withDashboard(
@@ -25,7 +26,8 @@ struct RunDashboardTests {
         let before = terminal.modes
         let dashboard = Task {
             try await runDashboard(
-                every: interval, input: terminal.terminal, output: terminal.terminal, environment: environment,
+                of: Sample.stores, every: interval, input: terminal.terminal, output: terminal.terminal,
+                environment: environment,
                 takeSnapshot: takeSnapshot)
         }
         try await person(dashboard)
@@ -117,7 +119,7 @@ struct RunDashboardTests {
             person: { dashboard in
                 #expect(try await shows("ord-7714", terminal))
                 #expect(try await shows("waiting for an answer", terminal))
-                #expect(try await shows("redis ○", terminal))
+                #expect(try await shows("redis ?   postgres ?", terminal))
                 terminal.type("\t")
                 #expect(try await shows("▸0 ", terminal))
                 terminal.type("qq")
@@ -132,7 +134,7 @@ struct RunDashboardTests {
         try await withDashboard(
             on: terminal,
             takeSnapshot: { query in
-                if isDown.load(ordering: .relaxed) { throw Refused() }
+                if isDown.load(ordering: .relaxed) { throw Self.refused }
                 return Sample.answer(query)
             },
             person: { dashboard in
@@ -140,7 +142,12 @@ struct RunDashboardTests {
                 isDown.store(false, ordering: .relaxed)
                 #expect(try await shows("redis ● 7.0.15", terminal))
                 isDown.store(true, ordering: .relaxed)
-                #expect(try await shows("redis ○ 7.0.15", terminal))
+                #expect(try await shows("redis !○ unreachable   postgres ● 15.20", terminal))
+                #expect(try await shows("~ 2s ago", terminal))
+                terminal.type("?")
+                #expect(try await shows("esc close", terminal))
+                #expect(try await shows(" production  10.0.0.1:6379/0 · db.internal:5432/shop · onewrite", terminal))
+                terminal.type("\u{1B}")
                 terminal.type("q")
                 try await dashboard.value
             })
@@ -267,14 +274,15 @@ struct RunDashboardTests {
         defer { ends.forEach { close($0) } }
         await #expect(throws: DashboardError.notATerminal) {
             try await runDashboard(
-                every: .seconds(1), input: ends[0], output: ends[1], environment: Self.environment,
+                of: Sample.stores, every: .seconds(1), input: ends[0], output: ends[1], environment: Self.environment,
                 takeSnapshot: { Sample.answer($0) })
         }
         let terminal = try PseudoTerminal(width: 80, height: 24)
         for environment in [["TERM": "dumb"], ["TERM": ""], [:]] {
             await #expect(throws: DashboardError.dumbTerminal) {
                 try await runDashboard(
-                    every: .seconds(1), input: terminal.terminal, output: terminal.terminal, environment: environment,
+                    of: Sample.stores, every: .seconds(1), input: terminal.terminal, output: terminal.terminal,
+                    environment: environment,
                     takeSnapshot: { Sample.answer($0) })
             }
         }
@@ -285,3 +293,22 @@ struct RunDashboardTests {
 
 /// The signal that came through to the test's own handler.
 private let endingSignal = Atomic<Int32>(0)
+
+extension PseudoTerminal {
+    /// What a person sees in a window of this size.
+    fileprivate func screen(width: Int, height: Int) -> Emulator {
+        Emulator(output, size: ScreenSize(width: width, height: height))
+    }
+}
+
+/// Waits until a condition holds, at most half a minute.
+///
+/// - Returns: Whether it came to hold.
+private func eventually(_ condition: () throws -> Bool) async throws -> Bool {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while try !condition() {
+        guard ContinuousClock.now < deadline else { return false }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+    return true
+}

@@ -5,6 +5,10 @@ import Foundation
 enum Sample {
     static let at = Date(timeIntervalSince1970: 1_763_906_551.204)  // 2025-11-23T14:02:31.204Z
 
+    static let stores = Environment(
+        label: "production", color: .red, redis: "10.0.0.1:6379/0", postgres: "db.internal:5432/shop",
+        namespace: "onewrite", schema: "onewrite")
+
     static func group(
         _ name: String, lag: Int? = 0, pending: Int? = 12, oldest: Int? = 400, behind: Int? = nil, dead: Int? = 0,
         appended: Double? = 300, rate: Double? = 412, workers: [String]? = ["worker-a", "worker-b"]
@@ -27,7 +31,8 @@ enum Sample {
     static func snapshot(after seconds: Double = 0) -> Snapshot {
         let wave = (sin(seconds / 4) + 1) * 100
         return Snapshot(
-            at: at.addingTimeInterval(seconds), partitions: 8, redis: .reachable(version: "7.0.15"),
+            at: at.addingTimeInterval(seconds), environment: stores, partitions: 8,
+            redis: .reachable(version: "7.0.15"),
             postgres: .reachable(version: "15.20"),
             groups: [
                 group("postgres", rate: 212 + wave),
@@ -69,7 +74,8 @@ enum Sample {
 
     /// A model that has watched for a minute.
     static func model(width: Int, height: Int, seconds: Int = 60) -> DashboardModel {
-        var model = DashboardModel(interval: .seconds(1), size: ScreenSize(width: width, height: height))
+        var model = DashboardModel(
+            of: Sample.stores, interval: .seconds(1), size: ScreenSize(width: width, height: height))
         for second in 0...seconds {
             model.update(answer(model.query, after: Double(second)), at: .seconds(second))
         }

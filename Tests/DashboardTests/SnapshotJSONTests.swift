@@ -13,7 +13,8 @@ struct SnapshotJSONTests {
     @Test("a snapshot is the contract's object, key for key")
     func contract() throws {
         let snapshot = Snapshot(
-            at: Date(timeIntervalSince1970: 1_763_906_551.204), partitions: 8, redis: .reachable(version: "7.0.15"),
+            at: Date(timeIntervalSince1970: 1_763_906_551.204), environment: Sample.stores, partitions: 8,
+            redis: .reachable(version: "7.0.15"),
             postgres: .reachable(version: "15.20"),
             groups: [
                 Snapshot.Group(
@@ -32,7 +33,8 @@ struct SnapshotJSONTests {
             ])
         #expect(
             try json(snapshot) == """
-                {"at":"2025-11-23T14:02:31.204Z","groups":[{"append_per_second":229.5,"applied_per_second":388.5,"dead":0,"lag":318,"name":"stock",\
+                {"at":"2025-11-23T14:02:31.204Z","environment":{"label":"production","namespace":"onewrite",\
+                "postgres":"db.internal:5432/shop","redis":"10.0.0.1:6379/0","schema":"onewrite"},"groups":[{"append_per_second":229.5,"applied_per_second":388.5,"dead":0,"lag":318,"name":"stock",\
                 "oldest_pending_ms":2104,"oldest_unapplied_ms":3210,"partitions":[{"epoch":1,"error":null,"head":4012,"lag":2,"owner":"stock-a",\
                 "partition":0,"pending":2,"position":4010,"refused":3,"state":"serving","token":7}],\
                 "pending":64,"refused":4,"seconds_to_catch_up":2,"workers":["stock-a"]}],"partitions":8,"postgres":{"version":"15.20"},"postgres_error":null,\
@@ -43,8 +45,11 @@ struct SnapshotJSONTests {
 
     @Test("unknown is an explicit null, never zero and never left out")
     func unknownIsNull() throws {
+        let unnamed = Environment(
+            label: nil, color: nil, redis: "mymaster/0 (by Sentinel)", postgres: nil, namespace: "a", schema: "b")
         let snapshot = Snapshot(
-            at: Date(timeIntervalSince1970: 0), partitions: nil, redis: .unreachable(error: "connection refused"),
+            at: Date(timeIntervalSince1970: 0), environment: unnamed, partitions: nil,
+            redis: .unreachable(error: "connection refused"),
             postgres: .notConfigured,
             groups: [
                 Snapshot.Group(
@@ -59,7 +64,8 @@ struct SnapshotJSONTests {
             warnings: [])
         #expect(
             try json(snapshot) == """
-                {"at":"1970-01-01T00:00:00.000Z","groups":[{"append_per_second":null,"applied_per_second":null,"dead":null,"lag":null,\
+                {"at":"1970-01-01T00:00:00.000Z","environment":{"label":null,"namespace":"a","postgres":null,\
+                "redis":"mymaster/0 (by Sentinel)","schema":"b"},"groups":[{"append_per_second":null,"applied_per_second":null,"dead":null,"lag":null,\
                 "name":"postgres","oldest_pending_ms":null,"oldest_unapplied_ms":null,"partitions":[{"epoch":null,"error":null,"head":null,\
                 "lag":null,"owner":null,"partition":0,"pending":null,"position":null,"refused":null,"state":null,\
                 "token":null}],"pending":null,"refused":null,"seconds_to_catch_up":null,"workers":null}],"partitions":null,"postgres":null,"postgres_error":null,\
@@ -72,7 +78,8 @@ struct SnapshotJSONTests {
         for millisecond in 0..<1000 {
             let date = Date(timeIntervalSince1970: 1_763_906_551 + Double(millisecond) / 1000)
             let snapshot = Snapshot(
-                at: date, partitions: 1, redis: .notConfigured, postgres: .notConfigured, groups: [], warnings: [])
+                at: date, environment: Sample.stores, partitions: 1, redis: .notConfigured, postgres: .notConfigured,
+                groups: [], warnings: [])
             let padded = String(String(1000 + millisecond).dropFirst())
             #expect(try json(snapshot).contains("\"at\":\"2025-11-23T14:02:31.\(padded)Z\""))
         }

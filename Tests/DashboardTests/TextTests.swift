@@ -92,6 +92,8 @@ struct TextTests {
         snapshot.groups[2].appliedPerSecond = 0
         #expect(
             StatusTable.text(snapshot) == """
+                production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
+
                 GROUP      LAG  BEHIND  PEND  OLDEST  DEAD  APND/S  APPL/S  CATCH UP  WORKERS
                 postgres     0       –    12    0.4s     0     300     412         –        2
                 stock      818    1.2s    64    2.1s     0     300     388      9.2s        2
@@ -106,7 +108,7 @@ struct TextTests {
     @Test("in the status table the unknown is a question mark, and a server that is away is named")
     func statusOfTheUnknown() {
         let snapshot = Snapshot(
-            at: Sample.at, partitions: nil, redis: .reachable(version: "7.0.15"),
+            at: Sample.at, environment: Sample.stores, partitions: nil, redis: .reachable(version: "7.0.15"),
             postgres: .unreachable(error: "connection refused\u{1B}[31m"),
             groups: [
                 Sample.group(
@@ -115,6 +117,8 @@ struct TextTests {
             warnings: [Snapshot.Warning(code: "stalled", group: "stock", partition: 3, hint: "no such SKU")])
         #expect(
             StatusTable.text(snapshot) == """
+                production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
+
                 GROUP     LAG  BEHIND  PEND  OLDEST  DEAD  APND/S  APPL/S  CATCH UP  WORKERS
                 postgres    ?       ?     ?       ?     ?       ?       ?         ?        ?
 

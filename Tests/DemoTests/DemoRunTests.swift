@@ -68,11 +68,18 @@ struct DemoRunTests {
         let setpriv = try #require(
             ["/usr/bin/setpriv", "/bin/setpriv"].first(where: FileManager.default.isExecutableFile))
         try FileManager.default.createSymbolicLink(atPath: "\(tools)/setpriv", withDestinationPath: setpriv)
+        var withoutServers: [String: String?] = ["PATH": tools, "ONEWRITE_TEST_REDIS": nil]
         // Our own launcher finds setpriv in this process's PATH, the demo's in its own.
-        let done = try await ChildProcess.run([BuiltExecutable.path, "demo"], environment: ["PATH": tools])
+        let done = try await ChildProcess.run([BuiltExecutable.path, "demo"], environment: withoutServers)
         #expect(done.status == .exited(78))
         #expect(done.errors.contains("redis-server isn't installed: apt-get install redis-server"), "\(done.errors)")
         #expect(done.output.isEmpty, "nothing was begun")
+        withoutServers["ONEWRITE_TEST_REDIS"] = "\(tools)/redis-server"
+        let wrong = try await ChildProcess.run([BuiltExecutable.path, "demo"], environment: withoutServers)
+        #expect(wrong.status == .exited(78))
+        #expect(
+            wrong.errors.contains("no program is at \(tools)/redis-server, where ONEWRITE_TEST_REDIS has it"),
+            "\(wrong.errors)")
     }
 
     // MARK: -

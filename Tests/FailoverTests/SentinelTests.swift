@@ -111,7 +111,7 @@ struct SentinelTests {
         await #expect {
             try await Session.open(url(sentinel) + "?sentinel_password=s3cret")
         } throws: {
-            "\($0)".contains("it says that it is a slave")
+            "\($0)".contains("it says that it is a replica of 127.0.0.1:")
         }
         await sentinel.kill()
         await master.stop()

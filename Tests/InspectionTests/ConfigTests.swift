@@ -71,12 +71,94 @@ struct ConfigTests {
                 == "postgresql:///d?host=/run&passfile=/p")
     }
 
-    @Test("completions are made for each shell, and the help says how", arguments: ["bash", "zsh", "fish"])
-    func completions(shell: String) async throws {
-        try await withServers { servers in
-            let ran = try await runAlone(["--generate-completion-script", shell], servers)
-            #expect(ran.code == 0 && ran.output.contains("pending") && ran.output.contains("dashboard"))
-            #expect(try await runAlone(["--help"], servers).output.contains("--generate-completion-script"))
+    // MARK: - What is wrong
+
+    @Test("a name in the file that no setting has is named with line and the right one, whatever the command")
+    func mistypedInFile() async throws {
+        let file = """
+            {
+              "databse": { "url": "postgres://u:hunter2@h/d" },
+              "lease": true, "redis.url": "redis://h",
+              "namespace": "mine"
+            }
+            """
+        try await withConfiguration(file) { path, servers in
+            for arguments in [["status"], ["submit", "-"], ["init"], ["config"]] {
+                let ran = try await runAlone(arguments + ["--config", path], servers)
+                #expect(ran.code == 78, "\(ran.errors)")
+                let place = "\(path):2: there is no setting \"databse.url\". Did you mean database.url?"
+                #expect(ran.errors.contains(place), "\(ran.errors)")
+                #expect(ran.errors.contains("\(path):3: lease: expected a text or a whole number"))
+                #expect(ran.errors.contains(#"Write it as {"redis":{"url":…}}"#))
+                #expect(!(ran.output + ran.errors).contains("hunter2"))
+            }
+            let config = try #require(
+                try await runAlone(["config", "--json", "--config", path], servers).objects().first)
+            #expect(try config.objects("problems").map { $0.text("name") } == ["databse.url", "lease", "redis.url"])
+            #expect(try config.objects("problems").allSatisfy { $0["refused"] as? Bool == true })
         }
+    }
+
+    @Test(
+        "a file that is missing or no JSON object is named, and config shows the rest",
+        arguments: ["", "[1]", "{", #"{"lease":null}"#])
+    func brokenFile(text: String) async throws {
+        try await withConfiguration(text) { path, servers in
+            let ran = try await runAlone(["config", "--config", path], servers)
+            #expect(ran.code == 78 && ran.errors.contains(path) && ran.output.contains("namespace"), "\(ran.errors)")
+            let missing = try await runAlone(["status", "--config", path + "x"], servers)
+            #expect(missing.code == 78 && missing.errors.contains("\(path)x: there is no such file"))
+        }
+    }
+
+    @Test("a mistyped name in the environment is refused, a far one warned of, and another program's left alone")
+    func mistypedInEnvironment() async throws {
+        try await withServers { servers in
+            let mistyped = try await runAlone(["status"], servers, ["ONEWRITE_NAMESPCE": "x"])
+            #expect(mistyped.code == 78)
+            #expect(mistyped.errors.contains("no setting ONEWRITE_NAMESPCE. Did you mean ONEWRITE_NAMESPACE?"))
+            let others = [
+                "ONEWRITE_PORT": "tcp://10.0.0.1:80", "ONEWRITE_REDIS_SERVICE_HOST": "10.0.0.1",
+                "ONEWRITE_TEST_SEED": "1", "ONEWRITE_FAULT": "", "ONEWRITE_BUG": "",
+            ]
+            let far = others.merging(["ONEWRITE_REDIS_ADDRESS": "x"]) { $1 }
+            let warned = try await runAlone(["config"], servers, far)
+            let name = "ONEWRITE_REDIS_ADDRESS in the environment is no setting, and is ignored; the nearest is"
+            #expect(
+                warned.code == 0 && warned.errors.contains("warning: \(name) ONEWRITE_REDIS_URL"), "\(warned.errors)")
+            #expect(warned.errors.split(separator: "\n").count == 1)
+            #expect(try await runAlone(["config"], servers, others).errors.isEmpty)
+        }
+    }
+
+    @Test("config marks each value that can't be used, every setting's, and doesn't stop at the first")
+    func invalid() async throws {
+        try await withServers { servers in
+            var environment: [String: String?] = [:]
+            for setting in Setting.all { environment[setting.variable] = "\u{1}-" }
+            let ran = try await runAlone(["config", "--json"], servers, environment)
+            #expect(
+                ran.code == 78 && ran.errors.contains("\(Setting.all.count) settings can't be used"), "\(ran.errors)")
+            let config = try #require(try ran.objects().first)
+            for setting in try config.objects("settings") {
+                #expect(setting.text("error")?.isEmpty == false, "\(setting.text("key") ?? "")")
+            }
+            let one = try await runAlone(["config"], servers, ["ONEWRITE_LEASE": "10"])
+            #expect(one.code == 78 && one.errors == "error: 1 setting can't be used\n")
+            #expect(one.output.contains("! lease (from environment ONEWRITE_LEASE): expected a duration"))
+            #expect(
+                try await runAlone(["config", "--json"], servers).object().objects("settings").allSatisfy {
+                    $0.isNull("error")
+                })
+        }
+    }
+
+    private func withConfiguration(
+        _ text: String, _ body: (_ path: String, _ servers: TestServers) async throws -> Void
+    ) async throws {
+        let path = NSTemporaryDirectory() + "onewrite-\(UUID().uuidString).json"
+        try Data(text.utf8).write(to: URL(filePath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try await withServers { try await body(path, $0) }
     }
 }

@@ -100,8 +100,11 @@ struct OrderTests {
             let down: [String: String?] = ["DATABASE_URL": "postgres://me:hunter2@127.0.0.1:1/none"]
             #expect(try await shop.run("order", "nobody", "--shop", Shop.name).code == 1)
             #expect(try await shop.run("order", "nobody", "--shop", Shop.name, environment: down).code == 69)
-            #expect(try await shop.run("order", "ord-1", environment: down).code == 69)
-            #expect(try await shop.run("order", "ord-1", environment: ["DATABASE_URL": nil]).code == 64)
+            #expect(try await shop.run("order", "nobody", environment: ["DATABASE_URL": nil]).code == 69)
+            for environment in [down, ["DATABASE_URL": nil]] {
+                let several = try await shop.run("order", "ord-1", environment: environment)
+                #expect(several.code == 64 && several.errors.contains("left right"), "\(several.errors)")
+            }
             #expect(try await shop.run("order", "ord 1").code == 64)
             let order = try await shop.run("order", "ord-1", "--shop", "left", "--json", environment: down)
             #expect(
@@ -118,6 +121,42 @@ struct OrderTests {
             let several = try await shop.run("order", "ord-1")
             #expect(several.code == 64 && several.errors.contains("left right"))
             #expect(try await shop.run("order", "ord-1", "--shop", "right").code == 0)
+        }
+    }
+}
+
+extension OrderTests {
+    @Test(
+        "without Postgres the log tells: by its shop or without, also when the idempotency window is over",
+        arguments: [nil, "postgres://me:hunter2@127.0.0.1:1/none"])
+    func withoutPostgres(url: String?) async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            for number in 1...3 { try await shop.order("ord-\(number)") }
+            try await shop.cancel("ord-2")
+            let worker = try await BuiltExecutable.spawn("worker", "--group", "stock", on: servers, errors: .discarded)
+            try await eventually("stock has applied all") {
+                try await shop.run("status", "--json").object().group("stock").int("lag") == 0
+            }
+            await worker.stop()
+            for window in [true, false] {
+                if !window {
+                    let seen = await shop.keys.seen(shop.partition())
+                    try await shop.call(RedisCommand("DEL", seen))
+                }
+                for arguments in [["order", "ord-2", "--shop", Shop.name], ["order", "ord-2"]] {
+                    let order = try await runAlone(arguments + ["--json"], servers, ["DATABASE_URL": url]).object()
+                    #expect(order.int("seq") == 2 && order.text("shop") == Shop.name && order.int("epoch") == 1)
+                    #expect(try order.group("stock").text("state") == "applied")
+                    #expect(try order.group("delivery").text("state") == "lagging")
+                    #expect(try order.group("postgres").text("state") == "unknown")
+                    #expect(order.isNull("order") && order.text("postgres_error")?.isEmpty == false)
+                    #expect(try order.object("cancellation").int("seq") == 4)
+                    let text = try await runAlone(arguments, servers, ["DATABASE_URL": url]).succeeded().output
+                    #expect(text.hasPrefix("ord-2  shop main  ?\n") && text.contains("  postgres  ?\n"))
+                    #expect(text.contains("! postgres can't be asked: ") && !text.contains("hunter2"))
+                }
+            }
         }
     }
 }

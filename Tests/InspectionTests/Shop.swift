@@ -83,7 +83,9 @@ actor Shop {
             RedisSubscription(
                 to: keys.presencePrefix(group) + worker, at: try RedisConfiguration(url: servers.redis.url),
                 until: .after(.seconds(5)), interrupt: nil))
-        try call(RedisCommand("ZADD", keys.workers(group), Int(Date().timeIntervalSince1970 * 1000), worker))
+        // Its heart doesn't beat again: however slow the machine is, it was heard of lately.
+        let heartbeat = Int(Date().addingTimeInterval(600).timeIntervalSince1970 * 1000)
+        try call(RedisCommand("ZADD", keys.workers(group), heartbeat, worker))
         if let report, let name = WorkerName(worker) { try call(RedisCommand("SET", keys.report(group, name), report)) }
         return subscriber
     }

@@ -67,10 +67,12 @@ struct ConfigurationTests {
     func wrongPassword() throws {
         let server = TestPostgres.shared
         let owner = try server.connect()
-        try owner.transaction(until: soon) { owner in
-            try owner.query("SELECT pg_advisory_xact_lock(1)", until: soon)
-            try owner.script("DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN PASSWORD 'right'", until: soon)
-        }
+        try owner.script(
+            """
+            SELECT pg_advisory_xact_lock(1);
+            DROP ROLE IF EXISTS guarded;
+            CREATE ROLE guarded LOGIN PASSWORD 'right'
+            """, until: soon)
         func connect(_ password: String) throws -> PostgresConnection {
             let url = "postgres://guarded:\(password)@127.0.0.1:\(server.port)/postgres"
             return try PostgresConnection(connectingTo: PostgresConfiguration(url: url), until: soon, interrupt: nil)

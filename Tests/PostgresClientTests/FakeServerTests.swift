@@ -78,10 +78,13 @@ struct FakeServerTests {
         let server = FakeServer { client in
             client.welcome()
             client.read()
-            client.send("1", [])
-            client.send("2", [])
-            client.send("n", [])
-            client.send("C", Array("INSERT 0 1\0".utf8))
+            // The settings, and then the statement itself.
+            for command in ["SELECT 1", "INSERT 0 1"] {
+                client.send("1", [])
+                client.send("2", [])
+                client.send("n", [])
+                client.send("C", Array("\(command)\0".utf8))
+            }
         }
         let connection = try server.connect()
         let error = postgresError { try connection.query("INSERT", until: soon) }

@@ -93,33 +93,91 @@ struct StatementTests {
         #expect(rows[0].string(0) == text)
     }
 
-    @Test("a statement is prepared once, by whichever use comes first")
-    func preparedOnce() throws {
-        let statement = PostgresStatement(name: "double", sql: "SELECT 2 * $1::bigint")
-        for number in Int64(1)...3 {
-            #expect(try connection.execute(statement, [.integer(number)], until: soon)[0].int64(0) == 2 * number)
-        }
-        try connection.prepare(statement, until: soon)
-        let known = try connection.query(
-            "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements", until: soon)
-        #expect(known.count == 1)
-        #expect(known[0].string(0) == "double" && known[0].int64(1) == 3)
+    @Test("nothing is left in the session, which a pooler lends to the next")
+    func leavesNothing() throws {
+        var configuration = try TestPostgres.shared.configuration()
+        configuration.schema = "ours"
+        configuration.avoidsScans = true
+        let connection = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
+        try connection.query("SELECT $1::text", [.text("")], until: soon)
+        try connection.begin(until: soon)
+        connection.rollback()
+        // COMMIT ends the transaction that the settings were for.
+        try connection.script(
+            """
+            COMMIT;
+            CREATE TEMPORARY TABLE left_behind AS
+            SELECT name FROM pg_settings WHERE source = 'session' UNION ALL SELECT name FROM pg_prepared_statements
+            """, until: soon)
+        #expect(try connection.query("SELECT name FROM left_behind", until: soon).map { $0.string(0) } == [])
     }
 
-    @Test("a statement that can't be prepared can be mended")
-    func prepareFails() throws {
-        #expect(
-            postgresError {
-                try connection.execute(PostgresStatement(name: "one", sql: "SELECT nowhere"), until: soon)
-            }?
-            .sqlState == "42703")
-        #expect(try connection.execute(PostgresStatement(name: "one", sql: "SELECT 1"), until: soon)[0].int64(0) == 1)
+    @Test("a plan is kept where the session is ours, and where it is gone the statement is done all the same")
+    func keptPlan() throws {
+        func double(_ number: Int64) throws -> Int64? {
+            try connection.send("SELECT 2 * $1::bigint", [.integer(number)], keepsPlan: true, until: soon)
+            return try connection.receive(until: soon)[0].int64(0)
+        }
+        func plans() throws -> [Int64?] {
+            try connection.query(
+                """
+                SELECT generic_plans + custom_plans FROM pg_prepared_statements
+                WHERE name LIKE 'onewrite\\_%' AND statement LIKE 'SELECT 2 %'
+                """, until: soon
+            ).map { $0.int64(0) }
+        }
+        // The first transaction tells whose session it is.
+        #expect(try double(1) == 2 && plans() == [])
+        for number in Int64(2)...4 { #expect(try double(number) == 2 * number) }
+        #expect(try plans() == [3])
+        // As a pooler does that was taken for the server.
+        try connection.script("DEALLOCATE ALL", until: soon)
+        #expect(try double(5) == 10 && double(6) == 12)
+        #expect(try plans() == [])
+    }
+
+    @Test("a refused statement leaves its plan, and the connection, usable")
+    func refusedWithPlan() throws {
+        for round in 0..<3 {
+            try connection.send("SELECT 6 / $1::bigint", [.integer(0)], keepsPlan: true, until: soon)
+            #expect(postgresError { try connection.receive(until: soon) }?.sqlState == "22012")
+            try connection.send("SELECT 6 / $1::bigint", [.integer(2)], keepsPlan: true, until: soon)
+            #expect(try connection.receive(until: soon)[0].int64(0) == 3, "round \(round)")
+        }
+    }
+
+    @Test("each transaction has the settings, however it begins")
+    func settingsByTransaction() throws {
+        var configuration = try TestPostgres.shared.configuration()
+        configuration.lockTimeout = .milliseconds(4321)
+        let connection = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
+        func lockTimeout() throws -> String? {
+            try connection.query("SELECT current_setting('lock_timeout')", until: soon)[0].string(0)
+        }
+        #expect(try lockTimeout() == "4321ms")
+        try connection.begin(until: soon)
+        #expect(try lockTimeout() == "4321ms")
+        connection.rollback()
+        try connection.script(
+            "CREATE TEMPORARY TABLE seen AS SELECT current_setting('lock_timeout') AS value", until: soon)
+        #expect(try connection.query("SELECT value FROM seen", until: soon)[0].string(0) == "4321ms")
+        var streamed: String?
+        try connection.forEachRow("SELECT current_setting('lock_timeout')", until: soon) { streamed = $0.string(0) }
+        #expect(streamed == "4321ms")
+    }
+
+    @Test("rows come one by one in a transaction too")
+    func streamingInTransaction() throws {
+        try connection.begin(until: soon)
+        var numbers: [Int64?] = []
+        try connection.forEachRow("SELECT generate_series(1, 3)", until: soon) { numbers.append($0.int64(0)) }
+        #expect(numbers == [1, 2, 3])
     }
 
     @Test("a statement goes on at the server while the thread does something else")
     func splitPhase() throws {
-        try connection.sendExecute(
-            PostgresStatement(name: "split", sql: "SELECT $1::text"), [.text("now")], until: soon)
+        try connection.send(
+            "SELECT $1::text", [.text("now")], until: soon)
         #expect(connection.hasStatementUnderWay)
         let observer = try TestPostgres.shared.connect()
         #expect(try observer.query("SELECT 1", until: soon).count == 1)
@@ -201,9 +259,9 @@ struct StatementTests {
     @Test("a refusal names table and constraint, never the row")
     func constraint() throws {
         try connection.script("CREATE TEMPORARY TABLE orders (id text CONSTRAINT only_once PRIMARY KEY)", until: soon)
-        let insert = PostgresStatement(name: "insert", sql: "INSERT INTO orders VALUES ($1)")
-        try connection.execute(insert, [.text("secret")], until: soon)
-        let error = try #require(postgresError { try connection.execute(insert, [.text("secret")], until: soon) })
+        let insert = "INSERT INTO orders VALUES ($1)"
+        try connection.query(insert, [.text("secret")], until: soon)
+        let error = try #require(postgresError { try connection.query(insert, [.text("secret")], until: soon) })
         guard case .server(let server) = error else { throw error }
         #expect(server.sqlState == "23505" && server.table == "orders" && server.constraint == "only_once")
         #expect(!error.isRetriable && !error.outcomeIsUnknown)

@@ -35,7 +35,7 @@ struct StoppingTests {
 
     @Test("a statement that ends all the same, though stopped, gives its result")
     func tooLateToStop() throws {
-        try connection.sendExecute(PostgresStatement(name: "quick", sql: "SELECT 7"), until: soon)
+        try connection.send("SELECT 7", until: soon)
         let observer = try TestPostgres.shared.connect()
         let idle = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'idle'"
         let deadline = soon
@@ -117,7 +117,7 @@ struct StoppingTests {
     @Test("a statement is stopped at whatever moment the server is with it", arguments: 0..<50)
     func stoppedAtOnce(attempt: Int) throws {
         try connection.begin(until: soon)
-        try connection.sendExecute(PostgresStatement(name: "slow", sql: "SELECT pg_sleep(30)"), until: soon)
+        try connection.send("SELECT pg_sleep(30)", until: soon)
         connection.rollback()
         #expect(connection.isUsable && !connection.isInTransaction)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import PrivateServers
 import Synchronization
 import Testing
 import ThreadedIO
@@ -54,8 +55,7 @@ final class TestPostgres: Sendable {
     }
 
     private static func asPostgres(_ program: String, _ arguments: [String]) throws -> Process {
-        let installed = try FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql").sorted()
-        let path = "/usr/lib/postgresql/\(installed.last ?? "")/bin/\(program)"
+        let path = try Program.postgres(program)
         guard getuid() == 0 else { return try command(path, arguments) }
         return try command(
             "/usr/bin/setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", path] + arguments)

@@ -24,110 +24,32 @@ struct TransactionTests {
         try connection.query("UPDATE \(table) SET n = n + 1 WHERE id = \(id)", until: soon)
     }
 
-    @Test("what the body did is there for others after the commit, not before")
-    func commits() throws {
-        let answer = try connection.transaction(until: soon) { connection in
-            try increment(1, on: connection)
-            #expect(try value(1) == 0)
-            return "done"
-        }
-        #expect(answer == "done")
-        #expect(try value(1) == 1)
-    }
-
-    @Test("an error of the body rolls back, and is thrown on")
+    @Test("what was rolled back was never there")
     func rollsBack() throws {
-        struct Refused: Error {}
-        #expect(throws: Refused.self) {
-            try connection.transaction(until: soon) { connection in
-                try increment(1, on: connection)
-                throw Refused()
-            }
-        }
-        #expect(try value(1) == 0)
+        try connection.begin(until: soon)
+        try increment(1, on: connection)
+        #expect(connection.isInTransaction)
+        connection.rollback()
         #expect(connection.isUsable && !connection.isInTransaction)
+        #expect(try value(1) == 0)
     }
 
-    @Test("an error of the body stops a statement that is not received")
+    @Test("rolling back stops a statement that is not received")
     func rollsBackWithStatementUnderWay() throws {
-        struct Refused: Error {}
-        #expect(throws: Refused.self) {
-            try connection.transaction(until: soon) { connection in
-                try increment(1, on: connection)
-                try connection.sendExecute(PostgresStatement(name: "slow", sql: "SELECT pg_sleep(30)"), until: soon)
-                throw Refused()
-            }
-        }
+        try connection.begin(until: soon)
+        try increment(1, on: connection)
+        try connection.send("SELECT pg_sleep(30)", until: soon)
+        connection.rollback()
         #expect(connection.isUsable && !connection.isInTransaction && !connection.hasStatementUnderWay)
         #expect(try value(1) == 0)
     }
 
-    @Test("a swallowed error does not pass for a commit")
-    func swallowedError() throws {
-        let error = postgresError {
-            try connection.transaction(until: soon) { connection in
-                try increment(1, on: connection)
-                _ = try? connection.query("SELECT 1 / 0", until: soon)
-            }
-        }
-        #expect(error == .rolledBack)
-        #expect(try value(1) == 0)
-    }
-
-    @Test("a deadline that has passed by the time of COMMIT rolls back")
-    func tooLate() throws {
-        let deadline = Deadline.after(.milliseconds(200))
-        let error = postgresError {
-            try connection.transaction(until: deadline) { connection in
-                try increment(1, on: connection)
-                Interrupt().wait(until: deadline)
-            }
-        }
-        #expect(error == .timedOut(outcomeIsUnknown: false))
-        #expect(try value(1) == 0)
-    }
-
-    @Test("COMMIT passes over the interrupt")
-    func commitIsNotInterrupted() throws {
-        let interrupt = Interrupt()
-        connection.interrupt = interrupt
-        try connection.transaction(until: soon) { connection in
-            try increment(1, on: connection)
-            interrupt.signal()
-        }
-        #expect(try value(1) == 1)
-        #expect(postgresError { try increment(1, on: connection) } == .interrupted(outcomeIsUnknown: false))
-    }
-
-    @Test("COMMIT that the server does not answer in time leaves the outcome unknown")
-    func commitUnanswered() throws {
-        var configuration = try TestPostgres.shared.configuration()
-        configuration.commitTimeout = .milliseconds(300)
-        let hanging = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
-        try connection.script(
-            """
-            CREATE FUNCTION \(table)_wait() RETURNS trigger LANGUAGE plpgsql AS
-                $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$;
-            CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON \(table) DEFERRABLE INITIALLY DEFERRED
-                FOR EACH ROW EXECUTE FUNCTION \(table)_wait()
-            """, until: soon)
-        let error = postgresError {
-            try hanging.transaction(until: soon) { try increment(1, on: $0) }
-        }
-        #expect(error == .timedOut(outcomeIsUnknown: true))
-        #expect(!hanging.isUsable)
-    }
-
     @Test("a lost update is refused as a serialization failure, which is worth another try")
     func serialization() throws {
-        let error = postgresError {
-            try connection.transaction(until: soon) { connection in
-                try connection.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", until: soon)
-                try connection.query("SELECT n FROM \(table)", until: soon)
-                try increment(1, on: other)
-                try increment(1, on: connection)
-            }
-        }
+        try connection.begin("ISOLATION LEVEL REPEATABLE READ", until: soon)
+        try increment(1, on: other)
+        let error = postgresError { try increment(1, on: connection) }
+        connection.rollback()
         #expect(error?.sqlState == "40001" && error?.isRetriable == true && error?.outcomeIsUnknown == false)
         #expect(try value(1) == 1)
     }
@@ -139,8 +61,8 @@ struct TransactionTests {
         try other.begin(until: soon)
         try increment(1, on: connection)
         try increment(2, on: other)
-        try connection.sendExecute(
-            PostgresStatement(name: "two", sql: "UPDATE \(table) SET n = 9 WHERE id = 2"), until: soon)
+        try connection.send(
+            "UPDATE \(table) SET n = 9 WHERE id = 2", until: soon)
         do { try increment(1, on: other) } catch let error as PostgresError { errors.append(error) }
         other.rollback()
         do { try connection.receive(until: soon) } catch { errors.append(error) }
@@ -153,11 +75,11 @@ struct TransactionTests {
         var configuration = try TestPostgres.shared.configuration()
         configuration.lockTimeout = .milliseconds(100)
         let impatient = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
-        try connection.transaction(until: soon) { connection in
-            try increment(1, on: connection)
-            let error = postgresError { try increment(1, on: impatient) }
-            #expect(error?.sqlState == "55P03" && error?.isRetriable == true)
-        }
+        try connection.begin(until: soon)
+        try increment(1, on: connection)
+        let error = postgresError { try increment(1, on: impatient) }
+        connection.rollback()
+        #expect(error?.sqlState == "55P03" && error?.isRetriable == true)
         #expect(impatient.isUsable)
     }
 
@@ -166,14 +88,11 @@ struct TransactionTests {
         var configuration = try TestPostgres.shared.configuration()
         configuration.idleInTransactionTimeout = .milliseconds(100)
         let sleeper = try PostgresConnection(connectingTo: configuration, until: soon, interrupt: nil)
-        let error = postgresError {
-            try sleeper.transaction(until: soon) { sleeper in
-                try increment(1, on: sleeper)
-                // Waits for the lock until the server has ended the sleeper's session.
-                try increment(1, on: other)
-                try increment(1, on: sleeper)
-            }
-        }
+        try sleeper.begin(until: soon)
+        try increment(1, on: sleeper)
+        // Waits for the lock until the server has ended the sleeper's session.
+        try increment(1, on: other)
+        let error = postgresError { try increment(1, on: sleeper) }
         #expect(error?.sqlState == "25P03" && error?.isRetriable == true && error?.outcomeIsUnknown == false)
         #expect(!sleeper.isUsable)
         #expect(try value(1) == 1)

@@ -249,9 +249,9 @@ struct EffectTests {
     @Test("a list of another type stalls the delivery sink before its first write")
     func wrongList() async throws {
         try await withWorld { world in
-            try world.call("SET", world.keys.deliveries(world.partition), "x")
             let delivery = try world.session(.delivery, "d")
             try await delivery.takeOver()
+            try world.call("SET", world.keys.deliveries(world.partition), "x")
             try world.append(1)
             await #expect(throws: StoreError.self) { try await delivery.work() }
             #expect(try world.position(.delivery) == 0)
@@ -320,7 +320,7 @@ struct EffectTests {
                         [.integer(Int64(other.processID))], until: .after(.seconds(5))
                     ).count > 0
                 }
-                try other.commit(until: .after(.seconds(5)))
+                try other.query("COMMIT", until: .after(.seconds(5)))
             }
             try await eventually("the row is locked") {
                 try world.postgres.query(

@@ -208,6 +208,8 @@ private final class ReplacedLog: LogPort {
     func removeIdleConsumers(from partition: Partition) async throws {
         try await log.removeIdleConsumers(from: partition)
     }
+    func extent(of partition: Partition) async throws -> LogExtent { try await log.extent(of: partition) }
+    func beginNewFile() async throws -> String? { try await log.beginNewFile() }
     func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool {
         try await log.shut(partition, epoch: epoch)
     }

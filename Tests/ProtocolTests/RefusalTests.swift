@@ -249,6 +249,10 @@ struct RefusalTests {
                 "XADD", world.keys.log(world.partition), "*", "epoch", "1", "seq", "1", "type", "order.placed", "id",
                 "ord-0",
                 "shop", World.shop, "customer", "c-1", "lines", "TEA:1")
+            let byHand = try world.call("XREVRANGE", world.keys.log(world.partition), "+", "-", "COUNT", "1").elements
+            try world.postgres.query(
+                "INSERT INTO dead_letters (partition, epoch, entry, fields, reason, error) VALUES ($1, 1, $2, '', '', '')",
+                [.integer(0), .text(try #require(byHand.first)[0].requireString())], until: .after(.seconds(5)))
             // As when the position's entry ID is of a lost history.
             try world.postgres.query("UPDATE partitions SET entry = '5-5'", until: .after(.seconds(5)))
             try world.closeLog()

@@ -155,8 +155,8 @@ struct ProtocolTests {
         var configuration = silent.configuration
         configuration.connectTimeout = .milliseconds(50)
         #expect(
-            throws: RedisError.connectionFailed(
-                address: configuration.address, reason: "connected, but no answer in time")
+            throws: RedisError.sessionFailed(
+                address: configuration.address, reason: "connected, but no answer in time", passes: true)
         ) { try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil) }
 
         let old = try ScriptedServer(greets: false) { peer in
@@ -165,8 +165,9 @@ struct ProtocolTests {
             peer.waitForHangUp()
         }
         #expect(
-            throws: RedisError.connectionFailed(
-                address: old.configuration.address, reason: "HELLO was answered with: ERR unknown command `HELLO`")
+            throws: RedisError.sessionFailed(
+                address: old.configuration.address, reason: "HELLO was answered with: ERR unknown command `HELLO`",
+                passes: false)
         ) { try old.connect() }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import PrivateServers
 import RedisClient
 import Synchronization
 import ThreadedIO
@@ -19,11 +20,11 @@ final class RedisServer {
         socketPath = directory.appending(path: "s").path
         port = Int(try freePort())
         self.password = password
-        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.executableURL = URL(filePath: try Program.redisServer())
         process.arguments =
             [
-                "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "",
-                "--dir", directory.path, "--logfile", "log",
+                "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "", "--dir",
+                directory.path, "--logfile", "log",
             ] + (password.map { ["--requirepass", $0] } ?? []) + extra
         try process.run()
         try waitUntil("redis-server answers") {

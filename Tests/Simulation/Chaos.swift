@@ -43,8 +43,11 @@ struct Chaos {
 
     private func restartRedis() {
         let lost = lost()
-        schedule.note("fault: \(world.address.name) is restarted, and lost \(lost) steps")
-        world.address.restart(losing: lost)
+        let half = lost > 0 && schedule.generator.chance(500) ? 1 + schedule.generator.below(3) : 0
+        schedule.note(
+            "fault: \(world.address.name) is restarted, and lost \(lost) steps"
+                + (half > 0 ? ", the first of them but for \(half) of its effects" : ""))
+        world.address.restart(losing: lost, keeping: half)
         putClockBack()
     }
 
@@ -87,7 +90,7 @@ struct Chaos {
         let group = schedule.generator.chance(500) ? Group.postgres : .stock
         let partition = randomPartition()
         schedule.note("fault: the group \(group) of \(partition) is destroyed")
-        world.address.write(partition) { $0.groups[group.place] = nil }
+        world.address.write(partition, isSingle: true) { $0.groups[group.place] = nil }
     }
 
     private func randomWorker() -> SimulatedProcess? {

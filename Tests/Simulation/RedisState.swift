@@ -54,6 +54,8 @@ struct PartitionKeys {
         var epoch: Epoch
         var seq = Seq.none
         var entry: EntryID?
+        /// What `applied` comes to, as a value of its own.
+        var sum = 0
     }
 
     var head: Head?

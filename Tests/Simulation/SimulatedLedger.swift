@@ -69,6 +69,10 @@ final class SimulatedLedger: Ledger {
         try await wire.call { [postgres] in postgres.entries(partition, after: seq, limit: limit) }
     }
 
+    func entriesByHand(in partition: Partition, limit: Int) async throws -> Set<EntryID> {
+        try await wire.call { [postgres] in postgres.byHand[partition.number] }
+    }
+
     func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation] {
         try await wire.call { [postgres] in postgres.locations(partition, at: seqs) }
     }

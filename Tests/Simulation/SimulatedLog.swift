@@ -102,10 +102,22 @@ final class SimulatedLog: LogPort {
         }
     }
 
+    func extent(of partition: Partition) async throws -> LogExtent {
+        try await wire.call { [redis] in
+            let log = redis.keys(partition).log
+            return LogExtent(first: log.first?.entry, last: log.last?.entry, count: log.count)
+        }
+    }
+
+    func beginNewFile() async throws -> String? {
+        try await wire.call { [redis] in redis.beginNewFile() }
+        return nil
+    }
+
     func createGroup(in partition: Partition, after entry: EntryID) async throws {
         try await wire.call { [redis, group] in
             guard redis.keys(partition).groups[group.place] == nil else { return }
-            redis.write(partition) {
+            redis.write(partition, isSingle: true) {
                 $0.groups[group.place] = PartitionKeys.ConsumerGroup(lastDelivered: entry)
             }
         }

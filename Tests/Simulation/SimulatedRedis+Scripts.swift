@@ -90,7 +90,7 @@ extension SimulatedRedis {
     /// `shut.lua`.
     func shut(_ partition: Partition, epoch: Epoch) -> Bool {
         guard let head = keys(partition).head, head.epoch == epoch else { return false }
-        write(partition) { $0.head = head.opened(epoch: epoch, seq: head.seq, replid: "") }
+        write(partition, isSingle: true) { $0.head = head.opened(epoch: epoch, seq: head.seq, replid: "") }
         return true
     }
 
@@ -160,6 +160,16 @@ extension SimulatedRedis {
         }
     }
 
+    /// `check.lua`, and the counting before it.
+    func check(_ permit: Permit, _ group: Group) -> CheckOutcome {
+        guard seq(permit.partition, under: permit.history) != nil,
+            let position = keys(permit.partition).positions[group.place],
+            position.token == permit.token.number, position.owner == permit.owner.text
+        else { return .moved }
+        let count = keys(permit.partition).applied.count
+        return count == position.sum ? .agrees : .differs("\(count) are applied, and the position says \(position.sum)")
+    }
+
     /// `stock.lua`.
     func apply(_ batch: Batch, _ group: Group) -> ApplyOutcome {
         let permit = batch.permit
@@ -188,6 +198,7 @@ extension SimulatedRedis {
                 keys.positions[group.place]?.epoch = permit.history.epoch
                 keys.positions[group.place]?.seq = batch.last
                 keys.positions[group.place]?.entry = batch.lastEntry
+                keys.positions[group.place]?.sum = position.sum + batch.marks.count
             }
             for entry in batch.placedIDs { Self.acknowledge(&keys, group, entry.id) }
         }
@@ -224,7 +235,7 @@ extension SimulatedRedis {
         if let lease = keys(partition).leases[group.place], lease.end > now, lease.holder != worker {
             guard isGone(lease.holder) else { return false }
         }
-        write(partition) {
+        write(partition, isSingle: true) {
             $0.leases[group.place] = PartitionKeys.LeaseKey(holder: worker, end: now + milliseconds)
         }
         return true
@@ -235,7 +246,7 @@ extension SimulatedRedis {
         guard let lease = keys(partition).leases[group.place], lease.end > now, lease.holder == worker else {
             return false
         }
-        write(partition) {
+        write(partition, isSingle: true) {
             $0.leases[group.place] = PartitionKeys.LeaseKey(holder: worker, end: now + milliseconds)
         }
         return true

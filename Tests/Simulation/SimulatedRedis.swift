@@ -32,6 +32,8 @@ final class SimulatedRedis: Endpoint {
     var isMaster = true
     private(set) var partitions: [PartitionKeys]
     private var past: [[PartitionKeys]] = []
+    /// Half a transaction at the end of the file that is written to; nil when there is none.
+    private var half: HalfStep?
     var parked: [ParkedRead] = []
     /// The most entries that one answer holds: it may always be fewer than were asked for, and small logs meet every seam.
     var replyLimit = Int.max
@@ -70,17 +72,48 @@ final class SimulatedRedis: Endpoint {
             partitions = copy(behind: steps)
             past.removeLast(min(steps, past.count))
         }
+        // A server that was a replica in between has written all of its data to a new file.
+        half = nil
+        beginLife()
+    }
+
+    private func beginLife() {
         lives += 1
         replid = "\(name).\(lives)"
         parked = []
     }
 
     /// Dies and comes back without its last steps.
-    func restart(losing steps: Int) {
+    ///
+    /// - Parameters:
+    ///   - steps: How many are lost.
+    ///   - effects: How many effects of the first lost step stay in the file, behind a MULTI without EXEC.
+    func restart(losing steps: Int, keeping effects: Int = 0) {
         incarnation += 1
-        loseTail(steps)
+        if let half {
+            if half.isClosed {
+                half.execute(on: &partitions)
+                past = []
+            } else {
+                partitions = half.start
+                past = []
+            }
+        }
+        half = nil
+        let steps = min(steps, past.count)
+        if steps > 0 {
+            let whole = steps == 1 ? partitions : past[past.count - steps + 1]
+            let start = copy(behind: steps)
+            if effects > 0 { half = HalfStep(from: start, to: whole, effects: effects) }
+            partitions = start
+            past.removeLast(steps)
+        }
+        beginLife()
         runID = "run-\(replid)"
     }
+
+    /// `BGREWRITEAOF`, as soon as it has begun.
+    func beginNewFile() { half = nil }
 
     /// Puts the clock so that it stands at the last ID that is left, so that IDs are used again.
     func setClockBack() {
@@ -96,7 +129,12 @@ final class SimulatedRedis: Endpoint {
     var now: Int64 { milliseconds() }
 
     /// One atomic step that changes keys.
-    func write<Result>(_ partition: Partition, _ body: (inout PartitionKeys) throws -> Result) rethrows -> Result {
+    ///
+    /// A single one is one command in the file, without MULTI and EXEC of its own.
+    func write<Result>(
+        _ partition: Partition, isSingle: Bool = false, _ body: (inout PartitionKeys) throws -> Result
+    ) rethrows -> Result {
+        if !isSingle { half?.isClosed = true }
         past.append(partitions)
         if past.count > 48 { past.removeFirst(24) }
         return try body(&partitions[partition.number])

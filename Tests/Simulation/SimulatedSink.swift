@@ -20,6 +20,10 @@ final class SimulatedSink: Sink {
         try await wire.call { [redis, group] in try redis.fence(partition, group, under: history, owner: owner) }
     }
 
+    func check(_ permit: Permit) async throws -> CheckOutcome {
+        try await wire.call { [redis, group] in redis.check(permit, group) }
+    }
+
     func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
         let outcome = try await wire.call { [redis, group, note] in
             let outcome = redis.apply(batch, group)

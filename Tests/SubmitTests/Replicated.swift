@@ -49,19 +49,16 @@ struct Replicated {
 ///
 /// - Parameters:
 ///   - count: How many replicas.
-///   - program: The servers' executable; nil for the machine's own.
 ///   - body: The test.
 /// - Throws: What the body throws; `ServerError` when a server did not start.
-func withReplicas(
-    _ count: Int, program: String? = nil, _ body: (Replicated) async throws -> Void
-) async throws {
+func withReplicas(_ count: Int, _ body: (Replicated) async throws -> Void) async throws {
     let directory = try await PrivateDirectory()
     let master = try await PrivateRedis.start(
-        in: directory, name: "master", program: program, options: ["repl-diskless-sync-delay 0"], tcp: true)
+        in: directory, name: "master", options: ["repl-diskless-sync-delay 0"], tcp: true)
     var replicas: [PrivateRedis] = []
     for number in 0..<count {
         let replica = try await PrivateRedis.start(
-            in: directory, name: "replica-\(number)", program: program,
+            in: directory, name: "replica-\(number)",
             options: ["replicaof 127.0.0.1 \(try #require(master.port))"], tcp: true)
         replicas.append(replica)
     }

@@ -48,6 +48,13 @@ struct Arena: Sendable {
             submittersShop: submittersShop)
     }
 
+    /// The way of workers that are told to make a mistake, without a proxy between.
+    func shop(withBug bug: String?) -> Shop {
+        var shop = shop
+        if let bug { shop.variables["ONEWRITE_BUG"] = bug }
+        return shop
+    }
+
     func close() async {
         await redis.stop()
         await postgres.stop(.immediate)

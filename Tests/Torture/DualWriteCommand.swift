@@ -11,7 +11,8 @@ struct DualWriteCommand: AsyncParsableCommand {
             An application that writes each order to Postgres, then to Redis, then to the delivery list, and is killed again and \
             again; on each start it goes on behind the last order that Postgres has.
 
-            Example: scripts/torture dual-write --orders 50000 --kills 500
+            Example:
+              scripts/torture dual-write --orders 50000 --kills 500
             """)
 
     @Option(help: ArgumentHelp("How many orders.", valueName: "n"))

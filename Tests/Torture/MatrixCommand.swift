@@ -11,7 +11,8 @@ struct MatrixCommand: AsyncParsableCommand {
             are done; then everything is drained and checked. A run in which the fault did not come, or in which a zombie was not \
             refused where it must be, tested nothing, and counts as wrong. Ends with 1 when anything was.
 
-            Example: scripts/torture matrix --rounds 3 --seed 42
+            Example:
+              scripts/torture matrix --rounds 3 --seed 42
             """)
 
     @Option(help: ArgumentHelp("Runs of each cell.", valueName: "n"))

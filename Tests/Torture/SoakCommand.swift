@@ -12,7 +12,8 @@ struct SoakCommand: AsyncParsableCommand {
             times again; what they meet is up to the machine. Ends with 0 when nothing was found, and with 1 and the evidence \
             otherwise.
 
-            Example: scripts/torture soak --for 1h --seed 42
+            Example:
+              scripts/torture soak --for 1h --seed 42
             """)
 
     @Option(name: .customLong("for"), help: ArgumentHelp("How long, such as 90s, 20m or 1h.", valueName: "duration"))

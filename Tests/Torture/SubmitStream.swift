@@ -59,7 +59,8 @@ final class SubmitStream: Sendable {
         }
     }
 
-    private func submit(_ changes: [PlannedChange]) async throws {
+    /// Submits, and returns when every change has its answer.
+    func submit(_ changes: [PlannedChange]) async throws {
         var open = changes
         while !open.isEmpty {
             try Task.checkCancellation()

@@ -24,11 +24,6 @@ package struct DashboardModel: Sendable {
         case entry(PendingEntry, isPending: Bool)
     }
 
-    /// Why there is no new snapshot.
-    struct Failure: Sendable, Equatable {
-        let error: String
-    }
-
     /// The smallest screen that can be laid out.
     static let smallest = ScreenSize(width: 60, height: 12)
     /// The most pending entries asked for: some screens full, and a small reply at every interval.
@@ -36,6 +31,8 @@ package struct DashboardModel: Sendable {
     /// The longest filter.
     static let filterCharactersMax = 40
 
+    /// Which stores are looked at.
+    let stores: Environment
     /// How often a snapshot is expected.
     let interval: Duration
     package internal(set) var size: ScreenSize
@@ -44,7 +41,8 @@ package struct DashboardModel: Sendable {
     private(set) var snapshot: Snapshot?
     /// When ``snapshot`` came.
     private(set) var snapshotAt = Duration.zero
-    private(set) var failure: Failure?
+    /// Why there is no new snapshot.
+    private(set) var failure: Snapshot.Unavailable?
     private(set) var histories: [String: RateHistory] = [:]
 
     var focus = Pane.groups
@@ -58,7 +56,8 @@ package struct DashboardModel: Sendable {
     var overlay: Overlay?
 
     /// Makes the model of a dashboard that just started.
-    package init(interval: Duration, size: ScreenSize) {
+    package init(of stores: Environment, interval: Duration, size: ScreenSize) {
+        self.stores = stores
         self.interval = interval
         self.size = size
     }
@@ -88,9 +87,9 @@ package struct DashboardModel: Sendable {
     }
 
     /// Notes that no snapshot could be taken; the last one stays in sight.
-    package mutating func fail(_ error: String, at moment: Duration) {
+    package mutating func fail(_ reason: Snapshot.Unavailable, at moment: Duration) {
         now = max(now, moment)
-        failure = Failure(error: error)
+        failure = reason
         settle()
     }
 
@@ -114,6 +113,15 @@ package struct DashboardModel: Sendable {
     var isStale: Bool {
         guard let age, !isPaused else { return false }
         return age > interval * 2 + .seconds(1)
+    }
+
+    /// Whether what is in sight is only the last that was known.
+    var isLastKnown: Bool { snapshot != nil && (failure != nil || isStale) }
+
+    /// What the servers do now, as far as anybody knows: not what they did when the snapshot in sight was taken.
+    var servers: (redis: Snapshot.Server?, postgres: Snapshot.Server?) {
+        if let failure { return (failure.redis, failure.postgres) }
+        return isStale ? (nil, nil) : (snapshot?.redis, snapshot?.postgres)
     }
 }
 

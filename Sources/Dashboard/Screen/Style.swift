@@ -1,7 +1,7 @@
 /// How a cell looks: a colour of the terminal's own palette, and its weight.
 package struct Style: Sendable, Equatable {
     /// The colours in use; few, so that each means one thing.
-    package enum Color: Int, Sendable, Equatable {
+    package enum Color: Int, Sendable, Equatable, CaseIterable {
         /// What needs a person.
         case red = 31
         /// What is well.
@@ -10,6 +10,12 @@ package struct Style: Sendable, Equatable {
         case yellow = 33
         /// Where the reader is.
         case cyan = 36
+        // The reader's own choice for an environment only.
+        case blue = 34
+        case magenta = 35
+
+        /// As settings call it.
+        package var name: String { "\(self)" }
     }
 
     /// The colour; `nil` is the terminal's text colour.
@@ -18,6 +24,8 @@ package struct Style: Sendable, Equatable {
     package var isBold = false
     /// Faint.
     package var isDim = false
+    /// Text and ground changed for each other.
+    package var isReversed = false
 
     static let plain = Style()
     static let dim = Style(isDim: true)
@@ -39,6 +47,7 @@ package struct Style: Sendable, Equatable {
         var codes = ["0"]
         if isBold { codes.append("1") }
         if isDim { codes.append("2") }
+        if isReversed { codes.append("7") }
         if colored, let color { codes.append(String(color.rawValue)) }
         return "\u{1B}[" + codes.joined(separator: ";") + "m"
     }

@@ -8,7 +8,7 @@ extension Snapshot: Encodable {
     package static let schema = "onewrite/status/v1"
 
     private enum CodingKeys: String, CodingKey {
-        case schema, at, partitions, redis, postgres, groups, warnings
+        case schema, at, environment, partitions, redis, postgres, groups, warnings
         case redisError = "redis_error"
         case postgresError = "postgres_error"
     }
@@ -21,6 +21,7 @@ extension Snapshot: Encodable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(Self.schema, forKey: .schema)
         try container.encode(Self.timestamp(at), forKey: .at)
+        try container.encode(environment, forKey: .environment)
         try container.encode(partitions, forKey: .partitions)
         try container.encode(redis, forKey: .redis)
         try container.encode(redis.error, forKey: .redisError)
@@ -40,9 +41,9 @@ extension Snapshot: Encodable {
 }
 
 extension Snapshot.Server: Encodable {
-    private enum CodingKeys: String, CodingKey { case version }
+    private enum CodingKeys: String, CodingKey { case name, version }
 
-    /// Encodes `{"version":…}`, or null when the server didn't answer or isn't configured.
+    /// Encodes `{"version":…}`, for Redis with the `name` of the server, or null when the server didn't answer or isn't configured.
     package func encode(to encoder: any Encoder) throws {
         guard let version else {
             var container = encoder.singleValueContainer()
@@ -50,6 +51,7 @@ extension Snapshot.Server: Encodable {
             return
         }
         var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeIfPresent(name, forKey: .name)
         try container.encode(version, forKey: .version)
     }
 }

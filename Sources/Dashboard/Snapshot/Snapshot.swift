@@ -6,6 +6,8 @@ package import FoundationEssentials
 package struct Snapshot: Sendable, Equatable {
     /// When the snapshot was taken.
     package var at: Date
+    /// Which stores these are.
+    package var environment: Environment
     /// How many partitions the log has; `nil` when Redis couldn't tell.
     package var partitions: Int?
     /// The log's server.
@@ -21,10 +23,12 @@ package struct Snapshot: Sendable, Equatable {
 
     /// Makes a snapshot.
     package init(
-        at: Date, partitions: Int?, redis: Server, postgres: Server, groups: [Group], warnings: [Warning],
+        at: Date, environment: Environment, partitions: Int?, redis: Server, postgres: Server, groups: [Group],
+        warnings: [Warning],
         pendingPage: PendingPage? = nil
     ) {
         self.at = at
+        self.environment = environment
         self.partitions = partitions
         self.redis = redis
         self.postgres = postgres
@@ -39,15 +43,21 @@ extension Snapshot {
     package enum Server: Sendable, Equatable {
         /// No connection to it is configured.
         case notConfigured
-        /// It answered.
-        case reachable(version: String)
+        /// It answered; the name is what it calls itself, where that may be one or another: `redis`, `valkey`.
+        case reachable(version: String, name: String? = nil)
         /// It didn't answer; the error is for people and holds no secret.
         case unreachable(error: String)
 
         /// The server's version, when it answered.
         package var version: String? {
-            guard case .reachable(let version) = self else { return nil }
+            guard case .reachable(let version, _) = self else { return nil }
             return version
+        }
+
+        /// What the server calls itself, when it answered with that.
+        package var name: String? {
+            guard case .reachable(_, let name) = self else { return nil }
+            return name
         }
 
         /// Why it can't be reached, when it can't.
@@ -55,6 +65,25 @@ extension Snapshot {
             guard case .unreachable(let error) = self else { return nil }
             return error
         }
+    }
+
+    /// Why there is no snapshot, and what the servers do all the same.
+    package struct Unavailable: Error, Sendable, Equatable, CustomStringConvertible {
+        /// For people; holds no secret.
+        package var error: String
+        /// What Redis does; `nil` when nobody knows.
+        package var redis: Server?
+        /// What Postgres does; `nil` when nobody knows.
+        package var postgres: Server?
+
+        /// Makes a reason.
+        package init(error: String, redis: Server? = nil, postgres: Server? = nil) {
+            self.error = error
+            self.redis = redis
+            self.postgres = postgres
+        }
+
+        package var description: String { error }
     }
 
     /// A consumer group over all partitions.

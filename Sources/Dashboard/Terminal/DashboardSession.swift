@@ -28,11 +28,11 @@ final class DashboardSession {
     private var lastQuery: DashboardQuery?
     private var nextAsk = Duration.zero
 
-    init(terminal: Terminal, feed: SnapshotFeed, interval: Duration) {
+    init(terminal: Terminal, feed: SnapshotFeed, stores: Environment, interval: Duration) {
         self.terminal = terminal
         self.feed = feed
         start = clock.now
-        model = DashboardModel(interval: interval, size: terminal.size)
+        model = DashboardModel(of: stores, interval: interval, size: terminal.size)
     }
 
     /// Shows the dashboard until it ends; the terminal is as before when this returns or throws.
@@ -134,7 +134,7 @@ final class DashboardSession {
         asked = nil
         switch answer {
         case .success(let snapshot): model.update(snapshot, at: elapsed)
-        case .failure(let failure): model.fail(failure.text, at: elapsed)
+        case .failure(let failure): model.fail(failure, at: elapsed)
         }
     }
 }

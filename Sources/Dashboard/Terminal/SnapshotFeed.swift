@@ -4,15 +4,10 @@ import Synchronization
 ///
 /// One question is under way at a time, so neither side can fill up.
 final class SnapshotFeed: Sendable {
-    /// Why no snapshot could be taken, for people.
-    struct Failure: Error, Sendable {
-        let text: String
-    }
-
     let pipe: DashboardPipe
     private let queries: AsyncStream<DashboardQuery>
     private let continuation: AsyncStream<DashboardQuery>.Continuation
-    private let answer = Mutex<Result<Snapshot, Failure>?>(nil)
+    private let answer = Mutex<Result<Snapshot, Snapshot.Unavailable>?>(nil)
     private let stopped = Atomic(false)
 
     init() throws(DashboardError) {
@@ -26,7 +21,7 @@ final class SnapshotFeed: Sendable {
     }
 
     /// The answer that came, once.
-    func takeAnswer() -> Result<Snapshot, Failure>? {
+    func takeAnswer() -> Result<Snapshot, Snapshot.Unavailable>? {
         answer.withLock { answer in
             defer { answer = nil }
             return answer
@@ -45,12 +40,12 @@ final class SnapshotFeed: Sendable {
     /// Answers questions until ``stop()``, or until cancelled.
     func answer(with takeSnapshot: @Sendable (DashboardQuery) async throws -> Snapshot) async {
         for await query in queries {
-            let result: Result<Snapshot, Failure>
+            let result: Result<Snapshot, Snapshot.Unavailable>
             do {
                 result = .success(try await takeSnapshot(query))
             } catch {
                 if Task.isCancelled { return }
-                result = .failure(Failure(text: "\(error)"))
+                result = .failure(error as? Snapshot.Unavailable ?? Snapshot.Unavailable(error: "\(error)"))
             }
             answer.withLock { $0 = result }
             pipe.wake()

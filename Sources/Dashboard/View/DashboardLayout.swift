@@ -1,5 +1,7 @@
 /// Which rows of the screen belong to what.
 struct DashboardLayout: Equatable {
+    /// The rows that nothing may cover.
+    static let headRows = 2
     /// Border, header, border.
     private static let frameRows = 3
     /// Below two rows a list shows too little to stand beside others.
@@ -16,7 +18,8 @@ struct DashboardLayout: Equatable {
     ///
     /// The three panes stand one above the other; where that would leave too few rows, the focused one has them all.
     init(_ model: DashboardModel) {
-        var top = 1
+        // Below the title and the line that says which stores these are.
+        var top = Self.headRows
         var bottom = max(top, model.size.height - 1)
         if model.banner != nil {
             banner = top

@@ -1,4 +1,4 @@
-// The first line and the last.
+// The first two lines and the last.
 
 extension DashboardModel {
     /// Draws ` onewrite · 8 partitions   redis ● 7.0.15   postgres ● 15.20   14:02:31Z`, shorter where it is narrow.
@@ -27,21 +27,34 @@ extension DashboardModel {
         }
     }
 
-    private func serverMarks(versions: Bool) -> [Cell] {
-        guard let snapshot else { return [] }
-        return serverMark("redis", snapshot.redis, versions) + [Cell("   ")]
-            + serverMark("postgres", snapshot.postgres, versions)
+    /// Draws which stores these are: ` production  10.0.0.1:6379/0 · db.internal:5432/shop · onewrite`.
+    func drawStores(on screen: inout Screen) {
+        var column = 1
+        if let label = stores.label {
+            // In reverse, so that it can't be overlooked where there is no colour.
+            let style = Style(color: stores.color, isBold: true, isReversed: true)
+            column = screen.put(" \(label) ", row: 1, column: column, style) + 1
+        }
+        screen.put(stores.places(columns: size.width - column - 1), row: 1, column: column)
     }
 
-    /// `●` answered this time, `○` didn't.
-    private func serverMark(_ name: String, _ server: Snapshot.Server, _ versions: Bool) -> [Cell] {
+    private func serverMarks(versions: Bool) -> [Cell] {
+        guard snapshot != nil || failure != nil else { return [] }
+        return serverMark("redis", servers.redis, versions) + [Cell("   ")]
+            + serverMark("postgres", servers.postgres, versions)
+    }
+
+    /// `●` answered this time, `○` didn't, `?` nobody knows.
+    private func serverMark(_ name: String, _ server: Snapshot.Server?, _ versions: Bool) -> [Cell] {
         switch server {
+        case nil:
+            [Cell("\(name) "), Cell(Readable.unknown, .waiting)]
         case .notConfigured:
             [Cell("\(name) – not configured", .dim)]
         case .unreachable:
             [Cell("\(name) "), Cell("!○ unreachable", .alarm)]
-        case .reachable(let version):
-            [Cell("\(name) "), banner == nil ? Cell("●", .good) : Cell("○", .alarm)]
+        case .reachable(let version, let itself):
+            [Cell("\(itself ?? name) "), Cell("●", .good)]
                 + (versions ? [Cell(" " + version, .dim)] : [])
         }
     }

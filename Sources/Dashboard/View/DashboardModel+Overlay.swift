@@ -15,9 +15,10 @@ extension DashboardModel {
         _ title: String, width: Int, height: Int, on screen: inout Screen
     ) -> (rows: Range<Int>, columns: Range<Int>) {
         let width = min(width + 6, size.width)
-        let height = min(height + 2, size.height - 1)
+        let room = DashboardLayout.headRows..<size.height - 1
+        let height = min(height + 2, room.count)
         let left = (size.width - width) / 2
-        let top = max(0, (size.height - 1 - height) / 2)
+        let top = max(room.lowerBound, (size.height - 1 - height) / 2)
         let cleared = max(0, left - 1)..<min(size.width, left + width + 1)
         for row in top..<top + height { screen.clear(row: row, columns: cleared) }
         screen.box(
@@ -44,7 +45,7 @@ extension DashboardModel {
             let room = isRight ? columns.upperBound - column - 6 : 21
             screen.put(text.fitted(to: min(room, text.columns)), row: row, column: column + (isRight ? 6 : 10))
         }
-        let marks = ["! needs a person   ? unknown   – none", "● answers   ○ doesn't   ▸ where you are"]
+        let marks = ["! needs a person   ? unknown   – none   ~ last known", "● answers   ○ doesn't   ▸ where you are"]
         for (index, text) in marks.enumerated() where rows.contains(rows.lowerBound + keys.count / 2 + 1 + index) {
             screen.put(text, row: rows.lowerBound + keys.count / 2 + 1 + index, column: columns.lowerBound, .dim)
         }

@@ -6,10 +6,12 @@ extension DashboardModel {
             let needed = "needs \(Self.smallest.width)×\(Self.smallest.height)"
             let text = "terminal too small (\(size.width)×\(size.height)), \(needed)"
             screen.center(text, row: max(0, size.height / 2 - 1))
+            screen.center(stores.label ?? stores.places(columns: size.width), row: size.height / 2, .bold)
             return screen
         }
         let layout = DashboardLayout(self)
         drawTitle(on: &screen)
+        drawStores(on: &screen)
         if let row = layout.banner, let banner {
             let text = sanitized("! " + banner)
             screen.put(text.fitted(to: min(text.columns, size.width - 2)), row: row, column: 1, .alarm)
@@ -29,11 +31,13 @@ extension DashboardModel {
 
     /// What the reader must know beside the numbers, gravest first.
     var notices: [String] {
-        guard let snapshot else { return [] }
-        let servers = [("redis", snapshot.redis), ("postgres", snapshot.postgres)].compactMap { name, server in
-            server.error.map { "\(name) can't be reached: \($0)" }
+        // The banner tells why there is no snapshot.
+        let redis = failure == nil ? servers.redis : nil
+        let away = [("redis", redis), ("postgres", servers.postgres)].compactMap { name, server in
+            server?.error.map { "\(name) can't be reached: \($0)" }
         }
-        return servers + snapshot.warnings.map(\.sentence)
+        let when = isLastKnown ? lastKnown.map { $0 + ": " } ?? "" : ""
+        return away + (snapshot?.warnings ?? []).map { when + $0.sentence }
     }
 
     /// The notice in sight: about the partition on which the reader is, or the gravest.
@@ -50,6 +54,9 @@ extension DashboardModel {
         if let failure { return [waited, "trying again", failure.error].compactMap { $0 }.joined(separator: " · ") }
         return isStale ? [waited, "waiting for an answer"].compactMap { $0 }.joined(separator: " · ") : nil
     }
+
+    /// `~ 12s ago`: how old what is in sight is.
+    private var lastKnown: String? { age.map { "~ \(Readable.age(wholeSeconds: $0)) ago" } }
 
     private func drawNotice(_ notice: String, row: Int, on screen: inout Screen) {
         let others = notices.filter { $0 != notice }.count
@@ -70,7 +77,13 @@ extension DashboardModel {
         let table = table(of: pane, sparkColumns: pane == .groups ? sparkColumns(width: columns.count) : 0)
         let state = self[pane]
         table.draw(
-            on: &screen, area: inner, inside: columns, first: state.offset, selected: isFocused ? state.index : nil)
+            on: &screen, area: inner, inside: columns, first: state.offset, selected: isFocused ? state.index : nil,
+            isDim: isLastKnown)
+        if isLastKnown {
+            for row in inner.dropFirst().prefix(table.rows.count - state.offset) {
+                screen.put("~", row: row, column: 1, .dim)
+            }
+        }
         if table.rows.isEmpty, inner.count > 1 {
             screen.put(emptyText(of: pane), row: inner.lowerBound + 1, column: columns.lowerBound, .dim)
         } else if isFocused || pane == .groups {
@@ -96,8 +109,9 @@ extension DashboardModel {
         var parts: [String] = []
         if !state.filter.isEmpty { parts.append("/\(state.filter)") }
         if let order = orderTitle(of: pane) { parts.append(order) }
+        if isLastKnown, let lastKnown { parts.append(lastKnown) }
         if pane == .groups {
-            parts.append(Readable.interval(interval))
+            if !isLastKnown { parts.append(Readable.interval(interval)) }
         } else if let place = place(in: pane) {
             parts.append(place)
         }

@@ -41,10 +41,12 @@ extension DashboardModel {
                 Cell(Readable.count(group.pending)),
                 Cell.marked(Readable.oldest(group), if: group.isOld),
                 Cell.marked(Readable.count(group.dead), if: group.hasDead),
-                Cell(Readable.rate(group.appendPerSecond)),
-                Cell(Readable.rate(group.appliedPerSecond)),
-                Cell(Readable.catchUp(group)),
-                Cell.marked(Readable.count(group.workers?.count), if: group.hasNoWorker),
+                // What was going on says nothing of what does.
+                Cell(Readable.rate(isLastKnown ? nil : group.appendPerSecond)),
+                Cell(Readable.rate(isLastKnown ? nil : group.appliedPerSecond)),
+                Cell(isLastKnown ? Readable.unknown : Readable.catchUp(group)),
+                isLastKnown
+                    ? Cell(Readable.unknown) : Cell.marked(Readable.count(group.workers?.count), if: group.hasNoWorker),
                 Cell(spark, .accent),
             ]
         }
@@ -68,7 +70,8 @@ extension DashboardModel {
     private var partitionsTable: Table {
         guard let group = selectedGroup else { return Table(columns: Self.partitionColumns, rows: []) }
         let rows = partitions.map { partition in
-            let state = partition.state?.rawValue ?? Readable.unknown
+            let isKnown = partition.state != nil && !isLastKnown
+            let state = isLastKnown ? Readable.unknown : partition.state?.rawValue ?? Readable.unknown
             let quiet: Style = partition.state == .serving ? .good : .dim
             return [
                 Cell(partition.key),
@@ -76,9 +79,9 @@ extension DashboardModel {
                 Cell(Readable.count(partition.position)),
                 Cell(Readable.count(partition.lag)),
                 Cell(Readable.count(partition.pending)),
-                Cell(partition.owner ?? (partition.state == nil ? Readable.unknown : Readable.none)),
+                Cell(isLastKnown ? Readable.unknown : partition.owner ?? (isKnown ? Readable.none : Readable.unknown)),
                 Cell(Readable.count(partition.token)),
-                Cell.marked(state, if: partition.needsPerson(in: group), else: quiet),
+                Cell.marked(state, if: !isLastKnown && partition.needsPerson(in: group), else: quiet),
                 Cell(Readable.count(partition.epoch)),
                 Cell(Readable.count(partition.refused)),
                 Cell(partition.error ?? "", .waiting),
@@ -108,8 +111,10 @@ extension DashboardModel {
                 Cell(Readable.age(milliseconds: entry.idleMilliseconds)),
                 Cell(Readable.count(entry.deliveries)),
                 Cell(entry.id ?? Readable.unknown),
-                Cell.marked(
-                    entry.state.rawValue, if: entry.needsPerson, else: entry.state == .inFlight ? .dim : .waiting),
+                isLastKnown
+                    ? Cell(Readable.unknown)
+                    : Cell.marked(
+                        entry.state.rawValue, if: entry.needsPerson, else: entry.state == .inFlight ? .dim : .waiting),
                 Cell(Readable.count(entry.seq)),
                 Cell(entry.type ?? Readable.unknown),
             ]

@@ -70,14 +70,16 @@ struct Table {
     ///   - inside: The screen's columns.
     ///   - first: The first row in sight.
     ///   - selected: The reader's row, if the pane has the focus.
-    func draw(on screen: inout Screen, area: Range<Int>, inside: Range<Int>, first: Int, selected: Int?) {
+    ///   - isDim: Whether the others are only the last that was known.
+    func draw(on screen: inout Screen, area: Range<Int>, inside: Range<Int>, first: Int, selected: Int?, isDim: Bool) {
         let layout = layout(width: inside.count)
         var line = area.lowerBound
         draw(columns.map { Cell($0.title, .dim) }, on: &screen, row: line, from: inside.lowerBound, layout)
         for (index, row) in rows.enumerated().dropFirst(first) {
             line += 1
             guard line < area.upperBound else { break }
-            let cells = index == selected ? row.map { Cell($0.text, $0.style.emphasized) } : row
+            let plain = isDim ? row.map { Cell($0.text, .dim) } : row
+            let cells = index == selected ? plain.map { Cell($0.text, $0.style.emphasized) } : plain
             draw(cells, on: &screen, row: line, from: inside.lowerBound, layout)
         }
     }

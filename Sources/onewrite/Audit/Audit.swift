@@ -31,15 +31,10 @@ struct Audit {
         let clock = ContinuousClock.now
         let redis = try servers.redis(interrupt: interrupt)
         let identity = try servers.identity(redis)
-        let snapshot = try LedgerSnapshot(servers, interrupt: interrupt)
-        guard try PostgresSchema.identity(on: snapshot.connection) == identity else {
-            throw Failure(
-                .badConfiguration,
-                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
-        }
-        defer { snapshot.end() }
-        var findings = AuditFindings(limit: limit)
         var doubts: [String] = []
+        let snapshot = try snapshot(of: identity, &doubts)
+        defer { snapshot?.end() }
+        var findings = AuditFindings(limit: limit)
         do {
             try await compare(redis, identity, snapshot, &findings, &doubts)
         } catch {
@@ -51,8 +46,29 @@ struct Audit {
             findings, partitions: identity.partitioning.count, inconclusive: doubts, took: clock.duration(to: .now))
     }
 
+    /// The ledger, or a doubt: Redis alone can tell whether stock and deliveries are what the log gives.
+    private func snapshot(of identity: LogIdentity, _ doubts: inout [String]) throws -> LedgerSnapshot? {
+        let snapshot: LedgerSnapshot?
+        do {
+            snapshot = try LedgerSnapshot(servers, interrupt: interrupt)
+        } catch let error as PostgresError where error.isAboutTheServer {
+            doubts.append("Postgres was not compared: \(error)")
+            return nil
+        }
+        guard let snapshot else {
+            doubts.append("Postgres was not compared: none is configured. Set DATABASE_URL")
+            return nil
+        }
+        guard try PostgresSchema.identity(on: snapshot.connection) == identity else {
+            throw Failure(
+                .badConfiguration,
+                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+        }
+        return snapshot
+    }
+
     private func compare(
-        _ redis: RedisConnection, _ identity: LogIdentity, _ snapshot: LedgerSnapshot, _ findings: inout AuditFindings,
+        _ redis: RedisConnection, _ identity: LogIdentity, _ snapshot: LedgerSnapshot?, _ findings: inout AuditFindings,
         _ doubts: inout [String]
     ) async throws {
         let reader = SinkReader(redis: redis, keys: servers.keys)
@@ -67,17 +83,18 @@ struct Audit {
                 doubts.append("partition \(partition): \(trouble.text)")
             }
         }
-        try snapshot.begin()
-        let rows = try snapshot.rows()
-        let checks = LedgerChecks(snapshot: snapshot, rows: rows)
-        var shops = try snapshot.shops()
+        try snapshot?.begin()
+        let rows = try snapshot?.rows()
+        let checks = snapshot.map { LedgerChecks(snapshot: $0, rows: rows ?? [:]) }
+        var shops = try snapshot?.shops() ?? [:]
         progress("ledger")
-        try checks.checkLedger(&findings)
-        try checks.checkShops(shops, identity.partitioning, &findings)
+        try checks?.checkLedger(&findings)
+        try checks?.checkShops(shops, identity.partitioning, &findings)
         shops.merge(try reader.shops(identity.partitioning)) { $0.union($1) }
         for (partition, start) in starts.sorted(by: { $0.key < $1.key }) {
             progress("partition \(partition) of \(identity.partitioning.count)")
-            guard let row = rows[partition] else {
+            let row = rows?[partition]
+            guard row != nil || rows == nil else {
                 doubts.append("partition \(partition): Postgres has no row of it. Run: onewrite init")
                 continue
             }
@@ -102,12 +119,22 @@ struct Audit {
         }
         progress("orders")
         do {
-            try checks.checkOrders(&findings)
+            try checks?.checkOrders(&findings)
         } catch let error as PostgresError where error.sqlState?.hasPrefix("22") == true {
             // Class 22: a value that isn't of its form. No sink could have written it.
             findings.differ(
                 .ledger, in: nil, "a row's lines or attributes", expected: "what an entry can hold",
                 found: "text that can't be read (SQLSTATE \(error.sqlState ?? "?"))")
+        }
+    }
+}
+
+extension PostgresError {
+    /// Whether the server is away or refuses us: not an end that was asked for, nor settings that make no sense.
+    var isAboutTheServer: Bool {
+        switch self {
+        case .interrupted, .invalidConfiguration: false
+        default: true
         }
     }
 }

@@ -21,7 +21,7 @@ struct LedgerSnapshot {
     struct Letters {
         private(set) var bySeq: [Seq: Letter] = [:]
         /// Entries that were added by hand: they have no place.
-        private(set) var byHand: Set<EntryID> = []
+        var byHand: Set<EntryID> = []
 
         fileprivate mutating func add(_ row: PostgresRow) throws(PostgresError) {
             guard let seq = row.int64(0) else {
@@ -39,26 +39,23 @@ struct LedgerSnapshot {
 
     let connection: PostgresConnection
 
-    /// Opens a session whose time-outs are made for long statements, and begins.
-    init(_ servers: Servers, interrupt: Interrupt) throws {
-        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
-            throw Failure(
-                .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
+    /// Connects, with time-outs that are made for long statements; nil when no Postgres is configured.
+    init?(_ servers: Servers, interrupt: Interrupt) throws {
+        let connection = try servers.postgres(interrupt: interrupt) { configuration in
+            configuration.statementTimeout = Self.patience
+            configuration.idleInTransactionTimeout = .seconds(60)
         }
-        configuration.statementTimeout = Self.patience
-        configuration.idleInTransactionTimeout = .seconds(60)
-        connection = try PostgresConnection(
-            connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
+        guard let connection else { return nil }
+        self.connection = connection
     }
 
     private var deadline: Deadline { .after(Self.patience) }
 
-    /// Begins; the first statement after it sets the moment.
+    /// Begins, which sets the moment.
     func begin() throws(PostgresError) {
+        try connection.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", until: deadline)
         // Joins and groups of a million rows in memory; no code generated for statements that run once.
-        try connection.script(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off",
-            until: deadline)
+        try connection.script("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off", until: deadline)
     }
 
     /// Ends the transaction.

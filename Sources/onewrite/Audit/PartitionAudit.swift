@@ -18,8 +18,9 @@ struct PartitionAudit {
     let identity: LogIdentity
     let history: History
     let start: Start
-    let row: LedgerRow
-    let snapshot: LedgerSnapshot
+    /// What Postgres says; nil when it can't be asked, and the log is compared with the sinks in Redis only.
+    let row: LedgerRow?
+    let snapshot: LedgerSnapshot?
     let log: StreamLog
     let reader: SinkReader
     /// The shops that have anything, in the ledger or in Redis.
@@ -47,12 +48,13 @@ struct PartitionAudit {
         let counters = try reader.stock(of: shops, in: partition)
         let list = try DeliveryList(partition, reader)
         // An entry is set aside in the step that moves the position over it: those up to the positions read are all there.
-        let taken = try (reader.taken(partition, .stock), reader.taken(partition, .delivery))
+        let aside = try (reader.aside(partition, .stock), reader.aside(partition, .delivery))
         guard let head = try reader.redis.look(at: partition, reader.keys).head?.seq else {
             throw SinkReader.Trouble(text: "its log is gone")
         }
         let stockAt = try max(start.stock, counters.values.map(\.seq).max() ?? reader.position(partition, .stock))
-        for (group, seq) in [(Group.postgres, row.position.seq), (.stock, stockAt), (.delivery, list.seq)] {
+        let positions = [(Group.postgres, row?.position.seq), (.stock, stockAt), (.delivery, list.seq)]
+        for case (let group, let seq?) in positions {
             findings.count(.positions)
             if seq > head {
                 findings.differ(
@@ -61,40 +63,48 @@ struct PartitionAudit {
             }
         }
         let home = shops.filter { identity.partitioning.partition(ofShop: $0) == partition }
-        let deliveries = DeliveryCheck(list, in: partition, taken: taken.1, &findings)
+        let deliveries = DeliveryCheck(list, in: partition, taken: aside.1.taken, &findings)
+        var letters = try snapshot?.letters(of: partition) ?? LedgerSnapshot.Letters()
+        if snapshot == nil { letters.byHand = aside.0.byHand.union(aside.1.byHand) }
         var pass = Pass(
-            findings: findings, letters: try snapshot.letters(of: partition),
-            stockInPostgres: try snapshot.stock(of: home), taken: taken,
+            findings: findings, letters: letters, stockInPostgres: try snapshot?.stock(of: home) ?? [:],
+            taken: (aside.0.taken, aside.1.taken),
             counters: counters.map { ($0.key, $0.value) }.sorted { ($1.stock.seq, $1.shop) < ($0.stock.seq, $0.shop) },
             deliveries: deliveries)
-        try await go(to: max(head, row.position.seq), &pass)
+        try await go(to: max(head, accounted), &pass)
         return pass.findings
     }
 
+    /// Up to here every entry was judged by Postgres, or without it by a sink in Redis.
+    private var accounted: Seq { row?.position.seq ?? max(start.stock, start.delivery) }
+
     private func go(to end: Seq, _ pass: inout Pass) async throws {
-        let position = row.position.seq
+        let position = accounted
         var cursor = LogCursor(
             log, partition, identity.partitioning, byHand: pass.letters.byHand, position: position)
-        var ledger = try snapshot.ledger(of: partition)
+        var ledger = try snapshot?.ledger(of: partition)
         var seq = Seq.none
         compareStock(at: seq, position, &pass)
         while seq < end {
             seq = seq.next
             let found = try await cursor.entry(at: seq)
-            let row = seq <= position ? try ledger.row(at: seq) : nil
+            let row = seq <= position ? try ledger?.row(at: seq) : nil
             let letter = pass.letters.bySeq[seq]
             if let change = change(at: seq, found, row, letter, &pass.findings) {
                 apply(change, at: seq, letter, &pass)
             } else if case .entry = found {
                 // Set aside by every sink alike.
-            } else if seq > position {
+            } else if snapshot == nil, case .trimmed = found {
+                throw SinkReader.Trouble(
+                    text: "its log doesn't begin with seq 1, and what came before only Postgres could tell")
+            } else if seq > position || snapshot == nil {
                 // Nobody knows what it was, so nothing behind it can be folded.
                 break
             }
             compareStock(at: seq, position, &pass)
         }
         try await cursor.finish(after: seq)
-        try ledger.close()
+        try ledger?.close()
         pass.deliveries.finish(&pass.findings)
         for (seq, id) in cursor.repeated {
             pass.findings.differ(
@@ -116,7 +126,7 @@ struct PartitionAudit {
         }
         if case .missing = found {
             differ("an entry in the log", "none")
-        } else if seq > min(start.stock, start.delivery, self.row.position.seq) {
+        } else if seq > min(start.stock, start.delivery, accounted) {
             differ("an entry in the log, until every group has applied it", "none")
         } else if let row, let kept, let field = row.difference(from: kept) {
             differ("the ledger's fields to agree", "another \(field)")
@@ -156,10 +166,18 @@ struct PartitionAudit {
     private func apply(
         _ change: Change, at seq: Seq, _ letter: LedgerSnapshot.Letter?, _ pass: inout Pass
     ) {
+        if pass.shops[change.shop] == nil, !shops.contains(change.shop), seq <= start.stock,
+            !pass.taken.stock.contains(seq)
+        {
+            // Only without Postgres: with it every shop of the ledger is looked for in Redis.
+            pass.findings.differ(
+                .stockInRedis, in: partition.number, at: seq.number, change.shop, expected: "its counters",
+                found: "none")
+        }
         let stock = pass.shops[change.shop] ?? ShopStock()
         pass.shops[change.shop] = stock
         stock.apply(
-            change, toPostgres: seq <= row.position.seq && letter == nil, toRedis: !pass.taken.stock.contains(seq))
+            change, toPostgres: seq <= accounted && letter == nil, toRedis: !pass.taken.stock.contains(seq))
         pass.deliveries.next(change, at: seq, &pass.findings)
         let groups = [
             letter?.reason == LedgerSnapshot.takenReason ? Group.postgres : nil,
@@ -175,7 +193,7 @@ struct PartitionAudit {
 
     /// Compares the stock of the sinks that stand at this place.
     private func compareStock(at seq: Seq, _ position: Seq, _ pass: inout Pass) {
-        if seq == position {
+        if seq == position, snapshot != nil {
             for shop in shops.sorted() where identity.partitioning.partition(ofShop: shop) == partition {
                 ShopStock.compare(
                     .stockInPostgres, of: shop, in: partition, at: seq, expected: pass.shops[shop]?.inPostgres ?? [:],

@@ -79,9 +79,12 @@ struct SinkReader {
         return found
     }
 
-    /// The seqs of entries that were set aside by hand in a sink.
-    func taken(_ partition: Partition, _ group: Group) throws(RedisError) -> Set<Seq> {
+    /// What a sink set aside: the seqs of entries that a person took, and entries that were added by hand.
+    func aside(
+        _ partition: Partition, _ group: Group
+    ) throws(RedisError) -> (taken: Set<Seq>, byHand: Set<EntryID>) {
         var taken: Set<Seq> = []
+        var byHand: Set<EntryID> = []
         var from = "-"
         while true {
             let letters = try redis.call(
@@ -89,16 +92,18 @@ struct SinkReader {
             ).requireArray()
             for letter in letters {
                 let fields = letter.count == 2 ? letter[1] : letter
-                var (reason, seq): (String?, Int64?) = (nil, nil)
+                var (reason, seq, entry): (String?, Int64?, EntryID?) = (nil, nil, nil)
                 for index in stride(from: 0, to: fields.count - 1, by: 2) {
                     // The entry's own fields come first: the last `reason` is ours.
                     if fields[index].string == "reason" { reason = fields[index + 1].string }
+                    if fields[index].string == "entry" { entry = fields[index + 1].string.flatMap { EntryID($0) } }
                     if fields[index].string == "seq" { seq = fields[index + 1].string.flatMap { Int64($0) } }
                 }
                 if reason == LedgerSnapshot.takenReason, let seq, seq > 0 { taken.insert(Seq(seq)) }
+                if reason == Quarantine.Reason.addedByHand.rawValue, let entry { byHand.insert(entry) }
             }
             guard letters.count == 1000, let last = letters.last, let id = EntryID(try last[0].requireString()) else {
-                return taken
+                return (taken, byHand)
             }
             from = id.successor.description
         }

@@ -91,9 +91,9 @@ actor PositionTrace {
 
     private func postgresLook() throws -> () throws -> [[Int64]] {
         let postgres = try servers.postgres()
-        let positions = PostgresStatement(name: "trace", sql: "SELECT seq FROM partitions ORDER BY partition")
+        let positions = "SELECT seq FROM partitions ORDER BY partition"
         return { [self] in
-            [try postgres.execute(positions, until: limit).map { try $0.requireInt64(0) }]
+            [try postgres.query(positions, until: limit).map { try $0.requireInt64(0) }]
         }
     }
 }

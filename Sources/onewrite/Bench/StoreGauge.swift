@@ -65,7 +65,7 @@ actor StoreGauge {
         while try info("persistence", on: redis)["aof_rewrite_in_progress"] != "0" {
             try await Task.sleep(for: .milliseconds(5))
         }
-        let schema = PostgresStatement.quoted(identifier: servers.namespace)
+        let schema = PostgresQuoting.quoted(identifier: servers.namespace)
         try postgres.script("DROP SCHEMA IF EXISTS \(schema) CASCADE", until: limit)
     }
 
@@ -74,11 +74,12 @@ actor StoreGauge {
         try connected().postgres.script("CHECKPOINT", until: limit)
     }
 
-    /// The servers' versions.
+    /// The servers' versions; one that takes Redis's place says its name too.
     func versions() throws -> (redis: String, postgres: String) {
         let (redis, postgres) = try connected()
         let version = try postgres.query("SELECT current_setting('server_version')", until: limit)
-        return (redis.serverVersion, try version.first?.requireString(0) ?? "?")
+        let name = redis.serverName == "redis" ? "" : redis.serverName + " "
+        return (name + redis.serverVersion, try version.first?.requireString(0) ?? "?")
     }
 
     // MARK: - Progress
@@ -110,14 +111,13 @@ actor StoreGauge {
 
     private func applied(_ group: Group, _ redis: RedisConnection, _ postgres: PostgresConnection) throws -> Int {
         if group == .postgres {
-            return Int(try postgres.execute(Self.position, until: limit).first?.requireInt64(0) ?? 0)
+            return Int(try postgres.query(Self.position, until: limit).first?.requireInt64(0) ?? 0)
         }
         let commands = tags.map { RedisCommand("HGET", "\($0):position:\(group.rawValue)", "seq") }
         return try redis.pipeline(commands, until: limit).reduce(0) { $0 + ($1.string.flatMap { Int($0) } ?? 0) }
     }
 
-    private static let position = PostgresStatement(
-        name: "gauge", sql: "SELECT coalesce(sum(seq), 0)::bigint FROM partitions")
+    private static let position = "SELECT coalesce(sum(seq), 0)::bigint FROM partitions"
 
     /// Whether every partition of the groups has a worker, and every worker has a partition, as far as there are enough.
     func isShared(_ groups: [Group], among workers: Int) throws -> Bool {

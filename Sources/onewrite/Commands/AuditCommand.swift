@@ -7,14 +7,15 @@ struct AuditCommand: AsyncParsableCommand {
         commandName: "audit",
         abstract: "Prove, online, that every sink equals the log.",
         discussion: """
-            Example: onewrite audit --json | jq .verdict
+            Example:
+              onewrite audit --json | jq .verdict
 
             Reads the log, Postgres and Redis while workers and submitters go on, and compares everything at the positions that were \
             read with it: the log with the ledger, orders, lines, status and stock in Postgres, stock in Redis, and what is \
             still in the delivery list. Nothing is stopped, locked or written.
 
-            Ends with 0: agree. 1: disagree, with the first differences. 75: inconclusive, since a partition's log is closed \
-            or a server went away. An entry that was set aside by hand in one sink only is named, and is no difference.
+            Ends with 0: agree. 1: disagree, with the first differences. 75: inconclusive, since a partition's log is closed, \
+            a server went away, or Postgres can't be asked: then what Redis alone can tell is compared. An entry that was set aside by hand in one sink only is named, and is no difference.
             """)
 
     @Option(help: ArgumentHelp("How many differences of each subject to show.", valueName: "n"))
@@ -41,10 +42,13 @@ struct AuditCommand: AsyncParsableCommand {
             defer { say("") }
             do {
                 return try await CommandLane().run { _ in
-                    try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
-                        say("auditing: \($0)")
+                    var patience = Patience(interrupt: stop.interrupt)
+                    return try await patience.attempt {
+                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
+                            say("auditing: \($0)")
+                        }
+                        .run()
                     }
-                    .run()
                 }
             } catch {
                 if let status = stop.exitStatus { throw Stopped(status: status) }

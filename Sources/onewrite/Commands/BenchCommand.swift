@@ -20,9 +20,10 @@ struct BenchCommand: AsyncParsableCommand {
             --bare runs the same work as a bare loop in C beside each stage, on the same servers, and prints the ratios; \
             scripts/bench builds it and passes it. It always has one shop and 100 SKUs.
 
-            Example: scripts/bench --rounds 3
-            Example: onewrite bench --partitions 1,8,64 --stages stock,delivery,postgres
-            Example: onewrite bench --orders 1000000 --shops 1000 --partitions 8 --lanes 2 --stages all --rounds 1
+            Examples:
+              scripts/bench --rounds 3
+              onewrite bench --partitions 1,8,64 --stages stock,postgres
+              onewrite bench --shops 1000 --lanes 2 --stages all --rounds 1
             """)
 
     @Option(help: ArgumentHelp("Orders of two lines, 1 to 100000000.", valueName: "n"))
@@ -55,7 +56,7 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "What to measure: any of \(BenchPlan.Stage.allCases.map(\.rawValue).joined(separator: ",")) (default: all of them).",
-            valueName: "stages"))
+            valueName: "stages"), completion: .list(BenchPlan.Stage.allCases.map(\.rawValue)))
     var stages: String?
 
     @Option(help: ArgumentHelp("Orders a second for the latency, each 1 to 100000.", valueName: "rates"))
@@ -65,7 +66,8 @@ struct BenchCommand: AsyncParsableCommand {
     var seconds = 10
 
     @Option(
-        help: ArgumentHelp("The executable of the bare loop to compare with (see scripts/bench).", valueName: "path"))
+        help: ArgumentHelp("The executable of the bare loop to compare with (see scripts/bench).", valueName: "path"),
+        completion: .file())
     var bare: String?
 
     @Flag(help: "One JSON object (onewrite/bench/v1).")

@@ -11,7 +11,8 @@ struct CancelCommand: AsyncParsableCommand {
         commandName: "cancel",
         abstract: "Append a cancellation of an order.",
         discussion: """
-            Example: onewrite cancel ord-1001 --shop main
+            Example:
+              onewrite cancel ord-1001 --shop main
 
             A cancellation carries the order's own lines. They are taken from Postgres, once it has applied the order; before \
             that, give them with --line.
@@ -37,7 +38,11 @@ struct CancelCommand: AsyncParsableCommand {
         _ = try change([("-", "1")])
         var items = lines.map(\.item)
         if items.isEmpty {
-            switch try await CommandLane().run({ _ in try look(servers) }) {
+            let found = try await CommandLane().run { _ in
+                var patience = Patience(try servers.settings.timeout(), for: .allServers)
+                return try patience.attempt { try look(servers) }
+            }
+            switch found {
             case .placed(let lines): items = lines.map { ($0.sku, $0.quantity) }
             case .cancelled(let result, let partition, let epoch):
                 // Beyond the idempotency window the log would take the cancellation twice.

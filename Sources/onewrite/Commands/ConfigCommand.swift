@@ -8,7 +8,11 @@ struct ConfigCommand: AsyncParsableCommand {
         commandName: "config",
         abstract: "Each setting: its value, where it comes from, what it is.",
         discussion: """
-            Example: onewrite config --json | jq '.settings[] | {key, value, source}'
+            Example:
+              onewrite config --json | jq '.settings[] | {key, value, source}'
+
+            Every setting is looked at, and one that can't be used is marked with ! and the reason; so is a name in the \
+            configuration file, or one in the environment that is a setting's but for a letter or two. Ends with 78 then.
 
             Flags win over ONEWRITE_… in the environment, those over REDIS_URL and DATABASE_URL, those over the configuration \
             file. Passwords are shown as ***, and an address that makes no sense is not shown at all.
@@ -20,12 +24,25 @@ struct ConfigCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = try await common.settings()
-        let shown = Setting.all.map { ShownSetting($0, settings.value($0)) }
+        let settings = await common.read()
+        let shown = Setting.all.map { ShownSetting($0, in: settings) }
         if json {
-            try Console.printJSON(ShownSettings(settings: shown))
-            return
+            try Console.printJSON(ShownSettings(settings: shown, problems: settings.problems))
+        } else {
+            print(shown)
         }
+        for problem in settings.problems {
+            Console.error("\(problem.isRefused ? "error" : "warning"): \(sanitized(problem.message))")
+        }
+        let invalid = shown.count { $0.error != nil }
+        if invalid > 0 {
+            throw Failure(
+                .badConfiguration, invalid == 1 ? "1 setting can't be used" : "\(invalid) settings can't be used")
+        }
+        if settings.problems.contains(where: \.isRefused) { throw Failure(.badConfiguration, "") }
+    }
+
+    private func print(_ shown: [ShownSetting]) {
         let keyWidth = shown.map(\.key.count).max() ?? 0
         let values = shown.map { $0.value.map { sanitized($0.isEmpty ? "\"\"" : $0) } ?? "–" }
         let valueWidth = min(48, values.map(\.count).max() ?? 0)
@@ -33,7 +50,9 @@ struct ConfigCommand: AsyncParsableCommand {
             let key = setting.key.padding(toLength: keyWidth, withPad: " ", startingAt: 0)
             let padding = String(repeating: " ", count: max(0, valueWidth - value.count))
             Console.print("\(key)  \(value)\(padding)  \(sanitized(setting.source))")
-            Console.print(String(repeating: " ", count: keyWidth) + "  \(setting.about)")
+            let indent = String(repeating: " ", count: keyWidth) + "  "
+            if let error = setting.error { Console.print("\(indent)! \(sanitized(error))") }
+            Console.print("\(indent)\(setting.about)")
         }
     }
 }
@@ -44,15 +63,19 @@ private struct ShownSetting: Encodable {
     /// Without secrets; nil when it is not set.
     let value: String?
     let source: String
+    /// Why the value can't be used; nil when it can.
+    let error: String?
     let about: String
     let variables: [String]
 
-    init(_ setting: Setting, _ value: Settings.Value?) {
+    init(_ setting: Setting, in settings: Settings) {
+        let value = settings.value(setting)
         key = setting.key
         self.value = value.map { Self.redacted(setting, $0.text) }
         source = value?.source ?? "not set"
         about = setting.about
-        variables = [setting.variable] + (setting.plainVariable.map { [$0] } ?? [])
+        variables = setting.variables
+        error = settings.objection(to: setting)
     }
 
     private static func redacted(_ setting: Setting, _ text: String) -> String {
@@ -64,7 +87,7 @@ private struct ShownSetting: Encodable {
         }
     }
 
-    private enum CodingKeys: String, CodingKey { case key, value, source, about, variables }
+    private enum CodingKeys: String, CodingKey { case key, value, source, error, about, variables }
 
     /// By hand, so that a value which isn't set is null.
     func encode(to encoder: any Encoder) throws {
@@ -72,6 +95,7 @@ private struct ShownSetting: Encodable {
         try container.encode(key, forKey: .key)
         try container.encode(value, forKey: .value)
         try container.encode(source, forKey: .source)
+        try container.encode(error, forKey: .error)
         try container.encode(about, forKey: .about)
         try container.encode(variables, forKey: .variables)
     }
@@ -81,4 +105,6 @@ private struct ShownSetting: Encodable {
 private struct ShownSettings: Encodable {
     let schema = "onewrite/config/v1"
     let settings: [ShownSetting]
+    /// Names that no setting has, and a file that can't be read.
+    let problems: [SettingsProblem]
 }

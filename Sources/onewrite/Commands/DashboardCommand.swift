@@ -9,7 +9,8 @@ struct DashboardCommand: AsyncParsableCommand {
         commandName: "dashboard",
         abstract: "The same as status, live, in the terminal.",
         discussion: """
-            Example: onewrite dashboard --interval 500ms
+            Example:
+              onewrite dashboard --interval 500ms
 
             Off a terminal it prints the status once. Press ? for the keys.
             """)
@@ -30,13 +31,13 @@ struct DashboardCommand: AsyncParsableCommand {
         let servers = try Servers(try await common.settings(), name: "onewrite-dashboard")
         let inspector = Inspector(servers)
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
-        let first = try await inspector.snapshot()
+        let first = try await inspector.snapshot(patiently: true)
         do {
-            try await runDashboard(every: interval) { query in
+            try await runDashboard(of: first.environment, every: interval) { query in
                 do {
                     return try await inspector.snapshot(query)
                 } catch {
-                    throw Failure(error) ?? error
+                    throw await inspector.unavailable(error)
                 }
             }
         } catch DashboardError.notATerminal, DashboardError.dumbTerminal {

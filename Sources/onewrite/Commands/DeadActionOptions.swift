@@ -52,20 +52,25 @@ struct DeadActionOptions: ParsableArguments {
     /// Works on each chosen letter, and says what became of it as soon as it is known.
     ///
     /// - Parameters:
+    ///   - settings: Where the servers are.
     ///   - reason: A reason by which letters are chosen.
     ///   - body: Plans, or does it when it is told so; on the lane of the connections.
     /// - Throws: `Failure` with the gravest status of all, or what ended the work.
     func run(
-        reason: String?,
+        _ settings: Settings, reason: String?,
         _ body:
             @escaping @Sendable (DeadLetterStores, DeadLetterReader.Found, DeadLetter, Bool) throws -> DeadLetterOutcome
     ) async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-dead")
+        let servers = try Servers(settings, name: "onewrite-dead")
+        try servers.sayWhere()
         let choose = { @Sendable [self] found in choice(of: found, reason: reason) }
         let (acts, json) = (acting.acts, acting.json)
         let (statuses, missing, count) = try await CommandLane().run { _ in
-            let stores = try DeadLetterStores(servers, isPostgresNeeded: true)
-            let found = try stores.read()
+            var patience = Patience()
+            let (stores, found) = try patience.attempt {
+                let stores = try DeadLetterStores(servers, isPostgresNeeded: true)
+                return (stores, try stores.read())
+            }
             let choice = choose(found.letters)
             var statuses: [ExitStatus] = []
             for letter in choice.letters {

@@ -11,11 +11,12 @@ struct DeadCommand: AsyncParsableCommand {
             A dead letter is named by its place, PARTITION:SEQ, such as 5:118, or PARTITION:ENTRY-ID for an entry that was \
             added by hand; the change's own ID does too. retry, drop and take print what they would do, and do it with --yes.
 
+            Examples:
               onewrite dead list
               onewrite dead show 5:118
               onewrite dead retry 5:118 --yes
-              onewrite dead drop --with-reason added-by-hand --reason "somebody's test" --yes
-              onewrite dead take --group stock --partition 5 --reason "counter is beyond 2^53"
+              onewrite dead drop --with-reason added-by-hand --reason "a test" --yes
+              onewrite dead take --group stock --partition 5 --reason "beyond 2^53"
             """,
         subcommands: [
             DeadListCommand.self, DeadShowCommand.self, DeadRetryCommand.self, DeadDropCommand.self,
@@ -29,7 +30,8 @@ struct DeadListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "The dead letters that nobody has retried or dropped.",
         discussion: """
-            Example: onewrite dead list --reason invalid --json | jq -r .letter
+            Example:
+              onewrite dead list --reason invalid --json | jq -r .letter
 
             GROUPS are those that set the entry aside. REASON is invalid (its fields are no change), added-by-hand (it has no \
             place in the log) or taken (by a person). Without Postgres its part is unknown (postgres?).
@@ -41,7 +43,9 @@ struct DeadListCommand: AsyncParsableCommand {
     @Option(help: "Only what this group set aside: postgres, stock or delivery.")
     var group: Group?
 
-    @Option(help: ArgumentHelp("Only this reason: invalid, added-by-hand or taken.", valueName: "reason"))
+    @Option(
+        help: ArgumentHelp("Only this reason: invalid, added-by-hand or taken.", valueName: "reason"),
+        completion: .quarantineReasons)
     var reason: String?
 
     @Flag(help: "Also those that were retried or dropped.")
@@ -84,7 +88,10 @@ struct DeadShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
         abstract: "Everything of one dead letter, its fields byte for byte.",
-        discussion: "Example: onewrite dead show 5:118")
+        discussion: """
+            Example:
+              onewrite dead show 5:118
+            """)
 
     @Argument(help: "PARTITION:SEQ, PARTITION:ENTRY-ID, or the change's ID.")
     var letter: String
@@ -114,8 +121,11 @@ struct DeadLetterLook: Sendable {
     static func read(_ settings: Settings) async throws -> DeadLetterLook {
         let servers = try Servers(settings, name: "onewrite-dead")
         return try await CommandLane().run { _ in
-            let stores = try DeadLetterStores(servers, isPostgresNeeded: false)
-            let found = try stores.read()
+            var patience = Patience()
+            let (stores, found) = try patience.attempt {
+                let stores = try DeadLetterStores(servers, isPostgresNeeded: false)
+                return (stores, try stores.read())
+            }
             let rows = found.letters.map {
                 DeadLetterRow(letter: $0, now: found.now, knowsPostgres: stores.postgres != nil)
             }
@@ -126,6 +136,11 @@ struct DeadLetterLook: Sendable {
     func warn() {
         if let trouble { Console.error("warning: what postgres set aside is unknown: \(trouble)") }
     }
+}
+
+extension CompletionKind {
+    /// Why entries are set aside.
+    static var quarantineReasons: CompletionKind { .list(Quarantine.Reason.allCases.map(\.rawValue)) }
 }
 
 extension DeadLetter {

@@ -7,13 +7,16 @@ struct DeadRetryCommand: AsyncParsableCommand {
         commandName: "retry",
         abstract: "Append dead letters again as new changes, once their cause is mended.",
         discussion: """
-            Example: onewrite dead retry 5:118 --yes
+            Example:
+              onewrite dead retry 5:118 --yes
 
             The change keeps its ID and gets a new place, so repeating this never doubles it. What any sink has applied, or \
             has not reached yet, is refused: it would count twice there. So is what still is no change.
             """)
 
-    @Option(help: ArgumentHelp("All with this reason: invalid, added-by-hand or taken.", valueName: "reason"))
+    @Option(
+        help: ArgumentHelp("All with this reason: invalid, added-by-hand or taken.", valueName: "reason"),
+        completion: .quarantineReasons)
     var reason: String?
 
     @OptionGroup var options: DeadActionOptions
@@ -21,8 +24,9 @@ struct DeadRetryCommand: AsyncParsableCommand {
     func validate() throws { try options.check(reason: reason) }
 
     func run() async throws {
-        let window = try await options.common.settings().window()
-        try await options.run(reason: reason) { stores, found, letter, acts in
+        let settings = try await options.common.settings()
+        let window = try settings.window()
+        try await options.run(settings, reason: reason) { stores, found, letter, acts in
             let retry = DeadLetterRetry(stores: stores, positions: found.positions, window: window)
             return acts ? try retry.run(letter) : retry.step(for: letter).planned
         }
@@ -35,7 +39,8 @@ struct DeadDropCommand: AsyncParsableCommand {
         commandName: "drop",
         abstract: "Give dead letters up, for a reason that is recorded.",
         discussion: """
-            Example: onewrite dead drop 5:118 --reason "test order, never to be delivered" --yes
+            Example:
+              onewrite dead drop 5:118 --reason "a test, never to be delivered" --yes
 
             The letters stay where they are, since they account for their places in the log; who dropped them, when and why \
             is recorded beside them, and nothing lists or counts them any longer.
@@ -46,7 +51,8 @@ struct DeadDropCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("with-reason"),
-        help: ArgumentHelp("All that were set aside as invalid, added-by-hand or taken.", valueName: "reason"))
+        help: ArgumentHelp("All that were set aside as invalid, added-by-hand or taken.", valueName: "reason"),
+        completion: .quarantineReasons)
     var setAsideReason: String?
 
     @OptionGroup var options: DeadActionOptions
@@ -58,7 +64,7 @@ struct DeadDropCommand: AsyncParsableCommand {
 
     func run() async throws {
         let resolution = Resolution.dropped(reason)
-        try await options.run(reason: setAsideReason) { stores, _, letter, acts in
+        try await options.run(try await options.common.settings(), reason: setAsideReason) { stores, _, letter, acts in
             if let retried = letter.retried { return .refused(.badRows, "it was \(retried.text)") }
             if letter.isResolved, let dropped = letter.parts.first?.resolution { return .already(dropped) }
             guard acts else { return .planned("to be dropped: \(resolution.reason ?? "")") }

@@ -12,7 +12,8 @@ struct DeadTakeCommand: AsyncParsableCommand {
         commandName: "take",
         abstract: "Set aside the entry on which a sink is stalled.",
         discussion: """
-            Example: onewrite dead take --group stock --partition 5 --reason "counter is beyond 2^53" --yes
+            Example:
+              onewrite dead take --group stock --partition 5 --reason "beyond 2^53" --yes
 
             That is the entry right behind the group's position; the sink goes on behind it, without its effect. Mend what \
             stalls it instead, if you can: nothing is lost while it waits. An entry that only some sinks applied can't be \
@@ -41,7 +42,8 @@ struct DeadTakeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-dead")
-        let snapshot = try await Inspector(servers).snapshot()
+        try servers.sayWhere()
+        let snapshot = try await Inspector(servers).snapshot(patiently: true)
         let count = snapshot.partitions ?? 0
         guard (0..<count).contains(partition) else {
             throw Failure(.usage, "--partition: expected 0 to \(count - 1), got \(partition)")

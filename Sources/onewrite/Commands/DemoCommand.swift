@@ -12,7 +12,8 @@ struct DemoCommand: AsyncParsableCommand {
             killed with kill -9 while thousands of orders flow; then everything is compared with plain SQL and plain Redis \
             commands. The same happens to a naive dual write. Takes about 20 seconds and removes everything.
 
-            Example: onewrite demo --orders 3000 --seed 42
+            Example:
+              onewrite demo --orders 3000 --seed 42
             """,
         subcommands: [DualWriteCommand.self])
 

@@ -12,9 +12,11 @@ struct InitCommand: AsyncParsableCommand {
         commandName: "init",
         abstract: "Create the log, the groups and the Postgres schema; safe to repeat.",
         discussion: """
-            Example: onewrite init --partitions 16
+            Example:
+              onewrite init --partitions 16
 
-            The number of partitions is fixed for ever: shops are spread over them by a hash of their names.
+            The number of partitions is fixed for ever: shops are spread over them by a hash of their names. The database must \
+            be in UTF8.
             """)
 
     @Option(
@@ -31,9 +33,13 @@ struct InitCommand: AsyncParsableCommand {
         let schema = try settings.schema()
         let isPartitioningChosen = settings.value(.partitions)?.source != "default"
         let identity = try await CommandLane().run { _ in
-            try await LogCreation(
-                redis: try servers.redis(), keys: servers.keys, postgres: try servers.requiredPostgres(), schema: schema
-            ).create(partitioning, mustMatch: isPartitioningChosen)
+            var patience = Patience()
+            return try await patience.attempt {
+                try await LogCreation(
+                    redis: try servers.master(), keys: servers.keys, postgres: try servers.requiredPostgres(),
+                    schema: schema
+                ).create(partitioning, mustMatch: isPartitioningChosen)
+            }
         }
         Console.print("ready: log \(identity.log), \(identity.partitioning.count) partitions")
     }

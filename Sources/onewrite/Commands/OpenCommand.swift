@@ -10,7 +10,8 @@ struct OpenCommand: AsyncParsableCommand {
         commandName: "open",
         abstract: "Open the log after Redis was restarted, replaced, or lost its tail.",
         discussion: """
-            Example: onewrite open
+            Example:
+              onewrite open
 
             Workers of group postgres do this by themselves; here it is for when none runs, and to see what is in the way. \
             What the log lost and Postgres has is put back with its place, ID and bytes, before anything new is taken. A log \
@@ -31,7 +32,11 @@ struct OpenCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-open")
-        let results = try await CommandLane().run { [force] _ in try await Self.open(servers, force: force) }
+        if force { try servers.sayWhere() }
+        let results = try await CommandLane().run { [force] _ in
+            var patience = Patience()
+            return try await patience.attempt { try await Self.open(servers, force: force) }
+        }
         try show(results)
         let inTheWay = results.filter { $0.state == .halted }.count
         guard inTheWay == 0 else {
@@ -40,7 +45,7 @@ struct OpenCommand: AsyncParsableCommand {
     }
 
     private static func open(_ servers: Servers, force: Bool) async throws -> [OpenedPartition] {
-        let redis = try servers.redis()
+        let redis = try servers.master()
         let postgres = try servers.requiredPostgres()
         let identity = try servers.identity(redis)
         guard try PostgresSchema.identity(on: postgres) == identity else {
@@ -68,18 +73,19 @@ struct OpenCommand: AsyncParsableCommand {
         }
         var backoff = Backoff(most: .seconds(1))
         var generator = SystemRandomNumberGenerator()
+        var reason = ""
         for _ in 0..<Self.attempts {
             switch try await opener.open(partition, takesSuperseded: force) {
             case .opened(let healed):
                 return OpenedPartition(partition: partition.number, state: .opened, healed: healed)
             case .halted(let reason):
                 return OpenedPartition(partition: partition.number, state: .halted, reason: reason)
-            case .again: try await Task.sleep(for: backoff.next(using: &generator))
+            case .again: reason = "partition \(partition) is being opened by somebody else, again and again. Try again"
+            case .waiting(let why): reason = why
             }
+            try await Task.sleep(for: backoff.next(using: &generator))
         }
-        return OpenedPartition(
-            partition: partition.number, state: .halted,
-            reason: "partition \(partition) is being opened by somebody else, again and again. Try again")
+        return OpenedPartition(partition: partition.number, state: .halted, reason: reason)
     }
 
     private static let attempts = 10

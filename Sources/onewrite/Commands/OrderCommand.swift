@@ -3,6 +3,8 @@ import Dashboard
 import Foundation
 import OrderLog
 import PostgresClient
+import RedisClient
+import RedisLog
 import ThreadedIO
 
 /// `onewrite order`.
@@ -11,9 +13,11 @@ struct OrderCommand: AsyncParsableCommand {
         commandName: "order",
         abstract: "One order's way through the log and every sink.",
         discussion: """
-            Example: onewrite order ord-1001 --shop main
+            Example:
+              onewrite order ord-1001 --shop main
 
-            Without --shop, Postgres is searched for the order; one that is not applied there yet needs its shop.
+            Without --shop, Postgres is searched for the order; one that is not applied there yet needs its shop. Where Postgres \
+            doesn't answer, the log itself is looked through, and what only Postgres could tell is ?.
             """)
 
     @Argument(help: "The order's ID.")
@@ -40,7 +44,10 @@ struct OrderCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-order")
-        let trail = try await CommandLane().run { [id, shop] _ in try Self.trail(id, shop, servers) }
+        let trail = try await CommandLane().run { [id, shop] _ in
+            var patience = Patience()
+            return try patience.attempt { try Self.trail(id, shop, servers) }
+        }
         if json {
             try Console.printJSON(trail)
         } else {
@@ -55,26 +62,31 @@ struct OrderCommand: AsyncParsableCommand {
         var trouble: String?
         do {
             ledger = try servers.postgres().map(OrderLedger.init)
-        } catch let error as PostgresError where error.isRetriable && shop != nil {
+            if ledger == nil { trouble = "none is configured" }
+        } catch let error as PostgresError where error.isAboutTheServer {
             // Redis alone can still tell much.
             trouble = "\(error)"
         }
-        let shop = try shop ?? onlyShop(of: id, ledger)
+        let shop = try shop ?? onlyShop(of: id, ledger, trouble, redis, servers.keys, identity.partitioning)
         let reader = OrderReader(
             redis: redis, keys: servers.keys, partitioning: identity.partitioning, ledger: ledger,
             ledgerTrouble: trouble)
         if let trail = try reader.trail(of: id, ofShop: shop) { return trail }
-        let known = ledger == nil ? "Redis remembers" : "Postgres has, nor one that Redis remembers"
-        throw Failure(.no, "\(id) of shop \(shop) is no order that \(known)")
+        throw Failure(.no, "\(id) of shop \(shop) is no order that Postgres has, nor one that Redis remembers")
     }
 
     /// The shop of the order, when there is just one.
-    private static func onlyShop(of id: String, _ ledger: OrderLedger?) throws -> String {
-        guard let ledger else {
-            throw Failure(.usage, "which shop? Without a connection to Postgres --shop is needed")
-        }
-        let shops = try ledger.shops(ofOrder: id)
+    private static func onlyShop(
+        of id: String, _ ledger: OrderLedger?, _ trouble: String?, _ redis: RedisConnection, _ keys: Keys,
+        _ partitioning: Partitioning
+    ) throws -> String {
+        let shops =
+            try ledger?.shops(ofOrder: id)
+            ?? LogSearch(redis: redis, keys: keys).entries(of: id, .orderPlaced, in: partitioning.all).map(\.shop)
         guard let first = shops.first else {
+            if let trouble {
+                throw Failure(.unreachable, "\(id) is not in the log, and Postgres can't tell: \(trouble)")
+            }
             throw Failure(.no, "Postgres has no order \(id). One that is not applied yet is found with --shop")
         }
         guard shops.count == 1 else {

@@ -9,7 +9,8 @@ struct PendingCommand: AsyncParsableCommand {
         commandName: "pending",
         abstract: "Pending entries, oldest first.",
         discussion: """
-            Example: onewrite pending --group delivery --json | jq -r 'select(.state == "orphaned") | .entry'
+            Example:
+              onewrite pending --json | jq -r 'select(.state == "orphaned") | .entry'
 
             STATE is in-flight (a live worker has it), orphaned (its consumer has no live worker: whoever takes the partition \
             over reclaims it) or lost (the entry is gone from the log).
@@ -38,9 +39,12 @@ struct PendingCommand: AsyncParsableCommand {
         let servers = try Servers(try await common.settings(), name: "onewrite-pending")
         let groups = group.map { [$0] } ?? Group.allCases
         let (entries, total, missing) = try await CommandLane().run { [limit] _ in
-            let redis = try servers.redis()
-            let identity = try servers.identity(redis)
-            return try PendingReader(redis: redis, keys: servers.keys).read(groups, of: identity, limit: limit)
+            var patience = Patience()
+            return try patience.attempt {
+                let redis = try servers.redis()
+                let identity = try servers.identity(redis)
+                return try PendingReader(redis: redis, keys: servers.keys).read(groups, of: identity, limit: limit)
+            }
         }
         if json {
             for entry in entries { try Console.printJSON(entry) }

@@ -8,7 +8,8 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status",
         abstract: "One look: groups, lag, pending, oldest, workers, warnings.",
         discussion: """
-            Example: onewrite status --json | jq '.groups[] | {name, lag}'
+            Example:
+              onewrite status --json | jq '.groups[] | {name, lag}'
 
             LAG is how many entries of the log a group has not applied. PENDING are those that were delivered to a worker and \
             not acknowledged; OLDEST is how long ago the first of them was appended. ? is unknown.
@@ -21,7 +22,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-status")
-        let snapshot = try await Inspector(servers).snapshot()
+        let snapshot = try await Inspector(servers).snapshot(patiently: true)
         if json {
             try Console.printJSON(snapshot)
         } else {

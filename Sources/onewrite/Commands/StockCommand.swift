@@ -19,7 +19,10 @@ struct StockCommand: ParsableCommand {
     struct Count: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Append a count: the stock of these SKUs is this.",
-            discussion: "Example: onewrite stock count --shop main TEA-250:40 MUG-1:12")
+            discussion: """
+                Example:
+                  onewrite stock count --shop main TEA-250:40 MUG-1:12
+                """)
 
         @OptionGroup var change: StockChange
 
@@ -30,7 +33,10 @@ struct StockCommand: ParsableCommand {
     struct Receive: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Append goods that came in: the stock of these SKUs grows.",
-            discussion: "Example: onewrite stock receive --shop main TEA-250:100 --id delivery-note-4711")
+            discussion: """
+                Example:
+                  onewrite stock receive --shop main TEA-250:100 --id delivery-note-4711
+                """)
 
         @OptionGroup var change: StockChange
 

@@ -12,7 +12,8 @@ extension StockCommand {
         static let configuration = CommandConfiguration(
             abstract: "A shop's stock in Redis and in Postgres, side by side.",
             discussion: """
-                Example: onewrite stock show --shop main TEA-250
+                Example:
+                  onewrite stock show --shop main TEA-250
 
                 The two differ for a moment while a group still applies; onewrite status shows the lag.
                 """)
@@ -35,7 +36,10 @@ extension StockCommand {
                     type: Change.Kind.stockCounted.rawValue, id: "-", shop: shop,
                     lines: .items((skus.isEmpty ? ["-"] : skus).map { ($0, "0") })))
             let servers = try Servers(try await common.settings(), name: "onewrite-stock")
-            let table = try await CommandLane().run { _ in try StockTable(shop: shop, skus: skus, servers) }
+            let table = try await CommandLane().run { _ in
+                var patience = Patience()
+                return try patience.attempt { try StockTable(shop: shop, skus: skus, servers) }
+            }
             Console.print(json ? table.json : table.text)
             if table.rows.contains(where: { $0.redis == nil && $0.postgres == nil }) { throw Failure(.no, "") }
         }

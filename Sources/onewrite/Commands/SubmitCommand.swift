@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChangeInput
+import Foundation
 import OrderLog
 
 /// `onewrite submit`.
@@ -9,12 +10,13 @@ struct SubmitCommand: AsyncParsableCommand {
         abstract: "Append orders: one by flags, or many from NDJSON or CSV.",
         discussion: """
             Examples:
-              onewrite submit --id ord-1001 --shop main --customer c-17 --line TEA-250:2 --line MUG-1:1
+              onewrite submit --id ord-1 --shop main --customer c-17 --line TEA:2
               onewrite submit orders.csv --rejects bad.ndjson
               generate | onewrite submit - --json
 
-            NDJSON is an object a line: {"id":"ord-1","shop":"main","customer":"c-17","lines":[{"sku":"TEA-250","quantity":2}]}. \
-            CSV has a header id,shop,customer,sku,quantity; consecutive rows of one ID are one order.
+            NDJSON is an object a line, CSV has a header and consecutive rows of one ID are one order:
+              {"id":"o-1","shop":"s-1","customer":"c","lines":[{"sku":"TEA","quantity":2}]}
+              id,shop,customer,sku,quantity
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
             rejected, or its ID is there with another payload; 75 try again.
@@ -28,7 +30,7 @@ struct SubmitCommand: AsyncParsableCommand {
         case `continue`, stop
     }
 
-    @Argument(help: "A file of changes; - is standard input.")
+    @Argument(help: "A file of changes; - is standard input.", completion: .file())
     var file: String?
 
     @Option(help: "The order's ID, which makes submitting it again harmless.")
@@ -51,7 +53,9 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: "How the file is written (default: told from its name, or its beginning).")
     var format: Format?
 
-    @Option(help: ArgumentHelp("Where rejected rows go, as NDJSON with line, field and error.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Where rejected rows go, as NDJSON with line, field and error.", valueName: "file"),
+        completion: .file())
     var rejects: String?
 
     @Option(help: "What a bad row does: continue with the others, or stop, so that all go in or none.")
@@ -64,7 +68,10 @@ struct SubmitCommand: AsyncParsableCommand {
             ("--id", id != nil), ("--shop", shop != nil), ("--customer", customer != nil), ("--line", !lines.isEmpty),
             ("--attributes", attributes != nil),
         ]
-        if file != nil {
+        if let file {
+            if MistypedWord.names(of: Self.self).contains(file), !FileManager.default.fileExists(atPath: file) {
+                throw ValidationError("there is no file \(file). Did you mean --\(file)?")
+            }
             if let flag = flags.first(where: \.1) { throw ValidationError("\(flag.0) doesn't go with a file") }
             return
         }

@@ -3,9 +3,7 @@ import Coordination
 import Foundation
 import Logging
 import OrderLog
-import RedisClient
-import RedisLog
-import Sinks
+import Synchronization
 import ThreadedIO
 import UnixSignals
 
@@ -15,11 +13,12 @@ struct WorkerCommand: AsyncParsableCommand {
         commandName: "worker",
         abstract: "Serve a consumer group: postgres, stock or delivery.",
         discussion: """
-            Example: onewrite worker --group stock --name stock-a
+            Example:
+              onewrite worker --group stock --name stock-a
 
             Start as many as you like, on as many machines: the workers of a group share its partitions, and take over from \
             one that is gone. SIGTERM or Ctrl-C finishes the batch in hand; a second one stops at once. Nothing is lost either \
-            way: entries stay pending until they are applied.
+            way: entries stay pending until they are applied. Servers, or a log, that aren't there yet are waited for.
             """)
 
     @Option(help: "The group: postgres, stock or delivery.")
@@ -45,69 +44,83 @@ struct WorkerCommand: AsyncParsableCommand {
         let worker = try Self.workerName(name, group)
         let servers = try Servers(settings, name: "onewrite-\(worker)")
         let term = LeaseTerm(duration: try settings.lease())
-        let identity = try await CommandLane("start").run { [group] _ in
-            try Self.check(servers, group, worker)
-        }
         var logger = Logger(label: worker.text) { PersonLogHandler(name: $0) }
         logger.logLevel = .info
-        let connector = ServerConnector(
-            servers: servers, group: group, worker: worker, identity: identity, term: term)
-        let served = Worker(
-            WorkerSettings(group: group, name: worker, identity: identity, lanes: lanes, term: term),
-            connector: connector, logger: logger
-        ) { name in
-            let pacing = ThreadPacing()
-            return LaneThread(executor: ThreadExecutor(name: name), pacing: pacing, bell: pacing)
-        }
-        await Self.serve(served, logger)
-        logger.info("stopped · \(served.applied) applied")
-    }
-
-    private static func serve(_ worker: Worker, _ logger: Logger) async {
-        await withTaskGroup { tasks in
-            tasks.addTask {
-                var isStopping = false
-                for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-                    // The shell's own code for an end by this signal.
-                    if isStopping { Foundation.exit(128 + signal.rawValue) }
-                    isStopping = true
-                    let again = signal == .sigint ? "Ctrl-C" : "another signal"
-                    logger.info(
-                        "finishing the batch in hand (\(again) stops at once; nothing is lost, entries stay pending)")
-                    worker.stop()
-                }
+        let outages = Outages(logger: logger)
+        try await WorkerStop.handlingSignals(logger) { [group, lanes, logger] stop in
+            let start = WorkerStart(
+                servers: servers, group: group, worker: worker, outages: outages, interrupt: stop.interrupt)
+            guard let identity = try await CommandLane("start").run({ _ in try start.run() }) else { return }
+            let connector = ServerConnector(
+                servers: servers, group: group, worker: worker, identity: identity, term: term)
+            let served = Worker(
+                WorkerSettings(group: group, name: worker, identity: identity, lanes: lanes, term: term),
+                connector: connector, logger: logger, outages: outages
+            ) { name in
+                let pacing = ThreadPacing()
+                return LaneThread(executor: ThreadExecutor(name: name), pacing: pacing, bell: pacing)
             }
-            await worker.run()
-            tasks.cancelAll()
+            stop.stops(served)
+            await served.run()
+            logger.info("stopped · \(served.applied) applied")
         }
-    }
-
-    /// What has to be right before a worker starts; later trouble is waited out.
-    private static func check(
-        _ servers: Servers, _ group: Group, _ worker: WorkerName
-    ) throws -> LogIdentity {
-        let redis = try servers.redis()
-        let identity = try servers.identity(redis)
-        if group == .postgres {
-            guard try PostgresSchema.identity(on: try servers.requiredPostgres()) == identity else {
-                throw Failure(
-                    .badConfiguration,
-                    "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
-            }
-        }
-        let present = try redis.call(
-            RedisCommand("PUBSUB", "NUMSUB", servers.keys.presencePrefix(group) + worker.text),
-            until: .after(StreamLog.timeout))
-        if present.count == 2, let count = present[1].integer, count > 0 {
-            throw Failure(.tryAgain, "a worker named \(worker) serves \(group.rawValue) already. Choose another --name")
-        }
-        return identity
     }
 
     private static func workerName(_ given: String?, _ group: Group) throws -> WorkerName {
         let text = given ?? "\(group.rawValue)-\(String(UInt32.random(in: 0..<(1 << 24)), radix: 16))"
         guard let name = WorkerName(text) else { throw Failure(.usage, "--name: \(FieldError.quote(text)) is no name") }
         return name
+    }
+}
+
+/// What a signal stops: a worker, or the wait for its servers.
+private final class WorkerStop: Sendable {
+    /// Ends the wait.
+    let interrupt = Interrupt()
+    private let state = Mutex<(isRequested: Bool, worker: Worker?)>((false, nil))
+
+    /// The worker is stopped from now on.
+    func stops(_ worker: Worker) {
+        let isRequested = state.withLock { state in
+            state.worker = worker
+            return state.isRequested
+        }
+        if isRequested { worker.stop() }
+    }
+
+    /// Runs a body; Ctrl-C and SIGTERM stop what it does, and a second one ends the process at once.
+    static func handlingSignals(
+        _ logger: Logger, _ body: @escaping @Sendable (WorkerStop) async throws -> Void
+    ) async throws {
+        let stop = WorkerStop()
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                    // The shell's own code for an end by this signal.
+                    if !stop.request(signal == .sigint ? "Ctrl-C" : "another signal", logger) {
+                        Foundation.exit(128 + signal.rawValue)
+                    }
+                }
+            }
+            defer { tasks.cancelAll() }
+            try await body(stop)
+        }
+    }
+
+    /// Whether it is the first request.
+    private func request(_ again: String, _ logger: Logger) -> Bool {
+        let (isFirst, worker) = state.withLock { state in
+            defer { state.isRequested = true }
+            return (!state.isRequested, state.worker)
+        }
+        guard isFirst else { return false }
+        logger.info(
+            worker == nil
+                ? "stopping before it served anything"
+                : "finishing the batch in hand (\(again) stops at once; nothing is lost, entries stay pending)")
+        interrupt.signal()
+        worker?.stop()
+        return true
     }
 }
 

@@ -54,7 +54,7 @@ private actor NaiveClient {
 
     func set(_ sku: String, to count: Int64) throws {
         let (redis, postgres) = try connected()
-        try postgres.execute(Self.upsert, [.text(sku), .integer(count)], until: limit)
+        try postgres.query(Self.upsert, [.text(sku), .integer(count)], until: limit)
         // What a network, a garbage collector or a busy machine takes.
         Interrupt().wait(until: .after(.microseconds(Int.random(in: 0...2000, using: &generator))))
         try redis.call(RedisCommand("HSET", Self.key, sku, count), until: limit)
@@ -67,11 +67,9 @@ private actor NaiveClient {
         return try rows.count { try counts.field($0.requireString(0))?.string != $0.string(1) }
     }
 
-    private static let upsert = PostgresStatement(
-        name: "upsert",
-        sql: """
-            INSERT INTO stock (sku, on_hand) VALUES ($1, $2) ON CONFLICT (sku) DO UPDATE SET on_hand = excluded.on_hand
-            """)
+    private static let upsert = """
+        INSERT INTO stock (sku, on_hand) VALUES ($1, $2) ON CONFLICT (sku) DO UPDATE SET on_hand = excluded.on_hand
+        """
 
     private var limit: Deadline { .after(.seconds(10)) }
 

@@ -22,7 +22,7 @@ struct GroupFindings {
         self.sinks = sinks
         self.heads = heads
         let partitions = zip(sinks, heads).map { sink, head in
-            Self.partition(sink, head, workforce, identity, ledger)
+            Self.partition(sink, head, workforce, identity, ledger, now)
         }
         orphaned = sinks.flatMap { $0.pending?.consumers ?? [] }.filter { !workforce.contains($0.name) }
             .reduce(0) { $0 + $1.count }
@@ -33,7 +33,7 @@ struct GroupFindings {
                 .map { max(0, now - Int(clamping: $0)) },
             dead: Self.sum(sinks.map(\.dead)), refused: Self.sum(sinks.map(\.refused)),
             appendPerSecond: appendPerSecond,
-            appliedPerSecond: workforce.appliedPerSecond, workers: workforce.names, partitions: partitions)
+            appliedPerSecond: workforce.appliedPerSecond(at: now), workers: workforce.names, partitions: partitions)
     }
 
     /// The sum of what is all known; nil where a part is not.
@@ -60,10 +60,11 @@ struct GroupFindings {
     }
 
     private static func partition(
-        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook
+        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
+        _ now: Int
     ) -> Snapshot.Partition {
         let seq = head.look?.head.map { Int($0.seq.number) }
-        let (state, error) = state(sink, head, workforce, identity, ledger)
+        let (state, error) = state(sink, head, workforce, identity, ledger, now)
         return Snapshot.Partition(
             partition: sink.partition, epoch: head.look?.head.map { Int($0.epoch.number) }, head: seq,
             position: sink.position, lag: seq.flatMap { seq in sink.position.map { max(0, seq - $0) } },
@@ -72,7 +73,8 @@ struct GroupFindings {
     }
 
     private static func state(
-        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook
+        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
+        _ now: Int
     ) -> (Snapshot.Partition.State?, String?) {
         let report = workforce.report(of: sink.partition, heldBy: sink.owner)
         if let report, report.state == .halted { return (.halted, report.error) }
@@ -87,6 +89,9 @@ struct GroupFindings {
         case .superseded: return (.closed, "this Redis is an old master: another one was opened since")
         case .missing: return (.closed, "there is no log in this partition")
         case .mismatch(let reason): return (.closed, reason)
+        }
+        if let owner = sink.owner, let silence = workforce.silence(of: owner, at: now) {
+            return (nil, "\(owner) holds it, and was last heard of \(silence / 1000) s ago")
         }
         if let report, report.state == .stalled { return (.stalled, report.error) }
         return (sink.owner.map(workforce.contains) == true ? .serving : .unowned, nil)

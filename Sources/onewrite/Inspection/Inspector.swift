@@ -29,12 +29,16 @@ actor Inspector {
 
     /// Takes a snapshot; ends soon when the task is cancelled.
     ///
-    /// - Parameter query: Which pending entries to read as well.
+    /// - Parameters:
+    ///   - query: Which pending entries to read as well.
+    ///   - isPatient: Whether to wait for a Redis that does nothing just now.
     /// - Returns: The snapshot.
     /// - Throws: `Failure` when there is no log, `RedisError` when Redis can't be asked.
-    func snapshot(_ query: DashboardQuery? = nil) async throws -> Snapshot {
+    func snapshot(_ query: DashboardQuery? = nil, patiently isPatient: Bool = false) async throws -> Snapshot {
         try await withTaskCancellationHandler {
-            try take(query)
+            guard isPatient else { return try take(query) }
+            var patience = Patience(interrupt: interrupt)
+            return try patience.attempt { try take(query) }
         } onCancel: {
             interrupt.signal()
         }
@@ -60,10 +64,27 @@ actor Inspector {
         self.redis = redis
         let identity = try servers.identity(redis)
         let ledger = try look(log: identity.log)
-        return try SnapshotReader(redis: redis, keys: servers.keys).read(identity, ledger: ledger, query: query)
+        return try SnapshotReader(redis: redis, keys: servers.keys, environment: try servers.settings.environment())
+            .read(identity, ledger: ledger, query: query)
     }
 
-    private func look(log: String) throws -> LedgerLook {
+    /// What is to be said when a snapshot failed: Postgres is asked all the same, since Redis's trouble isn't its own.
+    ///
+    /// - Parameter error: What ``snapshot(_:)`` threw.
+    /// - Returns: The reason, and what each server does.
+    func unavailable(_ error: any Error) -> Snapshot.Unavailable {
+        let text = Failure(error)?.message ?? "\(error)"
+        let version = redis.flatMap { $0.isUsable ? sanitized($0.serverVersion) : nil }
+        let redis: Snapshot.Server? =
+            error is RedisError ? .unreachable(error: text) : version.map { .reachable(version: $0) }
+        do {
+            return Snapshot.Unavailable(error: text, redis: redis, postgres: try look(log: nil).server)
+        } catch {
+            return Snapshot.Unavailable(error: text, redis: redis)
+        }
+    }
+
+    private func look(log: String?) throws -> LedgerLook {
         if let postgresTrouble, !postgresTrouble.until.hasPassed { return .unreachable(postgresTrouble.text) }
         guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
             return .notConfigured
@@ -84,7 +105,7 @@ actor Inspector {
         }
     }
 
-    private func lookOnce(_ log: String, _ configuration: PostgresConfiguration) throws(PostgresError) -> LedgerLook {
+    private func lookOnce(_ log: String?, _ configuration: PostgresConfiguration) throws(PostgresError) -> LedgerLook {
         let connection: PostgresConnection
         if let kept = postgres, kept.isUsable {
             connection = kept

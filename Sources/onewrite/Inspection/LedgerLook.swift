@@ -30,14 +30,15 @@ enum LedgerLook {
     ///
     /// - Parameters:
     ///   - connection: With the schema in its search path.
-    ///   - log: The ID of the log in Redis.
+    ///   - log: The ID of the log in Redis; nil when Redis can't tell.
     /// - Returns: What was found; trouble with the schema is a finding too.
     /// - Throws: ``PostgresError`` when there is no answer.
-    static func read(_ connection: PostgresConnection, log: String) throws(PostgresError) -> LedgerLook {
+    static func read(_ connection: PostgresConnection, log: String?) throws(PostgresError) -> LedgerLook {
         let version = connection.serverVersion
+        if let reason = connection.encodingTrouble { return .unusable(version: version, reason: reason) }
         let rows: PostgresRows
         do {
-            rows = try connection.execute(statement, until: .after(timeout))
+            rows = try connection.query(statement, until: .after(timeout))
         } catch .server(let error) where !error.endsSession && !PostgresError.server(error).isRetriable {
             let reason =
                 switch error.sqlState {
@@ -49,7 +50,7 @@ enum LedgerLook {
         }
         var found: [Int: Row] = [:]
         for row in rows {
-            guard try row.requireString(0) == log else {
+            guard try [nil, row.requireString(0)].contains(log) else {
                 return .unusable(version: version, reason: "the schema belongs to another log than the one in Redis")
             }
             let (epoch, seq, token) = (try row.requireInt64(2), try row.requireInt64(4), try row.requireInt64(6))
@@ -65,14 +66,12 @@ enum LedgerLook {
         return .rows(version: version, found)
     }
 
-    private static let statement = PostgresStatement(
-        name: "inspect_positions",
-        sql: """
-            SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
-                p.refused
-            FROM meta m CROSS JOIN partitions p
-            LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
-                USING (partition)
-            ORDER BY p.partition
-            """)
+    private static let statement = """
+        SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
+            p.refused
+        FROM meta m CROSS JOIN partitions p
+        LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
+            USING (partition)
+        ORDER BY p.partition
+        """
 }

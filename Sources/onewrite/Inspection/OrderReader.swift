@@ -12,7 +12,7 @@ struct OrderReader {
     let partitioning: Partitioning
     /// nil when no connection to Postgres is configured, or when it can't be reached.
     let ledger: OrderLedger?
-    /// Why it can't be reached.
+    /// Why it can't be asked.
     let ledgerTrouble: String?
 
     /// As many dead letters, and jobs, are searched at most; beyond them the answer is "unknown".
@@ -43,15 +43,21 @@ struct OrderReader {
         let placedSeen = try seen("\(shop) \(id)", partition)
         let cancelSeen = try seen("\(shop) \(cancelID)", partition)
         let account = try account(id, cancelID, shop, partition, placedSeen?.seq, cancelSeen?.seq)
-        let place = Self.merged(placedSeen, account.placed?.place)
+        var place = Self.merged(placedSeen, account.placed?.place)
+        if account.trouble != nil, place == nil {
+            place = try search(id, .orderPlaced, shop, partition)
+        }
         if place == nil && account.stored == nil {
             if let trouble = account.trouble {
                 throw Failure(
-                    .unreachable, "Redis doesn't remember \(id) of shop \(shop), and Postgres can't tell: \(trouble)")
+                    .unreachable, "\(id) of shop \(shop) is not in the log, and Postgres can't tell: \(trouble)")
             }
             return nil
         }
-        let cancelPlace = Self.merged(cancelSeen, account.cancelled?.place)
+        var cancelPlace = Self.merged(cancelSeen, account.cancelled?.place)
+        if account.trouble != nil, cancelPlace == nil {
+            cancelPlace = try search(cancelID, .orderCancelled, shop, partition)
+        }
         let placed = try way(id, "prepare", id, shop, place, partition, account, account.placed)
         var cancellation: OrderTrail.Way?
         if cancelPlace != nil || account.stored?.status == "cancelled" {
@@ -60,6 +66,12 @@ struct OrderReader {
         return OrderTrail(
             id: id, shop: shop, partition: partition.number, stored: account.stored, postgresError: account.trouble,
             placed: placed, cancellation: cancellation)
+    }
+
+    private func search(
+        _ id: String, _ type: Change.Kind, _ shop: String, _ partition: Partition
+    ) throws(RedisError) -> OrderTrail.LogPlace? {
+        try LogSearch(redis: redis, keys: keys).entries(of: id, type, ofShop: shop, in: [partition]).first?.place
     }
 
     /// Redis knows the entry's present ID, Postgres the epoch.

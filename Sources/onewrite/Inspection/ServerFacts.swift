@@ -1,4 +1,5 @@
 import RedisClient
+import RedisLog
 
 /// Commands that travel together; an answer is found by the ticket that asking gave.
 struct Questions {
@@ -19,10 +20,12 @@ struct ServerFacts {
     /// The history that its replication stream has at present.
     let replid: String
     let isMaster: Bool
+    /// Where its master is; nil when it is a master itself.
+    let master: String?
     /// nil when it doesn't say.
     let evictionPolicy: String?
-    /// Whether its append-only file is on; nil when it doesn't say.
-    let isAppendOnly: Bool?
+    /// nil when it doesn't say.
+    let appendOnlyFile: AppendOnlyFile?
 
     /// The sections of INFO that are needed, one a command: several in one need Redis 7.
     static let sections = ["replication", "memory", "persistence"]
@@ -30,18 +33,16 @@ struct ServerFacts {
     /// Reads the replies to INFO with each of ``sections``.
     ///
     /// Redis: <https://redis.io/docs/latest/commands/info/>
-    init(_ replies: some Sequence<RedisReply>) throws(RedisError) {
+    init(_ replies: some Collection<RedisReply>) throws(RedisError) {
+        master = try replies.first?.masterOfReplica()
         var values: [Substring: Substring] = [:]
         for reply in replies {
-            for line in try reply.requireString().split(whereSeparator: \.isNewline) {
-                guard let colon = line.firstIndex(of: ":") else { continue }
-                values[line[..<colon]] = line[line.index(after: colon)...]
-            }
+            values.merge(try reply.requireInfo()) { _, last in last }
         }
         replid = values["master_replid"].map(String.init) ?? ""
-        isMaster = values["role"] == "master"
+        isMaster = master == nil
         evictionPolicy = values["maxmemory_policy"].map(String.init)
-        isAppendOnly = values["aof_enabled"].map { $0 == "1" }
+        appendOnlyFile = AppendOnlyFile(values)
     }
 }
 

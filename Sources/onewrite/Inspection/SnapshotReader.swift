@@ -12,6 +12,7 @@ import ThreadedIO
 struct SnapshotReader {
     let redis: RedisConnection
     let keys: Keys
+    let environment: Environment
 
     /// How long the server may take for one round trip.
     static let timeout: Duration = .seconds(5)
@@ -61,10 +62,12 @@ struct SnapshotReader {
                     appendTimes: times, appendPerSecond: rate, now: now))
         }
         return Snapshot(
-            at: Date(timeIntervalSince1970: Double(now) / 1000), partitions: identity.partitioning.count,
-            redis: .reachable(version: sanitized(redis.serverVersion)), postgres: ledger.server,
+            at: Date(timeIntervalSince1970: Double(now) / 1000), environment: environment,
+            partitions: identity.partitioning.count,
+            redis: .reachable(version: sanitized(redis.serverVersion), name: sanitized(redis.serverName)),
+            postgres: ledger.server,
             groups: findings.map(\.shown),
-            warnings: Warnings(findings, ledger: ledger, facts: facts, now: now).all,
+            warnings: Warnings(findings, ledger: ledger, redis: redis.address, facts: facts, now: now).all,
             pendingPage: try page(query, findings, identity))
     }
 

@@ -1,5 +1,7 @@
 import Dashboard
 import OrderLog
+import RedisClient
+import RedisLog
 
 /// What needs a person, gravest first, with what to do about it.
 struct Warnings {
@@ -12,9 +14,12 @@ struct Warnings {
     /// A worker that is connected but has not been heard for so long is stopped or stuck.
     private static let silenceMilliseconds = 10_000
 
-    init(_ findings: [GroupFindings], ledger: LedgerLook, facts: ServerFacts, now: Int) {
+    init(_ findings: [GroupFindings], ledger: LedgerLook, redis address: String, facts: ServerFacts, now: Int) {
         self.findings = findings
         self.ledger = ledger
+        if let master = facts.master {
+            add("replica", hint: "\(RedisError.isReplica(address: address, master: sanitized(master)))")
+        }
         addStates(.halted, "halted until a person decides")
         addClosed()
         for found in findings { add(to: found, now: now) }
@@ -23,10 +28,17 @@ struct Warnings {
         if let policy = facts.evictionPolicy, policy != "noeviction" {
             add("eviction", hint: "Redis may evict the log (maxmemory-policy \(policy)): set it to noeviction")
         }
-        if facts.isAppendOnly == false {
+        guard let file = facts.appendOnlyFile else { return }
+        if !file.isOn {
             add(
                 "no-aof",
                 hint: "Redis keeps no append-only file: what it holds is lost when it ends. Set appendonly yes")
+        } else if file.keepsOldTail {
+            add(
+                "aof-tail",
+                hint: "Redis has not rewritten its append-only file since it was started, or failed to: half a "
+                    + "transaction that a power cut left in it may be executed at the next start. Run: redis-cli "
+                    + "BGREWRITEAOF")
         }
     }
 
@@ -43,10 +55,10 @@ struct Warnings {
         }
         if group == .postgres {
             switch ledger {
-            case .unreachable:
+            case .unreachable(let error):
                 add(
                     "postgres-unreachable", group,
-                    hint: "Postgres doesn't answer: position and dead letters are unknown")
+                    hint: "position and dead letters are unknown: \(error)")
             case .unusable(_, let reason): add("schema", group, hint: reason)
             case .notConfigured, .rows: break
             }

@@ -13,7 +13,13 @@ struct Workforce {
         let lastHeartbeat: Int
         /// What it says of itself; nil when it says nothing, or nothing that makes sense.
         let report: WorkerReport?
+
+        /// Whether it was heard of lately, so that what it said still holds: hearts beat once a second.
+        func isHeard(at now: Int) -> Bool { now - lastHeartbeat <= Workforce.hearingMilliseconds }
     }
+
+    /// A worker that was not heard of for so long may be stopped: what it said of itself doesn't count.
+    private static let hearingMilliseconds = 4000
 
     /// In order of their names.
     let present: [Present]
@@ -30,10 +36,17 @@ struct Workforce {
         return (reports.first { $0.0 == holder } ?? reports.first)?.1
     }
 
-    /// Entries applied in a second by all together; nil when no worker tells.
-    var appliedPerSecond: Double? {
+    /// How long a worker that is there has said nothing, in milliseconds; nil when it was heard of lately, or is not there.
+    func silence(of consumer: String, at now: Int) -> Int? {
+        present.first { $0.name.text == consumer && !$0.isHeard(at: now) }.map { now - $0.lastHeartbeat }
+    }
+
+    /// Entries applied in a second by all together that were heard of lately; nil when no such worker tells.
+    func appliedPerSecond(at now: Int) -> Double? {
         if present.isEmpty { return 0 }
-        let rates = present.compactMap { $0.report?.appliedPerSecond }.filter { $0.isFinite && $0 >= 0 }
+        let rates = present.filter { $0.isHeard(at: now) }.compactMap { $0.report?.appliedPerSecond }.filter {
+            $0.isFinite && $0 >= 0
+        }
         return rates.isEmpty ? nil : rates.reduce(0, +)
     }
 

@@ -10,14 +10,28 @@ struct CommonOptions: ParsableArguments {
     var schema: String?
 
     @Option(
-        help: ArgumentHelp("A configuration file in JSON (default: onewrite.json, if it is there).", valueName: "file"))
+        help: ArgumentHelp("A configuration file in JSON (default: onewrite.json, if it is there).", valueName: "file"),
+        completion: .file(extensions: ["json"]))
     var config: String?
 
     /// All settings, with what these options and `flags` say.
+    ///
+    /// - Throws: ``Failure`` for a name that no setting has, in the file or, but for a few letters, in the environment.
     func settings(_ flags: [String: String?] = [:]) async throws -> Settings {
+        let settings = await read(flags)
+        for problem in settings.problems where !problem.isRefused { Console.error("warning: \(problem.message)") }
+        let refused = settings.problems.filter(\.isRefused)
+        guard refused.isEmpty else {
+            throw Failure(.badConfiguration, refused.map(\.message).joined(separator: "; "))
+        }
+        return settings
+    }
+
+    /// The same, whatever is wrong with them.
+    func read(_ flags: [String: String?] = [:]) async -> Settings {
         var given = flags.compactMapValues { $0 }
         given[Setting.namespace.key] = namespace
         given[Setting.schema.key] = schema
-        return try await Settings(flags: given, file: config, environment: ProcessInfo.processInfo.environment)
+        return await Settings(flags: given, file: config, environment: ProcessInfo.processInfo.environment)
     }
 }

@@ -1,4 +1,5 @@
 import Configuration
+import Dashboard
 import Foundation
 import OrderLog
 import PostgresClient
@@ -7,40 +8,67 @@ import RedisLog
 import SystemPackage
 
 /// A thing that can be set: by flag, environment, configuration file, or left at its default.
-struct Setting {
+struct Setting: Sendable {
     let key: String
     /// What the environment calls it beside `ONEWRITE_…`; nil where there is no other name.
     var plainVariable: String?
     var fallback: String?
     var isSecret = false
     let about: String
+    /// Throws when the value that was set can't be used.
+    let check: @Sendable (Settings) throws -> Void
 
     /// `redis.url` is `ONEWRITE_REDIS_URL`.
     var variable: String { "ONEWRITE_" + key.uppercased().replacing(".", with: "_") }
 
+    /// All names that it has in the environment.
+    var variables: [String] { [variable] + (plainVariable.map { [$0] } ?? []) }
+
     static let redisURL = Setting(
         key: "redis.url", plainVariable: "REDIS_URL", fallback: "redis://127.0.0.1:6379/0", isSecret: true,
         about: "where Redis is: redis://[user:password@]host:port/db, unix:///path?db=0, or "
-            + "redis+sentinel://[user:password@]host:port,host:port/master/db")
+            + "redis+sentinel://[user:password@]host:port,host:port/master/db"
+    ) { _ = try $0.redis(clientName: "") }
     static let databaseURL = Setting(
         key: "database.url", plainVariable: "DATABASE_URL", isSecret: true,
-        about: "where Postgres is: postgres://…; without it libpq's own PGHOST, PGSERVICE, PGPASSFILE … count")
+        about: "where Postgres is: postgres://…; without it libpq's own PGHOST, PGSERVICE, PGPASSFILE … count"
+    ) { _ = try $0.postgres(applicationName: "") }
     static let namespace = Setting(
-        key: "namespace", fallback: "onewrite", about: "what the keys in Redis begin with")
-    static let schema = Setting(key: "schema", fallback: "onewrite", about: "the schema in Postgres")
+        key: "namespace", fallback: "onewrite", about: "what the keys in Redis begin with"
+    ) { _ = try $0.keys() }
+    static let schema = Setting(
+        key: "schema", fallback: "onewrite", about: "the schema in Postgres"
+    ) { _ = try $0.schema() }
     static let partitions = Setting(
-        key: "partitions", fallback: "8", about: "partitions of a new log, 1 to 1024; fixed for ever by init")
-    static let lease = Setting(key: "lease", fallback: "10s", about: "how long a worker's lease lasts, 1s to 10m")
+        key: "partitions", fallback: "8", about: "partitions of a new log, 1 to 1024; fixed for ever by init"
+    ) { _ = try $0.partitioning() }
+    static let lease = Setting(
+        key: "lease", fallback: "10s", about: "how long a worker's lease lasts, 1s to 10m"
+    ) { _ = try $0.lease() }
     static let window = Setting(
-        key: "window", fallback: "24h", about: "how long a change ID is remembered, 1m to 30d: the idempotency window")
+        key: "window", fallback: "24h", about: "how long a change ID is remembered, 1m to 30d: the idempotency window"
+    ) { _ = try $0.window() }
     static let timeout = Setting(
-        key: "timeout", fallback: "30s", about: "how long submit tries again before an outcome is unknown")
-
+        key: "timeout", fallback: "30s", about: "how long submit tries again before an outcome is unknown"
+    ) { _ = try $0.timeout() }
     static let durability = Setting(
         key: "durability", fallback: "server",
-        about: "what makes a submitted change accepted: server, fsync, replicas=N or applied")
+        about: "what makes a submitted change accepted: server, fsync, replicas=N or applied"
+    ) { _ = try $0.durability() }
+    static let environmentLabel = Setting(
+        key: "environment.label", plainVariable: "ONEWRITE_ENVIRONMENT",
+        about: "what the dashboard, status and plans call these stores, such as production; 1 to 32 characters"
+    ) { _ = try $0.environmentLabel() }
+    static let environmentColor = Setting(
+        key: "environment.color",
+        about: "the label's colour in the dashboard: "
+            + Style.Color.allCases.map(\.name).sorted().joined(separator: ", ")
+    ) { _ = try $0.environmentColor() }
 
-    static let all = [redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout, durability]
+    static let all = [
+        redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout, durability,
+        environmentLabel, environmentColor,
+    ]
 }
 
 /// What was set, and where.
@@ -54,6 +82,8 @@ struct Settings: Sendable {
     }
 
     private let values: [String: Value]
+    /// What was set and is no setting.
+    let problems: [SettingsProblem]
 
     /// Reads all sources.
     ///
@@ -61,17 +91,18 @@ struct Settings: Sendable {
     ///   - flags: Keys and values of the command line.
     ///   - file: A configuration file that was named; nil for `onewrite.json` here, if there is one.
     ///   - environment: The process's.
-    /// - Throws: ``Failure`` when the file can't be read.
-    init(flags: [String: String], file: String?, environment: [String: String]) async throws {
+    init(flags: [String: String], file: String?, environment: [String: String]) async {
         let named = file ?? environment["ONEWRITE_CONFIG"]
         let path = named ?? "onewrite.json"
-        let fileReader: ConfigReader
+        var problems = ConfigurationFile.problems(at: path, isOptional: named == nil)
+        var fileReader = ConfigReader(provider: InMemoryProvider(values: [:]))
         do {
             fileReader = ConfigReader(
                 provider: try await FileProvider<JSONSnapshot>(filePath: FilePath(path), allowMissing: named == nil))
         } catch {
-            throw Failure(.badConfiguration, "configuration file \(path): it is missing, or not a JSON object")
+            if problems.isEmpty { problems = [SettingsProblem(file: path, "it can't be read")] }
         }
+        self.problems = problems + EnvironmentNames.problems(in: environment.keys)
         let environmentReader = ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: environment))
         var values: [String: Value] = [:]
         for setting in Setting.all {
@@ -100,6 +131,16 @@ struct Settings: Sendable {
     private static let libpqVariables = ["PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT", "PGUSER"]
 
     func value(_ setting: Setting) -> Value? { values[setting.key] }
+
+    /// Why a setting's value can't be used; nil when it can.
+    func objection(to setting: Setting) -> String? {
+        do {
+            try setting.check(self)
+            return nil
+        } catch {
+            return Failure(error)?.message ?? "\(error)"
+        }
+    }
 
     private func text(_ setting: Setting) -> String { values[setting.key]?.text ?? "" }
 
@@ -150,6 +191,32 @@ struct Settings: Sendable {
             throw wrong(.durability, "expected server, fsync, replicas=N with N from 1 to 100, or applied")
         }
         return durability
+    }
+
+    func environmentLabel() throws -> String? {
+        guard let label = values[Setting.environmentLabel.key]?.text else { return nil }
+        let isBlank = label.first?.isWhitespace ?? true || label.last?.isWhitespace ?? true
+        guard (1...32).contains(label.count), !isBlank, sanitized(label) == label else {
+            throw wrong(.environmentLabel, "expected 1 to 32 characters, no blank at either end")
+        }
+        return label
+    }
+
+    func environmentColor() throws -> Style.Color? {
+        guard let name = values[Setting.environmentColor.key]?.text else { return nil }
+        guard let color = Style.Color.allCases.first(where: { $0.name == name }) else {
+            throw wrong(
+                .environmentColor, "expected " + Style.Color.allCases.map(\.name).sorted().joined(separator: ", "))
+        }
+        return color
+    }
+
+    /// Which stores these are.
+    func environment() throws -> Environment {
+        Environment(
+            label: try environmentLabel(), color: try environmentColor(), redis: try redis(clientName: "").address,
+            postgres: try postgres(applicationName: "")?.address, namespace: try keys().namespace,
+            schema: try schema())
     }
 
     private func duration(_ setting: Setting, _ range: ClosedRange<Duration>) throws -> Duration {

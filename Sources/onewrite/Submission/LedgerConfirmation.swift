@@ -48,10 +48,8 @@ struct LedgerConfirmation {
     }
 
     private static func connect(_ servers: Servers) throws -> PostgresConnection {
-        let connection = try servers.requiredPostgres()
         // The ledger is long, and asked for single places: scanning it is never right.
-        try connection.script("SET enable_seqscan = off", until: .after(StreamLog.timeout))
-        return connection
+        try servers.requiredPostgres { $0.avoidsScans = true }
     }
 
     /// Looks once, at all calls.

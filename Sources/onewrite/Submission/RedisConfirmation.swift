@@ -151,15 +151,3 @@ struct RedisConfirmation {
         }
     }
 }
-
-extension RedisReply {
-    /// A field of INFO.
-    fileprivate func infoField(_ name: String) throws(RedisError) -> String {
-        let prefix = "\(name):"
-        // Redis ends lines with CR LF, which Swift takes for one character.
-        for line in try requireString().split(whereSeparator: \.isNewline) where line.hasPrefix(prefix) {
-            return String(line.dropFirst(prefix.count))
-        }
-        throw .protocolViolation("\(name) in INFO replication")
-    }
-}

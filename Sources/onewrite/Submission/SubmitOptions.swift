@@ -13,7 +13,7 @@ struct SubmitOptions: ParsableArguments {
         defaultAsFlag: WaitGroups.all, parsing: .next,
         help: ArgumentHelp(
             "Return when these groups have applied it: --wait for all three, or --wait=stock,delivery.",
-            valueName: "groups"))
+            valueName: "groups"), completion: .list(Group.allCases.map(\.rawValue)))
     var wait: WaitGroups?
 
     @Option(
@@ -26,7 +26,7 @@ struct SubmitOptions: ParsableArguments {
             """
             What makes a change accepted: server, fsync, replicas=N, or applied (default: server). What doesn't get that \
             far within --timeout is unknown: exit 75.
-            """, valueName: "level"))
+            """, valueName: "level"), completion: .list(["server", "fsync", "replicas=1", "applied"]))
     var durability: String?
 
     @OptionGroup var common: CommonOptions
@@ -79,7 +79,10 @@ struct SubmitOptions: ParsableArguments {
     /// Says what became of one change.
     func show(_ receipt: Receipt, _ end: Submitter.End? = nil, _ stop: StopRequest = StopRequest()) throws {
         if json { Console.print(receipt.json()) }
-        if case .failed(let failure) = end { throw failure }
+        if case .failed(let failure) = end {
+            if case .unsent = receipt.outcome { throw failure.adding(". Not sent") }
+            throw failure
+        }
         let id = receipt.id ?? "?"
         switch receipt.outcome {
         case .answered(let result, let partition, _):

@@ -55,6 +55,8 @@ final class Submitter {
     private var sent: [Awaited] = []
     /// Whether calls were sent, or found wanting, since Redis was asked for their durability last.
     private var needsQuestion = false
+    /// Whether the server takes no writes any more: a new connection is needed once all has been answered.
+    private var isRefused = false
     private var ledgerPause = shortestLedgerPause
     private var backoff = Backoff(most: .seconds(1))
     private var progressAt = ContinuousClock.now
@@ -64,7 +66,7 @@ final class Submitter {
     private var told: Set<String> = []
     private(set) var end: End?
 
-    /// Connects, once: a server that isn't there at the start is an error at once.
+    /// Connects, and tries again until the settings' `timeout`; nothing is sent before it stands.
     ///
     /// - Parameters:
     ///   - servers: Where to.
@@ -72,7 +74,7 @@ final class Submitter {
     ///   - keepsInput: Whether receipts carry the rows' text.
     ///   - notice: Takes a line for people, about what is waited for.
     ///   - take: Takes the receipts, in the input's order.
-    /// - Throws: ``Failure``, ``StoreError`` or ``RedisError``.
+    /// - Throws: ``Failure``, ``StoreError``, ``RedisError``; ``Stopped`` when it was asked to stop meanwhile.
     init(
         _ servers: Servers, stop: StopRequest, keepsInput: Bool = false, notice: @escaping (String) -> Void,
         take: @escaping (Receipt) -> Void
@@ -84,13 +86,26 @@ final class Submitter {
         timeout = try servers.settings.timeout()
         window = try servers.settings.window()
         durability = try servers.settings.durability()
-        connection = try servers.redis()
-        identity = try servers.identity(connection)
-        appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
+        let (durability, window) = (durability, window)
+        var patience = Patience(timeout, for: .allServers, interrupt: stop.interrupt)
+        do {
+            (connection, identity, appender, redisConfirmation, ledgerConfirmation) = try patience.attempt {
+                let connection = try servers.master(interrupt: stop.interrupt)
+                let identity = try servers.identity(connection)
+                let appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
+                try appender.load(until: .after(StreamLog.timeout))
+                let confirmation = try RedisConfirmation.of(
+                    durability, on: connection, until: .after(StreamLog.timeout))
+                let ledger = durability == .applied ? try LedgerConfirmation(servers, of: identity) : nil
+                return (connection, identity, appender, confirmation, ledger)
+            }
+        } catch {
+            if let status = stop.exitStatus { throw Stopped(status: status) }
+            throw Failure(error)?.adding(". Not sent") ?? error
+        }
+        // Answers are waited for also by who was asked to stop.
+        connection.interrupt = nil
         queue = SubmissionQueue(identity.partitioning, keepsInput: keepsInput, durability: durability)
-        try appender.load(until: .after(StreamLog.timeout))
-        redisConfirmation = try RedisConfirmation.of(durability, on: connection, until: .after(StreamLog.timeout))
-        if durability == .applied { ledgerConfirmation = try LedgerConfirmation(servers, of: identity) }
     }
 
     /// Whether more changes are taken.
@@ -126,6 +141,8 @@ final class Submitter {
         settle()
         // Who asked to stop waits for what is in the air, and for nothing that isn't.
         while end == nil, queue.hasCalls { advance() }
+        // What is answered has an outcome, also when it is a refusal.
+        if case .failed = end { while connection.isUsable, !sent.isEmpty { receive() } }
         if end == nil, stop.isRequested { end = .stopped }
         queue.abandon(reasonOfEnd)
         giveReceipts()
@@ -160,6 +177,7 @@ final class Submitter {
             for partition in queue.partitionsWaiting { begin(partition) }
         }
         guard !hasRunOutOfTime() else { return }
+        if isRefused, sent.isEmpty { disconnect() }
         guard connection.isUsable || reconnect() else { return }
         for partition in queue.calls(where: { $0.isDue }) { send(partition) }
         guard end == nil, connection.isUsable, queue.hasCalls else { return }
@@ -183,7 +201,7 @@ final class Submitter {
     }
 
     private func send(_ partition: Partition) {
-        guard connection.isUsable else { return }
+        guard connection.isUsable, !isRefused else { return }
         do throws(StoreError) {
             try pass(.beforeSend)
             appender.send(queue.call(partition), to: partition)
@@ -347,18 +365,27 @@ final class Submitter {
     private func handle(_ error: StoreError, of partition: Partition?) {
         switch error.kind {
         case .unavailable, .interrupted:
-            connection.close()
-            queue.loseConnection()
-            sent.removeAll()
-            needsQuestion = false
+            disconnect()
             obstacle = error.message
             tell("\(error.message); trying again")
-        case .refused, .groupMissing:
+        case .refused, .busy, .groupMissing, .replica:
             guard let partition else { return }
+            if error.kind == .replica { isRefused = true }
             postpone(partition, because: error.message, telling: "\(error.message); trying again")
-        case .notPermitted, .malformed:
+        case .notPermitted, .misconfigured:
+            // It was refused, and so nothing was done.
+            if let partition { queue.setState(.ready, of: partition) }
+            end = .failed(Failure(error) ?? Failure(.bug, error.message))
+        case .malformed:
             end = .failed(Failure(error) ?? Failure(.bug, error.message))
         }
+    }
+
+    private func disconnect() {
+        connection.close()
+        queue.loseConnection()
+        sent.removeAll()
+        (needsQuestion, isRefused) = (false, false)
     }
 
     private func postpone(_ partition: Partition, because reason: String, telling text: String) {
@@ -381,7 +408,7 @@ final class Submitter {
         pause(until: nextTry())
         guard !hasRunOutOfTime() else { return false }
         do {
-            connection = try servers.redis()
+            connection = try servers.master()
             appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
             try appender.load(until: answerDeadline)
             redisConfirmation = try RedisConfirmation.of(durability, on: connection, until: answerDeadline)
@@ -392,9 +419,13 @@ final class Submitter {
                 end = .failed(Failure(.bug, "\(error)"))
                 return false
             }
-            switch failure.status {
-            case .unreachable, .tryAgain: obstacle = failure.message
-            default: end = .failed(failure)
+            // An address that led to the master leads to a replica: roles are being swapped.
+            let isSwapped = StoreError(anyOf: error)?.kind == .replica
+            if isSwapped { tell("\(failure.message). Trying again") }
+            if isSwapped || [.unreachable, .tryAgain].contains(failure.status) {
+                obstacle = failure.message
+            } else {
+                end = .failed(failure)
             }
             return false
         }

@@ -40,8 +40,10 @@ enum PrivateRun {
             // The shell's own code for an end by this signal.
             throw Stopped(status: 128 + first.number.load(ordering: .relaxed))
         } catch let error as ServerError {
-            if case .notInstalled = error { throw Failure(.badConfiguration, "\(what) needs it: \(error)") }
-            throw Failure(.unreachable, "\(error)")
+            switch error {
+            case .notInstalled, .notAt: throw Failure(.badConfiguration, "\(what) needs it: \(error)")
+            case .didNotStart, .refused: throw Failure(.unreachable, "\(error)")
+            }
         }
     }
 

@@ -15,7 +15,15 @@ struct ServerConnector: WorkerConnector {
     let term: LeaseTerm
 
     func connectLane(_ lane: Int, pacing: any Pacing) async throws -> LaneConnection {
-        let redis = StreamLog(try servers.redis(), keys: servers.keys, group: group, consumer: worker)
+        do {
+            return try connect(pacing)
+        } catch {
+            throw StoreError(anyOf: error) ?? error
+        }
+    }
+
+    private func connect(_ pacing: any Pacing) throws -> LaneConnection {
+        let redis = StreamLog(try servers.master(), keys: servers.keys, group: group, consumer: worker)
         let scripts = SinkScripts(redis.connection, keys: servers.keys, group: group)
         let sink: any Sink
         var ledger: PostgresSink?
@@ -23,9 +31,8 @@ struct ServerConnector: WorkerConnector {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
         case .postgres:
-            let connection = try servers.requiredPostgres()
-            // A plan is kept, and one made while a table was small would scan it when it has grown to millions.
-            try connection.script("SET enable_seqscan = off", until: .after(PostgresSink.timeout))
+            // Statistics made while a table was small would have it scanned when it has grown to millions.
+            let connection = try servers.requiredPostgres { $0.avoidsScans = true }
             let postgres = PostgresSink(connection, scripts: scripts)
             sink = postgres
             ledger = postgres

@@ -1,3 +1,4 @@
+import Dashboard
 import OrderLog
 import PostgresClient
 import RedisClient
@@ -26,28 +27,54 @@ struct Servers: Sendable {
             connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
     }
 
+    /// For what writes to the log: a replica is refused, and its master named.
+    func master(interrupt: Interrupt? = nil) throws -> RedisConnection {
+        let connection = try redis(interrupt: interrupt)
+        // A Sentinel's master was asked when the connection was made.
+        if !connection.isBySentinel { try connection.requireMaster(until: .after(StreamLog.timeout)) }
+        return connection
+    }
+
     /// nil when no connection to Postgres is configured.
-    func postgres(interrupt: Interrupt? = nil) throws -> PostgresConnection? {
-        guard let configuration = try settings.postgres(applicationName: name) else { return nil }
-        return try PostgresConnection(
+    ///
+    /// - Parameters:
+    ///   - interrupt: Ends its waits.
+    ///   - adjust: What the session has that others haven't.
+    /// - Throws: `PostgresError`; `StoreError` when the database can't hold every name.
+    func postgres(
+        interrupt: Interrupt? = nil, adjust: (inout PostgresConfiguration) -> Void = { _ in }
+    ) throws -> PostgresConnection? {
+        guard var configuration = try settings.postgres(applicationName: name) else { return nil }
+        adjust(&configuration)
+        let connection = try PostgresConnection(
             connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: interrupt)
+        if let reason = connection.encodingTrouble { throw StoreError(.postgres, .misconfigured, reason) }
+        return connection
     }
 
     /// For commands that can't do without Postgres.
-    func requiredPostgres() throws -> PostgresConnection {
-        guard let connection = try postgres() else {
+    func requiredPostgres(
+        interrupt: Interrupt? = nil, adjust: (inout PostgresConfiguration) -> Void = { _ in }
+    ) throws -> PostgresConnection {
+        guard let connection = try postgres(interrupt: interrupt, adjust: adjust) else {
             throw Failure(
                 .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
         }
         return connection
     }
 
+    /// Says which stores a plan, or what can't be taken back, is about.
+    func sayWhere() throws { Console.error("on \(try settings.environment().text)") }
+
     /// The log that `init` made.
     func identity(_ redis: RedisConnection) throws -> LogIdentity {
         guard let identity = try redis.identity(keys) else {
-            throw Failure(
-                .tryAgain, "there is no log at \(keys.namespace) on Redis \(redis.address). Run: onewrite init")
+            throw Failure(.tryAgain, missingLog(redis))
         }
         return identity
+    }
+
+    func missingLog(_ redis: RedisConnection) -> String {
+        "there is no log at \(keys.namespace) on Redis \(redis.address). Run: onewrite init"
     }
 }

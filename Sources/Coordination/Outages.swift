@@ -1,0 +1,80 @@
+package import Logging
+package import OrderLog
+import Synchronization
+
+/// What a worker's process tells people of outages, whichever of its threads meets them.
+///
+/// Safe from every thread.
+package final class Outages: Sendable {
+    private let logger: Logger
+    private let book = Mutex(OutageBook())
+
+    package init(logger: Logger) {
+        self.logger = logger
+    }
+
+    /// A server, or the way to it, is in trouble, or something else is.
+    ///
+    /// - Parameters:
+    ///   - error: What happened.
+    ///   - what: What couldn't be done, for an error that is no server's.
+    ///   - witness: Who met it.
+    ///   - now: The moment.
+    package func note(
+        _ error: any Error, doing what: String, by witness: Witness, at now: ContinuousClock.Instant
+    ) {
+        if let error = error as? StoreError, error.isOfServer {
+            note(
+                .server(error.store), error.description, by: witness, isPressing: error.kind.needsPerson, at: now)
+        } else {
+            note(.other("\(what): \(error)"), "\(what): \(error)", by: witness, at: now)
+        }
+    }
+
+    package func note(
+        _ subject: OutageSubject, _ reason: String, by witness: Witness, isPressing: Bool = false,
+        at now: ContinuousClock.Instant
+    ) {
+        // Written under the lock, so that a beginning comes before its end.
+        book.withLock { book in
+            write(book.note(subject, reason, by: witness, isPressing: isPressing, at: now).map { [$0] } ?? [])
+        }
+    }
+
+    /// As ``OutageBook/over(for:with:at:)``.
+    package func over(
+        for witness: Witness, with server: StoreError.Store? = nil, at now: ContinuousClock.Instant
+    ) {
+        book.withLock { book in write(book.over(for: witness, with: server, at: now)) }
+    }
+
+    /// As ``OutageBook/forget(_:)``.
+    package func forget(_ witness: Witness) {
+        book.withLock { $0.forget(witness) }
+    }
+
+    private func write(_ lines: [OutageBook.Line]) {
+        for line in lines {
+            switch line.level {
+            case .info: logger.info("\(line.text)")
+            case .warning: logger.warning("\(line.text)")
+            case .error: logger.error("\(line.text)")
+            }
+        }
+    }
+}
+
+extension StoreError {
+    /// Whether it concerns the whole server, and not only what was asked of it.
+    var isOfServer: Bool {
+        switch kind {
+        case .unavailable, .interrupted, .busy, .replica, .misconfigured, .notPermitted: true
+        case .refused, .groupMissing, .malformed: false
+        }
+    }
+}
+
+extension StoreError.Kind {
+    /// Whether it doesn't pass by itself.
+    fileprivate var needsPerson: Bool { [.replica, .misconfigured, .notPermitted].contains(self) }
+}

@@ -1,0 +1,79 @@
+/// Which stores these are: what tells production from staging.
+package struct Environment: Sendable, Equatable {
+    /// What its owner calls it; nil when it has no name.
+    package var label: String?
+    /// The colour of the label.
+    package var color: Style.Color?
+    /// Host, port and database of Redis, without secrets.
+    package var redis: String
+    /// Host, port and database of Postgres, without secrets; nil when none is configured.
+    package var postgres: String?
+    /// What the keys in Redis begin with.
+    package var namespace: String
+    /// The schema in Postgres.
+    package var schema: String
+
+    /// Makes an environment.
+    package init(
+        label: String?, color: Style.Color?, redis: String, postgres: String?, namespace: String, schema: String
+    ) {
+        self.label = label
+        self.color = color
+        self.redis = redis
+        self.postgres = postgres
+        self.namespace = namespace
+        self.schema = schema
+    }
+
+    /// One line: `production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite`.
+    package var text: String { ([label].compactMap(\.self) + places).map { sanitized($0) }.joined(separator: " · ") }
+
+    /// What follows the label.
+    private var places: [String] {
+        [redis, postgres ?? "no postgres", namespace == schema ? namespace : "\(namespace) / \(schema)"]
+    }
+
+    /// The places in so many columns; long ones are cut in their middle, where hosts differ least.
+    func places(columns: Int) -> String {
+        let separator = " · "
+        var parts = places.map { sanitized($0) }
+        var excess = parts.map(\.columns).reduce(0, +) + separator.columns * (parts.count - 1) - columns
+        while excess > 0, let longest = parts.indices.max(by: { parts[$0].columns < parts[$1].columns }) {
+            let cut = parts[longest].cutInside(to: parts[longest].columns - 1)
+            guard cut.columns < parts[longest].columns else { break }
+            excess -= parts[longest].columns - cut.columns
+            parts[longest] = cut
+        }
+        let text = parts.joined(separator: separator)
+        return text.fitted(to: min(max(0, columns), text.columns))
+    }
+}
+
+extension String {
+    /// The text in so many columns, with `…` for what its middle loses; its first and last letter stay.
+    fileprivate func cutInside(to columns: Int) -> String {
+        var (head, tail) = (self[...], self[...])
+        guard let middle = index(startIndex, offsetBy: count / 2, limitedBy: endIndex) else { return self }
+        (head, tail) = (self[..<middle], self[middle...])
+        if head.last == "…" { head.removeLast() }
+        if tail.first == "…" { tail.removeFirst() }
+        while String(head).columns + 1 + String(tail).columns > columns, head.count > 1 || tail.count > 1 {
+            if head.count > tail.count { head.removeLast() } else { tail.removeFirst() }
+        }
+        return head + "…" + tail
+    }
+}
+
+extension Environment: Encodable {
+    private enum CodingKeys: String, CodingKey { case label, redis, postgres, namespace, schema }
+
+    /// Encodes the contract's `environment`; what isn't set is null.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(label, forKey: .label)
+        try container.encode(redis, forKey: .redis)
+        try container.encode(postgres, forKey: .postgres)
+        try container.encode(namespace, forKey: .namespace)
+        try container.encode(schema, forKey: .schema)
+    }
+}

@@ -1,0 +1,72 @@
+import Coordination
+import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import Sinks
+import ThreadedIO
+
+/// What has to be right before a worker serves.
+///
+/// Servers and a log that aren't there yet are waited for, as they are when they go later; what waiting can't mend ends it.
+/// For a lane, whose thread it blocks.
+struct WorkerStart {
+    let servers: Servers
+    let group: Group
+    let worker: WorkerName
+    let outages: Outages
+    /// Ends the waiting.
+    let interrupt: Interrupt
+
+    /// Returns when the worker can serve.
+    ///
+    /// - Returns: The log; nil when the interrupt was signalled.
+    /// - Throws: ``Failure`` or the servers' errors, for what waiting can't mend.
+    func run() throws -> LogIdentity? {
+        var backoff = Backoff(most: .seconds(2))
+        var generator = SystemRandomNumberGenerator()
+        while !interrupt.isSignalled {
+            do {
+                if let identity = try check() {
+                    outages.over(for: .start, at: .now)
+                    return identity
+                }
+            } catch {
+                guard let error = StoreError(anyOf: error) else { throw error }
+                switch error.kind {
+                case .interrupted: continue
+                case .unavailable, .busy, .replica, .refused:
+                    if error.store == .postgres { outages.over(for: .start, with: .redis, at: .now) }
+                    outages.note(error, doing: "starting", by: .start, at: .now)
+                case .notPermitted, .misconfigured, .malformed, .groupMissing: throw error
+                }
+            }
+            interrupt.wait(until: .after(backoff.next(using: &generator)))
+        }
+        return nil
+    }
+
+    /// Looks once; nil when there is no log yet.
+    private func check() throws -> LogIdentity? {
+        let redis = try servers.master(interrupt: interrupt)
+        guard let identity = try redis.identity(servers.keys) else {
+            outages.over(for: .start, with: .redis, at: .now)
+            outages.note(.log, servers.missingLog(redis), by: .start, at: .now)
+            return nil
+        }
+        if group == .postgres {
+            guard try PostgresSchema.identity(on: try servers.requiredPostgres(interrupt: interrupt)) == identity else {
+                throw Failure(
+                    .badConfiguration,
+                    "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+            }
+        }
+        let present = try redis.call(
+            RedisCommand("PUBSUB", "NUMSUB", servers.keys.presencePrefix(group) + worker.text),
+            until: .after(StreamLog.timeout))
+        if present.count == 2, let count = present[1].integer, count > 0 {
+            throw Failure(.tryAgain, "a worker named \(worker) serves \(group.rawValue) already. Choose another --name")
+        }
+        return identity
+    }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import Harness
+import PostgresClient
+import PrivateServers
+import RedisClient
+import Synchronization
+
+/// Power cuts on one arena, one after another.
+final class PowerCutRun: Sendable {
+    private struct Halted: Error { let reason: String }
+
+    private static let settleLimit: Duration = .seconds(60)
+    /// What Redis says when the file before the last one ends in the middle.
+    private static let refusal = "is not the last file"
+
+    private let arena: Arena
+    private let orders: OrderSource
+    private let book = ReceiptBook()
+    private let stream: SubmitStream
+    private let state = Mutex(PowerCutFacts())
+
+    init(arena: Arena, orders: OrderSource) {
+        self.arena = arena
+        self.orders = orders
+        stream = SubmitStream(0, arena.shop, book, promise: .logged, takesDurability: true)
+    }
+
+    /// What the last cut met.
+    var facts: PowerCutFacts { state.withLock { $0 } }
+
+    /// Cuts, restarts three times in all, and compares everything.
+    func cut(seed: UInt64) async -> PowerCutOutcome {
+        state.withLock { $0 = PowerCutFacts() }
+        do {
+            return try await run(seed: seed)
+        } catch let halted as Halted {
+            return .halted(halted.reason)
+        } catch {
+            return .broken("\(error)")
+        }
+    }
+
+    private func run(seed: UInt64) async throws -> PowerCutOutcome {
+        var generator = SeededGenerator(seed: seed)
+        try await settled()
+        let delay = Int.random(in: 0...250, using: &generator)
+        let isQuiet = Int.random(in: 0..<3, using: &generator) == 0
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.submit() }
+            // In the middle of it, or when all has come to rest.
+            if isQuiet {
+                try await group.waitForAll()
+                try await settled()
+            } else {
+                try await Task.sleep(for: .milliseconds(100 + delay))
+            }
+            await arena.redis.kill()
+            let bytes = try cut(&generator)
+            state.withLock { $0.bytes = bytes }
+            try await restart()
+            try await group.waitForAll()
+        }
+        try await settled()
+        for _ in 0..<2 {
+            if Bool.random(using: &generator) {
+                try await submit()
+                try await settled()
+            }
+            if Bool.random(using: &generator) { await arena.redis.kill() } else { await arena.redis.stop() }
+            try await restart()
+            try await settled()
+        }
+        return try await compared()
+    }
+
+    private func submit() async throws {
+        guard let changes = orders.next(for: 0) else { return }
+        try await stream.submit(changes)
+    }
+
+    /// Somewhere in what the server has written since it began the file; near its end mostly.
+    private func cut(_ generator: inout SeededGenerator) throws -> Int {
+        let length = try FileManager.default.attributesOfItem(atPath: arena.redis.aofPath())[.size] as? Int ?? 0
+        guard length > 1 else { return 0 }
+        let bound = min(length, [1000, 10_000, 100_000][Int.random(in: 0..<3, using: &generator)])
+        let bytes = Int.random(in: 1...bound, using: &generator)
+        let (lost, isInTransaction) = try LostTail.cut(arena.redis, bytes: bytes)
+        book.cut(lost)
+        state.withLock { state in
+            state.lost = lost.count
+            state.isInTransaction = isInTransaction
+        }
+        return bytes
+    }
+
+    private func restart() async throws {
+        state.withLock { $0.restarts += 1 }
+        do {
+            try await arena.redis.restart()
+        } catch ServerError.didNotStart(_, _, let log) where log.contains(Self.refusal) {
+            state.withLock { $0.refusals += 1 }
+            try await arena.redis.restart()
+        }
+    }
+
+    /// Waits until the log is open, everything applied, and every sink compared with its sum.
+    private func settled() async throws {
+        let probe = StoreProbe(arena.shop, partitions: Arena.partitions)
+        let deadline = ContinuousClock.now + Self.settleLimit
+        var reason = ""
+        while ContinuousClock.now < deadline {
+            do {
+                if try await probe.isOpenAndChecked(), try await probe.backlog() == 0 { return }
+                reason = "closed, unchecked, or behind"
+                if let halted = try await probe.halted() { throw Halted(reason: halted) }
+            } catch let error as RedisError {
+                reason = "\(error)"
+            } catch let error as PostgresError {
+                reason = "\(error)"
+            }
+            try await Task.sleep(for: .milliseconds(30))
+        }
+        throw HarnessError.notInTime("the log is not at rest: \(reason)", within: Self.settleLimit)
+    }
+
+    private func compared() async throws -> PowerCutOutcome {
+        var contents = try await arena.shop.contents()
+        let missing = book.missing(in: contents)
+        let again = book.cutChanges + missing.unanswered
+        if !again.isEmpty {
+            let submissions = try await Submitters(servers: arena.shop, pace: .zero).submit(again, named: "again")
+            book.submitting(again, by: -1)
+            book.answered(submissions.map(\.receipt), to: again, isApplied: false)
+            try await settled()
+            contents = try await arena.shop.contents()
+        }
+        let check = StoreCheck(contents, receipts: book.compared(with: contents, isComplete: true))
+        let differences = check.findings.flatMap { finding in
+            finding.differences.map { "\(finding.subject.rawValue): \($0)" }
+        }
+        return differences.isEmpty ? .agrees : .differs(differences)
+    }
+}
