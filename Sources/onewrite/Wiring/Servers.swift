@@ -36,12 +36,12 @@ struct Servers: Sendable {
         return connection
     }
 
-    /// A connection to Postgres.
+    /// nil when no connection to Postgres is configured.
     ///
     /// - Parameters:
     ///   - interrupt: Ends its waits.
     ///   - adjust: What its transactions have that others haven't.
-    /// - Returns: The connection; nil when none is configured.
+    /// - Returns: The connection.
     /// - Throws: `PostgresError`; `StoreError` when the database can't hold every name.
     func postgres(
         interrupt: Interrupt? = nil, adjust: (inout PostgresConfiguration) -> Void = { _ in }
