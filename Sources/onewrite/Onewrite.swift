@@ -31,6 +31,7 @@ struct Onewrite: AsyncParsableCommand {
             OpenCommand.self,
             AuditCommand.self,
             DeadCommand.self,
+            IncidentCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
             BenchCommand.self,

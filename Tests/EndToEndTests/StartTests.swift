@@ -121,6 +121,8 @@ struct StartTests {
                 log += line + "\n"
                 if line.contains("serving") { break }
             }
+            let program = try await RedisProgram.current()
+            #expect(log.contains(" · \(program.name) \(program.version)\n"), "\(log)")
             expect(
                 try await run(["worker", "--group", "stock", "--name", "a"], on: servers), .tryAgain,
                 says: "Choose another --name")

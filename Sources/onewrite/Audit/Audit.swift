@@ -32,7 +32,9 @@ struct Audit {
         var doubts: [String] = []
         let snapshot = try snapshot(of: identity, &doubts)
         defer { snapshot?.end() }
-        var findings = AuditFindings(limit: limit)
+        // Before the snapshot: what is settled later is not what was looked at.
+        let incidents = try snapshot.map { try IncidentBook(postgres: $0.connection).incidents() } ?? []
+        var findings = AuditFindings(limit: limit, incidents: incidents)
         do {
             try await compare(redis, identity, snapshot, &findings, &doubts)
         } catch {
@@ -105,7 +107,7 @@ struct Audit {
                 partition: partition, identity: identity, history: history, start: start, row: row,
                 snapshot: snapshot, log: log, reader: reader, shops: shops[partition] ?? [])
             do {
-                let found = try await audit.run(limit: limit)
+                let found = try await audit.run(limit: limit, incidents: findings.incidents)
                 guard try redis.look(at: partition, servers.keys).history == history else {
                     doubts.append("partition \(partition): its log was closed or opened anew meanwhile")
                     continue

@@ -46,7 +46,7 @@ struct OpenCommand: AsyncParsableCommand {
 
     private static func open(_ servers: Servers, force: Bool) async throws -> [OpenedPartition] {
         let redis = try servers.master()
-        let postgres = try servers.requiredPostgres()
+        let postgres = try servers.primary()
         let identity = try servers.identity(redis)
         guard try PostgresSchema.identity(on: postgres) == identity else {
             throw Failure(
