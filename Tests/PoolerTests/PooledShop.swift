@@ -26,6 +26,7 @@ struct PooledShop: Sendable {
     ///   - sessions: How many of Postgres's it lends to all its clients; nil for as many as they want.
     ///   - resets: Whether it clears each that it is given back.
     ///   - body: The test.
+    /// - Throws: What the body throws; `ServerError` when a server did not start.
     static func open(
         _ mode: PrivatePooler.Mode, sessions: Int? = nil, resets: Bool = true,
         _ body: (PooledShop) async throws -> Void

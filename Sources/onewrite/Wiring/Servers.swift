@@ -41,6 +41,7 @@ struct Servers: Sendable {
     /// - Parameters:
     ///   - interrupt: Ends its waits.
     ///   - adjust: What its transactions have that others haven't.
+    /// - Returns: The connection.
     /// - Throws: `PostgresError`; `StoreError` when the database can't hold every name.
     func postgres(
         interrupt: Interrupt? = nil, adjust: (inout PostgresConfiguration) -> Void = { _ in }
