@@ -22,7 +22,7 @@ struct GroupFindings {
         self.sinks = sinks
         self.heads = heads
         let partitions = zip(sinks, heads).map { sink, head in
-            Self.partition(sink, head, workforce, identity, ledger, now)
+            Self.partition(group, sink, head, workforce, identity, ledger, now)
         }
         orphaned = sinks.flatMap { $0.pending?.consumers ?? [] }.filter { !workforce.contains($0.name) }
             .reduce(0) { $0 + $1.count }
@@ -60,11 +60,11 @@ struct GroupFindings {
     }
 
     private static func partition(
-        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
+        _ group: Group, _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
         _ now: Int
     ) -> Snapshot.Partition {
         let seq = head.look?.head.map { Int($0.seq.number) }
-        let (state, error) = state(sink, head, workforce, identity, ledger, now)
+        let (state, error) = state(group, sink, head, workforce, identity, ledger, now)
         return Snapshot.Partition(
             partition: sink.partition, epoch: head.look?.head.map { Int($0.epoch.number) }, head: seq,
             position: sink.position, lag: seq.flatMap { seq in sink.position.map { max(0, seq - $0) } },
@@ -73,7 +73,7 @@ struct GroupFindings {
     }
 
     private static func state(
-        _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
+        _ group: Group, _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
         _ now: Int
     ) -> (Snapshot.Partition.State?, String?) {
         let report = workforce.report(of: sink.partition, heldBy: sink.owner)
@@ -82,6 +82,8 @@ struct GroupFindings {
         switch LogState(look, row: ledger.row(sink.partition)?.ledger, identity: identity) {
         case .open: break
         case .closed:
+            // Who opens it knows best what it waits for.
+            if group == .postgres, let report, report.state == .stalled { return (.closed, report.error) }
             let reason =
                 look.isMaster
                 ? "Redis was restarted or replaced since the log was opened" : "this Redis is a replica, not the master"

@@ -125,12 +125,10 @@ struct Warnings {
         var partitions: [String: [Int]] = [:]
         // Where a person has to decide, no worker opens: that is told already.
         let halted = Set(findings.flatMap(\.shown.partitions).filter { $0.state == .halted }.map(\.partition))
+        var told = halted
         for partition in findings.flatMap(\.shown.partitions)
-        where partition.state == .closed && !halted.contains(partition.partition) {
-            let reason = partition.error ?? ""
-            if partitions[reason]?.contains(partition.partition) != true {
-                partitions[reason, default: []].append(partition.partition)
-            }
+        where partition.state == .closed && told.insert(partition.partition).inserted {
+            partitions[partition.error ?? "", default: []].append(partition.partition)
         }
         let hasOpener = findings.contains { $0.group == .postgres && !$0.workforce.present.isEmpty }
         let advice =
