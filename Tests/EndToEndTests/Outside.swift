@@ -44,12 +44,14 @@ struct Outside: Sendable {
         return owners
     }
 
-    /// Waits until this many submitters are connected, and have appended something.
-    func ordersFlow(from submitters: Int) async throws {
-        try await eventually("\(submitters) submitters are connected, and orders flow") {
+    /// Waits until this many submitters are connected, and have appended something; or so much is appended that all have
+    /// begun: on a busy machine the first may be done before the last has connected.
+    func ordersFlow(from submitters: Int, of orders: Int) async throws {
+        try await eventually(within: .seconds(60), "\(submitters) submitters are connected, and orders flow") {
             let clients = try await redis("CLIENT", "LIST") ?? ""
-            let isFlowing = try await appended() > 0
-            return isFlowing && clients.split(separator: "name=onewrite-submit").count > submitters
+            let appended = try await appended()
+            let connected = clients.split(separator: "name=onewrite-submit").count - 1
+            return appended >= orders || appended > 0 && connected >= submitters
         }
     }
 

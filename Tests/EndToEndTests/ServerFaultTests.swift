@@ -28,7 +28,7 @@ struct ServerFaultTests {
         try await Shop.open { shop in
             try await shop.fleet.startAll()
             try await flow(shop, orders: 12_000, files: 1) {
-                try await shop.outside.ordersFlow(from: 3)
+                try await shop.outside.ordersFlow(from: 3, of: 12_000)
                 for _ in 0..<3 {
                     await shop.servers.redis.kill()
                     try await shop.servers.redis.restart()
@@ -62,7 +62,7 @@ struct ServerFaultTests {
         try await Shop.open { shop in
             try await shop.fleet.startAll()
             try await flow(shop, orders: 12_000, files: 1) {
-                try await shop.outside.ordersFlow(from: 3)
+                try await shop.outside.ordersFlow(from: 3, of: 12_000)
                 for round in 0..<6 {
                     let group = StoreContents.groups[round % 3]
                     try await shop.outside.redis("CLIENT", "KILL", "TYPE", "normal")

@@ -17,7 +17,7 @@ struct PowerCutTests {
         let lines = done.output.split(separator: "\n")
         #expect(lines.last == "ALL STORES EQUAL")
         func count(_ name: String) -> Int {
-            let line = lines.last { $0.hasPrefix("  \(name) ") }
+            let line = lines.first { $0.hasPrefix("  \(name)  ") }
             return line?.split(separator: " ").last.flatMap { Int($0) } ?? 0
         }
         #expect(count("power cuts") == 40)
