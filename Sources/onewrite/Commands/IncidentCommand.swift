@@ -16,6 +16,7 @@ struct IncidentCommand: AsyncParsableCommand {
             what stays different afterwards, such as the hole in the log, is recorded here. order shows it, and audit counts it \
             as agreed.
 
+            Examples:
               onewrite incident list
               onewrite incident settle 5:117-118 --group stock --what counted --reason XDEL
             """,
