@@ -186,6 +186,12 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "PoolerTests",
+            dependencies: [
+                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "AuditTests",
             dependencies: [
                 "onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "PrivateServers",

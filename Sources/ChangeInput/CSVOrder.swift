@@ -3,7 +3,7 @@ import OrderLog
 /// A row of a CSV with its fields told apart, but not checked.
 struct CSVRow {
     /// What tells one order's rows from another's.
-    struct Key: Equatable {
+    struct Key: Hashable {
         let shop: String
         let id: String
 
@@ -62,8 +62,10 @@ struct CSVRow {
 ///
 /// Its size is bounded: the rows of a rejected order are only looked at, and its text is cut.
 struct CSVOrder {
+    /// The lines that its first and its last row begin on.
     let line: Int
-    private let key: CSVRow.Key?
+    private(set) var lastLine: Int
+    let key: CSVRow.Key?
     private let customer: String
     private let attributes: String?
     private var items: [ChangeDraft.Item] = []
@@ -76,6 +78,7 @@ struct CSVOrder {
 
     init(_ row: CSVRow) {
         line = row.line
+        lastLine = row.line
         key = row.key
         customer = row.customer
         attributes = row.attributes
@@ -89,6 +92,7 @@ struct CSVOrder {
 
     mutating func append(_ row: CSVRow) {
         keep(row)
+        lastLine = row.line
         strayLine = row.isStray ? row.line : nil
         if let problem = row.problem { reject(line: row.line, problem) }
         if !row.customer.utf8.elementsEqual(customer.utf8) { reject(line: row.line, differs("customer")) }

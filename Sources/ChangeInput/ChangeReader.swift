@@ -6,6 +6,9 @@ import OrderLog
 /// header with `id`, `shop`, `customer`, `sku`, `quantity` and perhaps `attributes`, in any order; consecutive rows of
 /// one shop and ID are one order. A byte order mark and CRLF are fine, as is a last line without a line break.
 ///
+/// A CSV is read ahead, by at most ``Limits/inputOrdersAheadMax`` orders, so that an order whose rows are parted by others' is
+/// rejected, with its lines, before a part of it is given. An input that comes slowly is not waited for longer than a moment.
+///
 /// A row that is wrong is a result; the reader goes on behind it. An order is given whole or not at all: one wrong row
 /// rejects all of it, and a row whose columns or ID can't be read rejects its neighbours too, since it may belong to them.
 package struct ChangeReader: ~Copyable {
@@ -13,6 +16,9 @@ package struct ChangeReader: ~Copyable {
     private var columns: CSVColumns?
     private var fields: [String] = []
     private var order: CSVOrder?
+    private var window = CSVWindow()
+    /// Whether the input has come to its end, with an error or without.
+    private var isAtEnd = false
     private var failure: InputError?
 
     /// What the input is; nil when it is to be told from its beginning, until the first ``next()``.
@@ -27,10 +33,14 @@ package struct ChangeReader: ~Copyable {
     ///
     /// - Parameters:
     ///   - format: nil: NDJSON when the first byte that isn't white space is a brace, otherwise CSV.
+    ///   - isReady: Waits until `read` would not block, or that moment has come; true in the first case.
     ///   - read: Gives the next bytes, and nil at the end; for example ``DescriptorSource/read()``.
-    package init(format: InputFormat?, read: @escaping () throws(InputError) -> [UInt8]?) {
+    package init(
+        format: InputFormat?, isReady: @escaping (ContinuousClock.Instant) -> Bool = { _ in true },
+        read: @escaping () throws(InputError) -> [UInt8]?
+    ) {
         self.format = format
-        framer = RecordFramer(read: read)
+        framer = RecordFramer(isReady: isReady, read: read)
     }
 
     /// Reads up to the next change's end.
@@ -39,17 +49,20 @@ package struct ChangeReader: ~Copyable {
     /// - Throws: ``InputError`` when nothing more can be read; an order whose rows were cut off by it is not given, and
     ///   further calls throw the same.
     package mutating func next() throws(InputError) -> InputRow? {
+        if format == .csv, framer.line > 0 { return try nextOrder() }
         if let failure { throw failure }
         do {
             if framer.line == 0 {
                 let beginning = try framer.beginning()
                 format = format ?? InputFormat(beginning: beginning)
             }
-            return format == .csv ? try nextOrder() : try nextObject()
+            if format != .csv { return try nextObject() }
+            columns = try readHeader()
         } catch {
             failure = error
             throw error
         }
+        return try nextOrder()
     }
 
     private mutating func nextObject() throws(InputError) -> InputRow? {
@@ -82,7 +95,28 @@ package struct ChangeReader: ~Copyable {
     }
 
     private mutating func nextOrder() throws(InputError) -> InputRow? {
-        if columns == nil { columns = try readHeader() }
+        while !isAtEnd, failure == nil, !window.isFull {
+            do {
+                if let order = try readOrder() {
+                    window.add(order)
+                } else if framer.isStarved {
+                    break
+                } else {
+                    isAtEnd = true
+                }
+            } catch {
+                failure = error
+            }
+        }
+        if let row = window.give() { return row }
+        if let failure { throw failure }
+        return nil
+    }
+
+    /// Reads up to the beginning of the order behind the next one.
+    ///
+    /// - Returns: nil at the input's end, and when the framer is starved.
+    private mutating func readOrder() throws(InputError) -> CSVOrder? {
         while let row = try nextRow() {
             guard var last = order else {
                 order = CSVOrder(row)
@@ -98,15 +132,16 @@ package struct ChangeReader: ~Copyable {
             if row.isStray { last.reject(line: row.line, .strayNeighbour) }
             if let line = last.strayLine { next.reject(line: line, .strayNeighbour) }
             order = next
-            return last.finish()
+            return last
         }
+        if framer.isStarved { return nil }
         defer { order = nil }
-        return order?.finish()
+        return order
     }
 
     private mutating func nextRow() throws(InputError) -> CSVRow? {
         guard let columns else { return nil }
-        while let record = try framer.next(quoted: true) {
+        while let record = try framer.next(quoted: true, until: window.deadline) {
             switch record {
             case .tooLong(let beginning):
                 let hint = framer.endsInQuotes ? FieldError.unclosedQuote : .tooLong

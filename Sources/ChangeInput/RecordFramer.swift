@@ -16,6 +16,7 @@ struct RecordFramer {
     static let keptBytesMax = 64 * 1024
 
     private let read: () throws(InputError) -> [UInt8]?
+    private let isReady: (ContinuousClock.Instant) -> Bool
     private(set) var bytes: [UInt8] = []
     /// Where the next record begins in `bytes`.
     private var start = 0
@@ -29,6 +30,9 @@ struct RecordFramer {
     /// Bytes that the records so far took up, with their line breaks.
     private(set) var bytesConsumed = 0
 
+    /// Whether the last call gave nothing because the input didn't come in time.
+    private(set) var isStarved = false
+
     /// Whether the last record ended with the input, and a quote was still open.
     var endsInQuotes: Bool { quotes == .inside }
 
@@ -37,7 +41,10 @@ struct RecordFramer {
         case fieldStart, plain, inside, closed
     }
 
-    init(read: @escaping () throws(InputError) -> [UInt8]?) {
+    init(
+        isReady: @escaping (ContinuousClock.Instant) -> Bool, read: @escaping () throws(InputError) -> [UInt8]?
+    ) {
+        self.isReady = isReady
         self.read = read
     }
 
@@ -51,11 +58,15 @@ struct RecordFramer {
 
     /// Reads up to the next record's end.
     ///
-    /// - Parameter quoted: Whether a line break between quotes belongs to the record.
-    /// - Returns: nil at the input's end.
+    /// - Parameters:
+    ///   - quoted: Whether a line break between quotes belongs to the record.
+    ///   - deadline: When to wait for the input no longer; nil: as long as it takes.
+    /// - Returns: nil at the input's end, or, when ``isStarved``, for the time being.
     /// - Throws: ``InputError/unreadable(errno:)``.
-    mutating func next(quoted: Bool) throws(InputError) -> Record? {
+    mutating func next(quoted: Bool, until deadline: ContinuousClock.Instant? = nil) throws(InputError) -> Record? {
+        let former = line
         line = nextLine
+        isStarved = false
         quotes = .fieldStart
         var beginning: [UInt8]?
         var scanned = 0
@@ -68,6 +79,11 @@ struct RecordFramer {
             if beginning != nil {
                 consume(scanned)
                 scanned = 0
+            }
+            if end == nil, beginning == nil, !isAtEnd, let deadline, !isReady(deadline) {
+                // As if nothing had been looked at.
+                (nextLine, line, isStarved) = (line, former, true)
+                return nil
             }
             if end == nil, try fill() { continue }
             if end == nil, scanned == 0, beginning == nil { return nil }

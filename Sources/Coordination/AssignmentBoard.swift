@@ -23,6 +23,8 @@ final class AssignmentBoard: Sendable {
         var busy: Set<Partition> = []
         var applied = 0
         var refused = 0
+        /// What was not told yet.
+        var reclaimed = Reclaimed()
         var runningLanes: Int
     }
 
@@ -73,6 +75,14 @@ final class AssignmentBoard: Sendable {
         }
     }
 
+    /// What all lanes reclaimed since it was asked last; nil for nothing.
+    func takeReclaimed() -> Reclaimed? {
+        state.withLock { state in
+            defer { state.reclaimed = Reclaimed() }
+            return state.reclaimed.partitions.isEmpty ? nil : state.reclaimed
+        }
+    }
+
     private func change(_ body: (inout sending State) -> Void) {
         state.withLock { state in
             body(&state)
@@ -117,6 +127,10 @@ final class AssignmentBoard: Sendable {
             $0.applied += applied
             $0.refused += refused
         }
+    }
+
+    func reclaimed(_ partition: Partition, _ progress: PartitionSession.Progress) {
+        state.withLock { $0.reclaimed.add(partition, progress) }
     }
 
     func laneEnded() {

@@ -65,6 +65,7 @@ actor Coordinator {
             await round { try await $0.unblock(self.board.clientsToUnblock) }
             await pacing.pause(until: pacing.now.advanced(by: .milliseconds(10)))
         }
+        sayWhatWasReclaimed()
         await round { port in
             for partition in self.leases.keys { try await port.release(partition) }
             try await port.leave()
@@ -120,6 +121,7 @@ actor Coordinator {
         if isBeating {
             try await port.publish(report())
             sayWhatIsServed(port.server)
+            sayWhatWasReclaimed()
         }
     }
 
@@ -145,8 +147,7 @@ actor Coordinator {
         for (partition, lease) in leases where held.contains(partition) { lease.renew(sent: sent) }
         let lost = leases.keys.filter { !held.contains($0) }.sorted()
         guard !lost.isEmpty else { return }
-        let numbers = lost.map(\.description).joined(separator: " ")
-        logger.warning("partition\(lost.count == 1 ? "" : "s") \(numbers): the lease was lost")
+        logger.warning("\(lost.list): the lease was lost")
         for partition in lost {
             board.withdraw(partition)
             leases[partition] = nil
@@ -180,6 +181,12 @@ actor Coordinator {
             worker: settings.name.text, group: settings.group, applied: counts.applied,
             appliedPerSecond: seconds > 0 ? Double(counts.applied - first.applied) / seconds : 0,
             refused: counts.refused, partitions: counts.reports)
+    }
+
+    /// Once for all partitions: behind an outage each has something.
+    private func sayWhatWasReclaimed() {
+        guard let reclaimed = board.takeReclaimed() else { return }
+        logger.info("\(reclaimed.partitions.sorted().list): \(reclaimed.text)")
     }
 
     private func sayWhatIsServed(_ server: String) {

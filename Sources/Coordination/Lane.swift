@@ -20,8 +20,6 @@ actor Lane {
         var session: PartitionSession?
         var phase: Phase
         var backoff = Backoff()
-        /// Whether this lane took it over before.
-        var wasServed = false
     }
 
     private let number: Int
@@ -281,7 +279,6 @@ actor Lane {
             case .serving(let progress):
                 served[partition]?.session = session
                 served[partition]?.phase = .serving(lastLook: pacing.now)
-                served[partition]?.wasServed = true
                 outages.over(for: .partition(partition), at: pacing.now)
                 board.report(partition, .serving)
                 board.count(applied: progress.applied + progress.quarantined)
@@ -298,12 +295,11 @@ actor Lane {
                 "partition \(partition): Redis had lost its tail; \(progress.healed) applied entries put back into the log"
             )
         }
-        let reclaimed =
-            "reclaimed \(progress.reclaimed) pending, \(progress.applied) applied, \(progress.duplicates) duplicates"
         if let former = entry.assignment.formerHolder {
-            logger.info("partition \(partition): took over from \(former) (gone) · \(reclaimed)")
-        } else if progress.reclaimed > 0, !entry.wasServed {
-            logger.info("partition \(partition): \(reclaimed)")
+            logger.info(
+                "partition \(partition): took over from \(former) (gone) · \(Reclaimed(partition, progress).text)")
+        } else if progress.reclaimed > 0 {
+            board.reclaimed(partition, progress)
         }
     }
 

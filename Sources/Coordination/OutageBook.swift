@@ -187,13 +187,8 @@ extension OutageBook {
         }
     }
 
-    /// `partition 3`, `partitions 0 2 5`, `partitions 0 1 2 3 4 5 6 7 and 16 more`.
     private static func list(_ witnesses: Set<Witness>) -> String {
-        let numbers = witnesses.compactMap { if case .partition(let partition) = $0 { partition.number } else { nil } }
-            .sorted()
-        let shown = numbers.prefix(8).map(String.init).joined(separator: " ")
-        return "partition\(numbers.count == 1 ? "" : "s") \(shown)"
-            + (numbers.count > 8 ? " and \(numbers.count - 8) more" : "")
+        witnesses.compactMap { if case .partition(let partition) = $0 { partition } else { nil } }.sorted().list
     }
 
     /// `0.3 s`, `12.3 s`, `3 min 20 s`, `5 h 2 min`.
@@ -203,5 +198,13 @@ extension OutageBook {
         let seconds = tenths / 10
         return seconds < 3600
             ? "\(seconds / 60) min \(seconds % 60) s" : "\(seconds / 3600) h \(seconds % 3600 / 60) min"
+    }
+}
+
+extension [Partition] {
+    /// `partition 3`, `partitions 0 2 5`, `partitions 0 1 2 3 4 5 6 7 and 16 more`.
+    var list: String {
+        let shown = prefix(8).map(\.description).joined(separator: " ")
+        return "partition\(count == 1 ? "" : "s") \(shown)" + (count > 8 ? " and \(count - 8) more" : "")
     }
 }

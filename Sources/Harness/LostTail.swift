@@ -28,8 +28,28 @@ package enum LostTail {
         return (lost, isInTransaction(rest))
     }
 
-    /// Whether the bytes end between a MULTI and its EXEC, with a command of it cut through.
-    static func isInTransaction(_ bytes: [UInt8]) -> Bool {
+    /// Starts a server again, a second time where it refuses once: it was killed while it rewrote the file behind a cut.
+    ///
+    /// - Parameter redis: A server that doesn't run.
+    /// - Returns: Whether it refused once.
+    /// - Throws: `ServerError`.
+    package static func restart(_ redis: PrivateRedis) async throws -> Bool {
+        do {
+            try await redis.restart()
+            return false
+        } catch ServerError.didNotStart(_, _, let log) where log.contains("is not the last file") {
+            try await redis.restart()
+            return true
+        }
+    }
+
+    /// Whether the bytes end between a MULTI and its EXEC.
+    ///
+    /// - Parameters:
+    ///   - bytes: From the beginning of a command on.
+    ///   - atEnd: Whether they may end with a whole command; else only when one is cut through.
+    /// - Returns: Whether half a transaction stands there.
+    package static func isInTransaction(_ bytes: [UInt8], atEnd: Bool = false) -> Bool {
         var isOpen = false
         var at = 0
         while let (words, end) = command(in: bytes, at: at) {
@@ -40,7 +60,7 @@ package enum LostTail {
             default: break
             }
         }
-        return isOpen && at < bytes.count
+        return isOpen && (atEnd || at < bytes.count)
     }
 
     private static func cut(

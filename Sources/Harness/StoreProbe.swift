@@ -76,7 +76,8 @@ package actor StoreProbe {
     package func isOpenAndChecked() throws -> Bool {
         let info = try connections.redis().call(RedisCommand("INFO", "replication"), until: limit).requireInfo()
         for tag in tags {
-            let head = try connections.redis().call(RedisCommand("HMGET", "\(tag):head", "replid", "epoch"), until: limit)
+            let head = try connections.redis().call(
+                RedisCommand("HMGET", "\(tag):head", "replid", "epoch"), until: limit)
             guard let replid = head[0].string, replid == info["master_replid"].map(String.init) else { return false }
             for group in ["stock", "delivery"] {
                 let command = RedisCommand("HGET", "\(tag):position:\(group)", "checked")

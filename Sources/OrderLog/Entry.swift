@@ -68,7 +68,7 @@ extension Change {
 /// Why an entry is set aside instead of applied.
 package struct Quarantine: Hashable, Sendable {
     /// The kind of reason: people filter by it.
-    package enum Reason: String, CaseIterable, Sendable {
+    package enum Reason: String, Sendable {
         /// It is not where the log would have put it.
         case addedByHand = "added-by-hand"
         /// Its fields are not a change within the limits.

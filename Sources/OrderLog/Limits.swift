@@ -36,6 +36,10 @@ package enum Limits {
     package static let appendChangesMax = 500
     /// A line of NDJSON or a row of CSV: attributes, a hundred lines, and room.
     package static let inputLineBytesMax = 256 * 1024
+    /// Orders of a CSV that are read ahead, to find rows of one order that don't follow each other: a few MB.
+    package static let inputOrdersAheadMax = 8 * 1024
+    /// The same in bytes of input.
+    package static let inputBytesAheadMax = 2 << 20
     /// Changes of a submission that are read, and have no receipt yet.
     ///
     /// Two calls for each of a dozen partitions; a few MB.

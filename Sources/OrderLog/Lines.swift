@@ -13,7 +13,7 @@ package struct Line: Hashable, Sendable {
 package struct Lines: Hashable, Sendable {
     /// `TEA-250:2 MUG-1:1`, byte for byte as in the log.
     package let text: String
-    /// Each SKU once, in the order of its first mention; a SKU twice is summed.
+    /// Each SKU once, in the order of its first mention; a SKU twice is summed, and in a count refused.
     package let items: [Line]
 
     init(_ draft: ChangeDraft.DraftLines, kind: Change.Kind) throws(FieldError) {
@@ -22,16 +22,18 @@ package struct Lines: Hashable, Sendable {
         case .missing:
             throw FieldError("lines", "is missing")
         case .text(let text):
-            items = try Self.parse(text, limit)
+            items = try Self.parse(text, kind, limit)
             self.text = text
         case .items(let drafts):
-            items = try Self.sum(drafts, limit)
+            items = try Self.sum(drafts, kind, limit)
             text = Self.joined(items)
         }
     }
 
     /// The SKUs and quantities of `TEA-250:2 MUG-1:1`, on its bytes: this runs once an entry in every sink.
-    private static func parse(_ text: String, _ limit: ClosedRange<Int64>) throws(FieldError) -> [Line] {
+    private static func parse(
+        _ text: String, _ kind: Change.Kind, _ limit: ClosedRange<Int64>
+    ) throws(FieldError) -> [Line] {
         let bytes = text.utf8.span
         let alphabet = Alphabet.sku
         var items: [Line] = []
@@ -51,7 +53,7 @@ package struct Lines: Hashable, Sendable {
                 throw quantityError(quote(bytes.extracting(colon + 1..<end)), limit)
             }
             let line = Line(sku: Self.text(bytes.extracting(start..<colon)), quantity: quantity)
-            try add(line, to: &items, mentions, limit)
+            try add(line, to: &items, mentions, kind, limit)
             if end == bytes.count { return items }
             start = end + 1
         }
@@ -65,7 +67,9 @@ package struct Lines: Hashable, Sendable {
         return FieldError("lines", "expected SKU:quantity parted by one space, got \(quote(word))")
     }
 
-    private static func sum(_ drafts: [ChangeDraft.Item], _ limit: ClosedRange<Int64>) throws(FieldError) -> [Line] {
+    private static func sum(
+        _ drafts: [ChangeDraft.Item], _ kind: Change.Kind, _ limit: ClosedRange<Int64>
+    ) throws(FieldError) -> [Line] {
         guard Limits.lines.contains(drafts.count) else { throw countError(drafts.count) }
         var items: [Line] = []
         items.reserveCapacity(drafts.count)
@@ -77,18 +81,21 @@ package struct Lines: Hashable, Sendable {
             guard let quantity = wholeNumber(draft.quantity.utf8.span), limit.contains(quantity) else {
                 throw quantityError(FieldError.quote(draft.quantity), limit)
             }
-            try add(Line(sku: draft.sku, quantity: quantity), to: &items, index + 1, limit)
+            try add(Line(sku: draft.sku, quantity: quantity), to: &items, index + 1, kind, limit)
         }
         return items
     }
 
     private static func add(
-        _ line: Line, to items: inout [Line], _ mentions: Int, _ limit: ClosedRange<Int64>
+        _ line: Line, to items: inout [Line], _ mentions: Int, _ kind: Change.Kind, _ limit: ClosedRange<Int64>
     ) throws(FieldError) {
         guard mentions <= Limits.lines.upperBound else { throw countError(mentions) }
         guard let index = items.firstIndex(where: { $0.sku == line.sku }) else {
             items.append(line)
             return
+        }
+        guard kind != .stockCounted else {
+            throw FieldError("lines", "\(line.sku) is there twice: a count says of each SKU once how many there are")
         }
         let total = items[index].quantity + line.quantity
         guard total <= limit.upperBound else {

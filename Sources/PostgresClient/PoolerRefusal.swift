@@ -18,6 +18,10 @@ struct PoolerRefusal {
                 "it leads through a pooler in statement mode, and this command must see Postgres at one moment over "
                 + "several statements. Set pool_mode=transaction (or session) for this database in the pooler, or give "
                 + "a URL that leads to Postgres itself"
+        } else if let database = message.firstMatch(of: /no such database: (.+)/) {
+            text =
+                "the pooler in front of Postgres knows no database \(database.1). Name it in the pooler's configuration "
+                + "([databases] in pgbouncer.ini), or another one in the URL"
         } else {
             return nil
         }

@@ -77,6 +77,9 @@ extension PostgresError {
     package var isAboutRights: Bool {
         switch self {
         case .connectionFailed(_, nil, let reason): reason.contains("no password supplied")
+        // Of a pooler, which has one SQLSTATE for everything.
+        case .connectionFailed(_, "08P01", let reason):
+            reason.contains("authentication failed") || reason.contains("no such user")
         default: sqlState.map { $0.hasPrefix("28") || $0 == "42501" } ?? false
         }
     }

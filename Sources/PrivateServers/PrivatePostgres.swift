@@ -181,7 +181,7 @@ package final class PrivatePostgres: Sendable {
 }
 
 /// Whom the server runs as: `postgres` when we are root, nil for ourselves.
-private func serverAccount() throws(ServerError) -> (name: String, user: uid_t, group: gid_t)? {
+func serverAccount() throws(ServerError) -> (name: String, user: uid_t, group: gid_t)? {
     guard getuid() == 0 else { return nil }
     guard let entry = getpwnam("postgres") else {
         throw .refused(

@@ -31,6 +31,17 @@ package enum Program {
         return path
     }
 
+    /// The pooler `pgbouncer`, which Debian keeps in `/usr/sbin`, off most people's `PATH`.
+    ///
+    /// - Throws: ``ServerError/notInstalled(program:package:)``.
+    static func pgbouncer() throws(ServerError) -> String {
+        let debian = "/usr/sbin/pgbouncer"
+        guard let path = inSearchPath("pgbouncer") ?? (isExecutable(debian) ? debian : nil) else {
+            throw .notInstalled(program: "pgbouncer", package: "pgbouncer")
+        }
+        return path
+    }
+
     /// The path of a program, searched in `PATH` when its name has no slash.
     static func path(of name: String) throws(ChildProcessError) -> String {
         let path = name.contains("/") ? (isExecutable(name) ? name : nil) : inSearchPath(name)

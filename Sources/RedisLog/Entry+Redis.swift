@@ -1,5 +1,5 @@
-import OrderLog
-import RedisClient
+package import OrderLog
+package import RedisClient
 
 extension Entry {
     /// Decodes an entry of XRANGE, XREADGROUP or XAUTOCLAIM, `[ID, [name, value, …]]`; nil for one that was deleted.
@@ -26,7 +26,7 @@ extension Entry {
 
 extension RedisReply {
     /// The entries of a reply that is a list of them.
-    func entries() throws(RedisError) -> [Entry] {
+    package func entries() throws(RedisError) -> [Entry] {
         if isNull { return [] }
         var entries: [Entry] = []
         entries.reserveCapacity(count)

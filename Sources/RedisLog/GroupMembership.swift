@@ -40,6 +40,8 @@ package final class GroupMembership: CoordinationPort {
         do throws(RedisError) {
             let connection = try RedisConnection(
                 connectingTo: configuration, until: .after(configuration.connectTimeout), interrupt: nil)
+            // A replica would take no heartbeat; a Sentinel's master was asked already.
+            if !connection.isBySentinel { try connection.requireMaster(until: .after(StreamLog.timeout)) }
             self.connection = connection
             presence = try RedisSubscription(
                 to: keys.presencePrefix(group) + worker.text, at: configuration,

@@ -63,7 +63,7 @@ package enum PostgresSchema {
     private static func isUpToDate(on connection: PostgresConnection) throws(PostgresError) -> Bool {
         let found = try connection.query(
             """
-            SELECT to_regclass('dead_letters_unresolved') IS NOT NULL AND EXISTS (
+            SELECT to_regclass('dead_letters_unresolved') IS NOT NULL AND to_regclass('incidents') IS NOT NULL AND EXISTS (
                 SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused')
             """, until: .after(timeout))
         return found.first?.bool(0) == true
@@ -152,5 +152,10 @@ package enum PostgresSchema {
         ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolution text;
         ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolved_at timestamptz;
         CREATE INDEX IF NOT EXISTS dead_letters_unresolved ON dead_letters (partition) WHERE resolution IS NULL;
+        -- What went wrong and was settled by a person, or repaired by a command. `seqs` as in 15137-15138,15140.
+        CREATE TABLE IF NOT EXISTS incidents (
+            at timestamptz NOT NULL DEFAULT now(), who text NOT NULL, kind text NOT NULL,
+            partition int, seqs text, what text NOT NULL, reason text NOT NULL
+        );
         """
 }

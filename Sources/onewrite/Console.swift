@@ -13,7 +13,13 @@ enum Console {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
+    /// Writes where a ``ProgressLine`` may stand, which gives way.
     static func write(_ text: String, to descriptor: Int32) {
+        ProgressLine.giveWay()
+        writeBytes(text, to: descriptor)
+    }
+
+    static func writeBytes(_ text: String, to descriptor: Int32) {
         var text = text
         text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)

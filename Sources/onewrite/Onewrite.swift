@@ -31,6 +31,7 @@ struct Onewrite: AsyncParsableCommand {
             OpenCommand.self,
             AuditCommand.self,
             DeadCommand.self,
+            IncidentCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
             BenchCommand.self,
@@ -39,7 +40,12 @@ struct Onewrite: AsyncParsableCommand {
     static func main() async {
         ignoreBrokenPipes()
         do {
-            var command = try parse(Array(CommandLine.arguments.dropFirst()))
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            let named = try MistypedWord.command(in: arguments, of: Self.self)
+            var command = try parse(arguments, of: named)
+            if !(named is any ShowsItsOwnProgress.Type) { ProgressLine.begin(named._commandName) }
+            // Cancelled and waited for at the end of this block, before anything is said of an error.
+            async let _: Void = ProgressLine.redraw()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -50,8 +56,9 @@ struct Onewrite: AsyncParsableCommand {
         }
     }
 
-    private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
-        let named = try MistypedWord.command(in: arguments, of: Self.self)
+    private static func parse(
+        _ arguments: [String], of named: any ParsableCommand.Type
+    ) throws -> sending any ParsableCommand {
         try MistypedWord.checkOptions(arguments, of: named, isRefused: false)
         do {
             return try parseAsRoot(arguments)
@@ -69,3 +76,6 @@ struct Onewrite: AsyncParsableCommand {
         Foundation.exit(failure.status.rawValue)
     }
 }
+
+/// A command that says itself what it is doing, for as long as it runs.
+protocol ShowsItsOwnProgress {}

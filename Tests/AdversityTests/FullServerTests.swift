@@ -67,7 +67,7 @@ struct FullServerTests {
                 try await trial.allWorkers()
                 try await trial.submit(3)
                 try await trial.drained()
-                try await trial.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+                try await trial.psql("ALTER SYSTEM SET default_transaction_read_only = on")
                 try await trial.sql("SELECT pg_reload_conf()::text")
                 try await eventually("it is read-only") {
                     try await trial.sql("SHOW default_transaction_read_only") == ["on"]
@@ -78,7 +78,7 @@ struct FullServerTests {
                     let status = try await trial.status("postgres")
                     return status.state == "stalled" && status.error?.contains("25006") == true
                 }
-                try await trial.sql("ALTER SYSTEM RESET default_transaction_read_only")
+                try await trial.psql("ALTER SYSTEM RESET default_transaction_read_only")
                 try await trial.sql("SELECT pg_reload_conf()::text")
                 try await trial.expectAgreement()
             }

@@ -80,7 +80,7 @@ struct LostAnswerTests {
                 let worker = try await trial.worker("postgres")
                 try await trial.submit(1)
                 try await trial.drained(["postgres"])
-                try await trial.sql("ALTER SYSTEM SET synchronous_standby_names = 'ghost'")
+                try await trial.psql("ALTER SYSTEM SET synchronous_standby_names = 'ghost'")
                 try await trial.sql("SELECT pg_reload_conf()::text")
                 let waiting =
                     "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE 'onewrite-%'"
@@ -98,7 +98,7 @@ struct LostAnswerTests {
                     try await trial.position("postgres") == before + 1
                 }
                 try await worker.says("lost the connection to Postgres")
-                try await trial.sql("ALTER SYSTEM RESET synchronous_standby_names")
+                try await trial.psql("ALTER SYSTEM RESET synchronous_standby_names")
                 try await trial.sql("SELECT pg_reload_conf()::text")
                 try await worker.says("reclaimed 1 pending, 0 applied, 1 duplicates")
                 try await trial.submit(3)

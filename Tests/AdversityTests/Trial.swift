@@ -197,6 +197,13 @@ actor Trial {
         try demo.postgres().query(statement, until: .after(.seconds(30))).map { $0.string(0) ?? "" }
     }
 
+    /// Has Postgres do what it does outside transactions only, such as ALTER SYSTEM.
+    nonisolated func psql(_ statement: String) async throws {
+        let done = try await ChildProcess.run(
+            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, demo.postgresURL], within: .seconds(30))
+        try #require(done.status == .exited(0), "\(done.errors)")
+    }
+
     func position(_ group: String) throws -> Int64 {
         if group == "postgres" { return try sql("SELECT seq FROM partitions").first.flatMap { Int64($0) } ?? -1 }
         return Int64(try redis("HGET", "\(tag):position:\(group)", "seq") ?? "0") ?? -1

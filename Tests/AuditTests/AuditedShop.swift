@@ -92,6 +92,44 @@ actor AuditedShop {
         }
     }
 
+    /// Waits until a group has applied up to a seq of the shop `main`.
+    nonisolated func reaches(_ seq: Int, _ group: Group) async throws {
+        try await eventually(within: .seconds(30), "\(group) has applied \(seq)") {
+            try await self.state(group).int("position") == seq
+        }
+    }
+
+    /// Waits until a group's partition of the shop `main` is in a state, with such an error.
+    nonisolated func becomes(_ wanted: String, _ group: Group, _ error: String = "") async throws {
+        try await eventually(within: .seconds(30), "\(group) is \(wanted)") {
+            let state = try await self.state(group)
+            return state.text("state") == wanted && (error == "" || state.text("error")?.contains(error) == true)
+        }
+    }
+
+    private nonisolated func state(_ group: Group) async throws -> [String: Any] {
+        let groups = try await run("status", "--json").object().objects("groups")
+        let found = try #require(groups.first { $0.text("name") == group.rawValue })
+        return try #require(
+            try found.objects("partitions").first { $0.int("partition") == partition(of: "main").number })
+    }
+
+    nonisolated func run(_ arguments: String...) async throws -> Ran { try await run(arguments) }
+
+    nonisolated func run(_ arguments: [String], _ environment: [String: String?] = [:]) async throws -> Ran {
+        Ran(
+            try await ChildProcess.run(
+                [BuiltExecutable.path] + arguments, environment: servers.environment.merging(environment) { $1 },
+                within: .seconds(60)))
+    }
+
+    /// Runs a line of redis-cli that has no quotes.
+    func acl(_ line: String) throws {
+        let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
+        _ = try redis.call(
+            RedisCommand(words[0], arguments: RedisArguments(Array(words.dropFirst()))), until: .after(.seconds(5)))
+    }
+
     nonisolated func audit(_ arguments: String...) async throws -> Audited {
         Audited(
             try await ChildProcess.run(
@@ -169,6 +207,12 @@ struct Audited {
         let subjects: [Subject]
         let differences: [Difference]
         let explained: [Explanation]
+        let settledTotal: Int
+
+        private enum CodingKeys: String, CodingKey {
+            case schema, verdict, inconclusive, subjects, differences, explained
+            case settledTotal = "settled_total"
+        }
 
         func compared(_ subject: String) -> Int { subjects.first { $0.subject == subject }?.compared ?? -1 }
     }

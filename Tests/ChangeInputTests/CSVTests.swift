@@ -272,4 +272,37 @@ import Testing
         }
         #expect(accepted > 1000, "most orders stand apart from the slip")
     }
+
+    @Test("rows of an order that others part reject all of it, with their lines, as far as they can be seen together")
+    func parted() throws {
+        let rows = try Self.summaries("1,s,c,A,1\n1,s,c,B,1\n2,s,c,A,1\n1,s,c,C,1\n2,t,c,A,1\n1,s,c,A,1\n3,s,c,A,1\n")
+        // Before the first part was given, all were seen.
+        let error =
+            "id: 1 has rows at lines 2-3, 5 and 7, with others' between them: an order's rows must follow each other. "
+        #expect(
+            rows == [
+                "line 2: \(error)Sort the file by id", "s/2 c A:1", "line 5: \(error)Sort the file by id", "t/2 c A:1",
+                "line 7: \(error)Sort the file by id", "s/3 c A:1",
+            ])
+        // What is wrong by itself is told.
+        #expect(
+            try Self.summaries("1,s,c,A,x\n2,s,c,A,1\n1,s,c,A,1\n").map { $0.prefix(24) } == [
+                "line 2: quantity: expect", "s/2 c A:1", "line 4: id: 1 has rows a",
+            ])
+    }
+
+    @Test("a part that comes later than can be seen is an order; after two that were seen it is rejected too")
+    func partedFarApart() throws {
+        let others = (0..<Limits.inputOrdersAheadMax + 10).map { "o-\($0),s,c,A,1\n" }.joined()
+        let far = try read(Self.header + "1,s,c,A,1\n" + others + "1,s,c,B,1\n")
+        #expect(far.allSatisfy { $0.change != nil })
+        let seen = try read(Self.header + "1,s,c,A,1\n2,s,c,A,1\n1,s,c,B,1\n" + others + "1,s,c,C,1\n")
+        #expect(seen.compactMap(\.change?.id).count { $0 == "1" } == 0)
+        #expect(seen.last?.summary.contains(": id: 1 has rows at lines 2, 4 and 8 207, ") == true)
+        // However often two orders take turns, a message stays short.
+        let turns = try Self.summaries(String(repeating: "1,s,c,A,1\n2,s,c,A,1\n", count: 20_000))
+        #expect(turns.count == 40_000)
+        #expect(turns.allSatisfy { $0.hasPrefix("line ") && $0.utf8.count < 250 })
+        #expect(turns[0].contains("id: 1 has rows at lines 2, 4, 6, 8, 10, 12 and 4 090 more"), "\(turns[0])")
+    }
 }

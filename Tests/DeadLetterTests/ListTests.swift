@@ -102,6 +102,28 @@ struct ListTests {
         }
     }
 
+    @Test("an unknown reason is refused with those that there are, whichever command is given it")
+    func unknownReason() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.addOrderByHand("ord-hand")
+            try await shop.settle()
+            for command in [
+                ["dead", "list", "--reason", "typo"], ["dead", "retry", "--reason", "typo"],
+                ["dead", "drop", "--with-reason", "typo", "--reason", "a test"],
+            ] {
+                let ran = try await shop.run(command)
+                #expect(ran.code == 64 && ran.output == "")
+                for reason in ["invalid", "added-by-hand", "taken", "unreadable"] {
+                    #expect(ran.errors.contains("'\(reason)'"), "\(ran.errors)")
+                }
+            }
+            let none = try await shop.run("dead", "list", "--reason", "unreadable")
+            #expect(none.code == 0 && none.errors == "there are no unresolved dead letters\n")
+            #expect(try await shop.letters("--reason", "added-by-hand").count == 1)
+        }
+    }
+
     @Test("a schema of before is brought up to date by init, and says so until then")
     func oldSchema() async throws {
         try await withServers { servers in

@@ -10,7 +10,7 @@ import Testing
 struct ServerFaultTests {
     /// Submits orders from three submitters while `body` does its harm, then expects all stores to agree.
     ///
-    /// With one long file each they run through it all; a submit that starts while Redis is down says so and ends.
+    /// With one long file each they run through it all; a submit that starts while Redis is down waits for it.
     private func flow(
         _ shop: Shop, orders: Int = 1500, files: Int = 20, _ body: @Sendable () async throws -> Void
     ) async throws {

@@ -140,6 +140,26 @@ struct WrongServersTests {
         }
     }
 
+    @Test("a Postgres that is a standby: said; init refuses it, a worker of its group waits")
+    func standby() async throws {
+        try await withOwnServers { servers in
+            try #require(try await run("init", on: servers).code == 0)
+            let signal = "\(servers.postgres.directory)/data/standby.signal"
+            #expect(FileManager.default.createFile(atPath: signal, contents: nil))
+            try await servers.postgres.restart()
+            let warning = try await run("status", "--json", on: servers).object().objects("warnings").first
+            #expect(warning?.text("code") == "replica" && warning?.text("group") == "postgres")
+            let refused = try await run("init", on: servers)
+            #expect(
+                refused.code == 78 && refused.errors.contains("is a standby, and takes no writes"), "\(refused.errors)")
+            let worker = try await BuiltExecutable.spawn(
+                "worker", "--group", "postgres", "--name", "a", on: servers, errors: .piped)
+            let said = try await worker.errors?.nextLine() ?? ""
+            #expect(said.contains("waiting for Postgres: ") && said.contains("is a standby"), "\(said)")
+            #expect(await worker.stop() == .exited(0))
+        }
+    }
+
     @Test("a master that becomes a replica under a submission: what it refused was not sent")
     func demoted() async throws {
         try await withOwnServers { servers in

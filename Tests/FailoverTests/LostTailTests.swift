@@ -44,6 +44,35 @@ struct LostTailTests {
         }
     }
 
+    @Test("a crash while the rewrite behind half a transaction runs: the server refuses once, and all is there")
+    func secondCrash() async throws {
+        // Half a second a key: a rewrite takes seconds.
+        try await Site.open(redisOptions: ["rdb-key-save-delay 500000"]) { site in
+            try await site.startWorkers()
+            var submissions = try await site.submit(20)
+            try await site.drained()
+            await site.redis.kill()
+            let old = try site.redis.aofPath()
+            var isInTransaction = false
+            for _ in 0..<2000 where !isInTransaction {
+                isInTransaction = try LostTail.cut(site.redis, bytes: 7).isInTransaction
+            }
+            try #require(isInTransaction)
+            try await site.redis.restart()
+            submissions += try await site.submit(10)
+            try await site.drained()
+            #expect(try await site.redis.ask("INFO", "persistence").contains("aof_rewrite_in_progress:1"))
+            await site.redis.kill()
+            // Some servers took it out of the file when they loaded it.
+            let isThereStill = LostTail.isInTransaction(
+                [UInt8](try Data(contentsOf: URL(filePath: old))), atEnd: true)
+            #expect(try await LostTail.restart(site.redis) == isThereStill)
+            submissions += try await site.submit(10)
+            try await site.drained()
+            try await site.expectAgreement(submissions)
+        }
+    }
+
     @Test("a promoted replica that lacks applied orders, one with its clock behind", arguments: [1, 40, 500])
     func promoted(lost: Int) async throws {
         let isSlow = lost == 40

@@ -20,9 +20,11 @@ final class Site: Sendable {
     private let made = Mutex(0)
 
     /// Runs `body` with a log that was just made; everything is removed afterwards.
-    static func open(_ body: @Sendable (Site) async throws -> Void) async throws {
+    static func open(
+        redisOptions: [String] = [], _ body: @Sendable (Site) async throws -> Void
+    ) async throws {
         let directory = try await PrivateDirectory()
-        async let redis = PrivateRedis.start(in: directory, tcp: true)
+        async let redis = PrivateRedis.start(in: directory, options: redisOptions, tcp: true)
         async let postgres = PrivatePostgres.start(in: directory, settings: ["fsync=off"])
         let site = Site(directory, try await redis, try await postgres)
         do {

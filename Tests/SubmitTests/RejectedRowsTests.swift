@@ -129,6 +129,92 @@ struct RejectedRowsTests {
         }
     }
 
+    @Test(
+        "--on-error stop sends nothing behind an ID that is in the log with another payload", arguments: [false, true])
+    func stopAtConflict(isInFile: Bool) async throws {
+        try await withShop { shop in
+            // More than is looked at together, in all partitions, with one of the IDs taken before: in the log, or in the file.
+            var rows = orders("a", 0..<40_000)
+            rows[25_000] = SubmitTests.order(isInFile ? "a-7" : "taken", shop: "shop-7", quantity: 9)
+            if !isInFile {
+                let taken = try shop.file("taken.ndjson", [SubmitTests.order("taken", shop: "shop-7")])
+                #expect(try await shop.run("submit", taken).status == .exited(0))
+            }
+            let file = try shop.file("rows.ndjson", rows)
+            let result = try await shop.run("submit", file, "--on-error", "stop", "--json")
+            #expect(result.status == .exited(65))
+            #expect(
+                result.errors.contains(
+                    "sent: what stands before line 25 001, 25 000 rows, listed with their places; nothing behind it."),
+                "\(result.errors)")
+            let receipts = try ReceiptLine.all(result.output)
+            #expect(receipts.count == 25_001 && receipts.dropLast().allSatisfy { $0.outcome == "accepted" })
+            #expect(receipts.last?.outcome == "conflict" && receipts.last?.line == 25_001)
+            let ids = Set(try shop.ids()).subtracting(["taken"])
+            #expect(ids == Set((0..<25_000).map { "a-\($0)" }))
+
+            // Mended, the same goes on where it stopped.
+            rows[25_000] = SubmitTests.order("a-25000", shop: "shop-7")
+            let again = try await shop.run("submit", try shop.file("rows.ndjson", rows), "--on-error", "stop")
+            #expect(again.status == .exited(0) && again.output.contains("15 000 accepted · 25 000 duplicates"))
+            #expect(Set(try shop.ids()).count == 40_000 + (isInFile ? 0 : 1))
+        }
+    }
+
+    @Test("an order whose rows are parted by others' is rejected with its lines before a part of it is sent")
+    func parted() async throws {
+        try await withShop { shop in
+            let rows = (0..<5000).flatMap { ["o-\($0),shop-\($0 % 9),c,TEA,1", "o-\($0),shop-\($0 % 9),c,MUG,1"] }
+            let file = try shop.file(
+                "x.csv", ["id,shop,customer,sku,quantity", "o-4000,shop-4,c,POT,1"] + rows)
+            for option in [["--on-error", "continue"], ["--on-error", "stop"]] {
+                let result = try await shop.run("submit", file, option[0], option[1])
+                #expect(result.status == .exited(65))
+                let message =
+                    "  line 2: id: o-4000 has rows at lines 2 and 8 003-8 004, with others' between them: an order's rows must "
+                    + "follow each other. Sort the file by id\n  line 8 003: id: o-4000 has rows at lines 2 and 8 003-8 004"
+                #expect(result.output.contains(message), "\(result.output)")
+                if option[1] == "stop" {
+                    #expect(result.output.hasPrefix("nothing was submitted: 2 of 5 001 orders rejected\n"))
+                }
+                #expect(try shop.length() == 4999 && !shop.ids().contains("o-4000"))
+            }
+        }
+    }
+
+    @Test("an order whose rows are farther apart than can be seen is a conflict that says what it may come from")
+    func partedFarApart() async throws {
+        try await withShop { shop in
+            let rows = (0..<20_000).map { "o-\($0),shop-\($0 % 9),c,TEA,1" }
+            let file = try shop.file(
+                "x.csv", ["id,shop,customer,sku,quantity"] + rows + ["o-7,shop-7,c,MUG,1", "p,shop-7,c,MUG,1"])
+            let result = try await shop.run("submit", file, "--rejects", shop.path("bad"))
+            #expect(result.status == .exited(65))
+            #expect(
+                result.output.contains(
+                    "perhaps from rows far above: an order's rows must follow each other. Sort the file by id"))
+            #expect(result.output.contains("  line 20 002: id: o-7 is in the log with another payload"))
+            #expect(try shop.length() == 20_001)
+            #expect(try shop.lines("bad").count == 1)
+        }
+    }
+
+    @Test("a CSV that comes slowly is not held back: an order is sent once the next one begins")
+    func slowly() async throws {
+        try await withShop { shop in
+            let process = try await shop.start(
+                """
+                { echo id,shop,customer,sku,quantity; echo a,main,c,TEA,1; echo b,main,c,TEA,1; \
+                until [ -e end ] || ! kill -0 $$ 2> /dev/null; do sleep 0.02; done; echo c,main,c,TEA,1; } \
+                | $onewrite submit - > out
+                """)
+            try await eventually("the first order is in the log") { try shop.ids() == ["a"] }
+            _ = try shop.file("end", [])
+            #expect(try await process.exit(within: .seconds(20)) == .exited(0))
+            #expect(try shop.ids() == ["a", "b", "c"])
+        }
+    }
+
     @Test("--on-error stop reads standard input twice from where it stood")
     func rewinding() async throws {
         try await withShop { shop in

@@ -75,41 +75,6 @@ struct WaitTests {
         }
     }
 
-    @Test("a cancellation takes the order's lines from Postgres, or from the command line")
-    func cancel() async throws {
-        try await withShop { shop in
-            let missing = try await shop.run("cancel", "ord-1", "--shop", "main")
-            #expect(missing.status == .exited(1))
-            #expect(missing.errors.contains("give its lines with --line"), "\(missing.errors)")
-
-            let early = try await shop.run("cancel", "ord-0", "--shop", "main", "--line", "TEA:3", "--line", "MUG:1")
-            #expect(early.status == .exited(0))
-            #expect(early.output.hasPrefix("ord-0/cancel  accepted  "))
-
-            let postgres = try await shop.worker(.postgres)
-            let placed = try await shop.run(
-                "submit", "--id", "ord-1", "--shop", "main", "--customer", "c", "--line", "TEA:2", "--line", "MUG:1",
-                "--wait=postgres")
-            #expect(placed.status == .exited(0), "\(placed.errors)")
-            let cancelled = try await shop.run("cancel", "ord-1", "--shop", "main", "--json", "--wait=postgres")
-            #expect(cancelled.status == .exited(0), "\(cancelled.errors)")
-            #expect(try ReceiptLine.all(cancelled.output).map(\.id) == ["ord-1/cancel"])
-            let entries = try shop.entries().filter { $0["type"] == "order.cancelled" }
-            #expect(entries.map { $0["order"] } == ["ord-0", "ord-1"])
-            #expect(entries.map { $0["lines"] } == ["TEA:3 MUG:1", "MUG:1 TEA:2"])
-            #expect(try shop.postgres("SELECT status FROM orders WHERE id = 'ord-1'") == ["cancelled"])
-
-            // The log would take it again once it has forgotten the ID: the ledger hasn't.
-            let partition = try #require(entries[1]["partition"])
-            try shop.redis("DEL", "{\(shop.servers.namespace):\(partition)}:seen")
-            let again = try await shop.run("cancel", "ord-1", "--shop", "main")
-            #expect(again.status == .exited(0))
-            #expect(again.output.hasPrefix("ord-1/cancel  duplicate  "), "\(again.output)")
-            #expect(try shop.entries().filter { $0["type"] == "order.cancelled" }.count == 2)
-            await postgres.stop()
-        }
-    }
-
     @Test("stock is counted, received, and shown from both stores")
     func stock() async throws {
         try await withShop { shop in
@@ -141,6 +106,47 @@ struct WaitTests {
                 ), "\(json.output)")
             await postgres.stop()
             await stock.stop()
+        }
+    }
+
+    @Test("a count that names a SKU twice is refused by the command, in a file, and by every sink")
+    func countedTwice() async throws {
+        try await withShop { shop in
+            let typed = try await shop.run("stock", "count", "--shop", "main", "TEA:40", "MUG:1", "TEA:41")
+            #expect(typed.status == .exited(65))
+            #expect(
+                typed.errors
+                    == "error: lines: TEA is there twice: a count says of each SKU once how many there are\n")
+            let file = try shop.file(
+                "counts.ndjson",
+                [
+                    #"{"type":"stock.counted","id":"n","shop":"main","lines":[{"sku":"TEA","quantity":40},{"sku":"TEA","quantity":41}]}"#
+                ])
+            let read = try await shop.run("submit", file)
+            #expect(read.status == .exited(65) && read.output.contains("  line 1: lines: TEA is there twice: "))
+            #expect(try shop.length() == 0)
+
+            // As a producer of before would have appended it.
+            let good = try await shop.run("stock", "count", "--shop", "main", "TEA:5")
+            #expect(good.status == .exited(0))
+            let partition = try #require(try shop.entries().first?["partition"])
+            let tag = "{\(shop.servers.namespace):\(partition)}"
+            try shop.redis("HINCRBY", "\(tag):head", "seq", "1")
+            try shop.redis(
+                "XADD", "\(tag):log", "*", "epoch", "1", "seq", "2", "type", "stock.counted", "id", "old", "shop",
+                "main",
+                "lines", "TEA:40 TEA:41")
+            var workers: [ChildProcess] = []
+            for group in Group.allCases { workers.append(try await shop.worker(group)) }
+            let after = try await shop.run("stock", "receive", "--shop", "main", "MUG:2", "--wait")
+            #expect(after.status == .exited(0), "\(after.errors)")
+            for worker in workers { await worker.stop() }
+            let dead = try await shop.run("dead", "list", "--json", "--reason", "invalid")
+            let letter = try #require(try Ran(dead).objects().first)
+            #expect(letter.text("letter") == "\(partition):2")
+            #expect(try letter.objects("groups").count == 3)
+            let shown = try await shop.run("stock", "show", "--shop", "main", "TEA")
+            #expect(shown.output == "SKU  REDIS  POSTGRES\nTEA      5         5\n")
         }
     }
 

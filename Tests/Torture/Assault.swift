@@ -152,7 +152,7 @@ struct Assault: Sendable {
         case .redisKill:
             await arena.redis.kill()
             let length = try await pause(0...600, &generator)
-            try await arena.redis.restart()
+            _ = try await LostTail.restart(arena.redis)
             return "away for \(length) ms"
         case .tailLost:
             await arena.redis.kill()
@@ -160,16 +160,21 @@ struct Assault: Sendable {
             let entries = Int.random(in: 1...100, using: &generator)
             let lost: [(shop: String, id: String)]
             do {
-                lost = try LostTail.cut(arena.redis, losing: entries)
+                // Between two transactions, or through whatever stands there.
+                if Bool.random(using: &generator) {
+                    lost = try LostTail.cut(arena.redis, losing: entries)
+                } else {
+                    lost = try LostTail.cut(arena.redis, bytes: Int.random(in: 1...20_000, using: &generator)).lost
+                }
             } catch let error as ServerError {
                 // Too early: the log has fewer.
-                try await arena.redis.restart()
+                _ = try await LostTail.restart(arena.redis)
                 log.add("\(error)")
                 return nil
             }
             book.cut(lost)
             _ = try await pause(0...300, &generator)
-            try await arena.redis.restart()
+            _ = try await LostTail.restart(arena.redis)
             return "\(lost.count) entries"
         case .redisStop:
             arena.redis.pause()

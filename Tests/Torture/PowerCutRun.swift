@@ -10,8 +10,6 @@ final class PowerCutRun: Sendable {
     private struct Halted: Error { let reason: String }
 
     private static let settleLimit: Duration = .seconds(60)
-    /// What Redis says when the file before the last one ends in the middle.
-    private static let refusal = "is not the last file"
 
     private let arena: Arena
     private let orders: OrderSource
@@ -94,12 +92,10 @@ final class PowerCutRun: Sendable {
     }
 
     private func restart() async throws {
-        state.withLock { $0.restarts += 1 }
-        do {
-            try await arena.redis.restart()
-        } catch ServerError.didNotStart(_, _, let log) where log.contains(Self.refusal) {
-            state.withLock { $0.refusals += 1 }
-            try await arena.redis.restart()
+        let isRefused = try await LostTail.restart(arena.redis)
+        state.withLock { state in
+            state.restarts += 1
+            if isRefused { state.refusals += 1 }
         }
     }
 

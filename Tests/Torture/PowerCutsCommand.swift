@@ -23,7 +23,7 @@ struct PowerCutsCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Systems at the same time, each with servers of its own.", valueName: "n"))
     var lanes = 3
 
-    @Option(help: ArgumentHelp("Have a test build make this mistake (SeededBug), to see what it does.", valueName: "name"))
+    @Option(help: ArgumentHelp("Have a test build make this mistake (SeededBug), to see it found.", valueName: "name"))
     var bug: String?
 
     @Flag(help: "Print every cut.")
@@ -32,7 +32,8 @@ struct PowerCutsCommand: AsyncParsableCommand {
     @OptionGroup var options: TortureOptions
 
     func validate() throws {
-        guard count > 0, (1...16).contains(lanes) else { throw ValidationError("--count and --lanes: expected 1 or more") }
+        guard count > 0 else { throw ValidationError("--count: expected 1 or more, got \(count)") }
+        guard (1...16).contains(lanes) else { throw ValidationError("--lanes: expected 1 to 16, got \(lanes)") }
     }
 
     func run() async throws {

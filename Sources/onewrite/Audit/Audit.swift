@@ -17,8 +17,6 @@ struct Audit {
     let limit: Int
     /// Ends every wait.
     let interrupt: Interrupt
-    /// Says how far it is, to whoever waits.
-    let progress: @Sendable (String) -> Void
 
     /// Who the log's reads are for: nobody, since it reads without delivering.
     private static let reader = WorkerName.initialiser
@@ -34,7 +32,9 @@ struct Audit {
         var doubts: [String] = []
         let snapshot = try snapshot(of: identity, &doubts)
         defer { snapshot?.end() }
-        var findings = AuditFindings(limit: limit)
+        // Before the snapshot: what is settled later is not what was looked at.
+        let incidents = try snapshot.map { try IncidentBook(postgres: $0.connection).incidents() } ?? []
+        var findings = AuditFindings(limit: limit, incidents: incidents)
         do {
             try await compare(redis, identity, snapshot, &findings, &doubts)
         } catch {
@@ -87,12 +87,12 @@ struct Audit {
         let rows = try snapshot?.rows()
         let checks = snapshot.map { LedgerChecks(snapshot: $0, rows: rows ?? [:]) }
         var shops = try snapshot?.shops() ?? [:]
-        progress("ledger")
+        ProgressLine.say("ledger")
         try checks?.checkLedger(&findings)
         try checks?.checkShops(shops, identity.partitioning, &findings)
         shops.merge(try reader.shops(identity.partitioning)) { $0.union($1) }
         for (partition, start) in starts.sorted(by: { $0.key < $1.key }) {
-            progress("partition \(partition) of \(identity.partitioning.count)")
+            ProgressLine.say("partition \(partition) of \(identity.partitioning.count)")
             let row = rows?[partition]
             guard row != nil || rows == nil else {
                 doubts.append("partition \(partition): Postgres has no row of it. Run: onewrite init")
@@ -107,7 +107,7 @@ struct Audit {
                 partition: partition, identity: identity, history: history, start: start, row: row,
                 snapshot: snapshot, log: log, reader: reader, shops: shops[partition] ?? [])
             do {
-                let found = try await audit.run(limit: limit)
+                let found = try await audit.run(limit: limit, incidents: findings.incidents)
                 guard try redis.look(at: partition, servers.keys).history == history else {
                     doubts.append("partition \(partition): its log was closed or opened anew meanwhile")
                     continue
@@ -117,7 +117,7 @@ struct Audit {
                 doubts.append("partition \(partition): \(trouble.text)")
             }
         }
-        progress("orders")
+        ProgressLine.say("orders")
         do {
             try checks?.checkOrders(&findings)
         } catch let error as PostgresError where error.sqlState?.hasPrefix("22") == true {
@@ -130,11 +130,12 @@ struct Audit {
 }
 
 extension PostgresError {
-    /// Whether the server is away or refuses us: not an end that was asked for, nor settings that make no sense.
+    /// Whether the server is away or refuses us: not an end that was asked for, nor settings that make no sense, nor what
+    /// passes soon.
     var isAboutTheServer: Bool {
         switch self {
         case .interrupted, .invalidConfiguration: false
-        default: true
+        default: StoreError(self).kind != .busy
         }
     }
 }

@@ -1,3 +1,5 @@
+import OrderLog
+
 /// What an audit compares.
 enum AuditSubject: String, CaseIterable, Encodable {
     /// The entries in the log against the ledger's rows and dead letters.
@@ -45,24 +47,36 @@ struct AuditExplanation: Encodable, Equatable {
 struct AuditFindings {
     /// How many differences of each subject are kept.
     let limit: Int
+    /// What people have settled: it counts as agreed.
+    let incidents: [Incident]
+    /// How many differences each of them explains.
+    private(set) var settled: [Int: Int] = [:]
     private(set) var compared: [AuditSubject: Int] = [:]
     private(set) var different: [AuditSubject: Int] = [:]
     private(set) var differences: [AuditDifference] = []
     private(set) var explained: [AuditExplanation] = []
     private(set) var explainedCount = 0
 
-    init(limit: Int) {
+    init(limit: Int, incidents: [Incident] = []) {
         self.limit = limit
+        self.incidents = incidents
     }
 
     mutating func count(_ subject: AuditSubject, _ number: Int = 1) {
         compared[subject, default: 0] += number
     }
 
+    /// Takes a difference in; one at a place that a person has settled, in one of the groups that could have met it, is none.
     mutating func differ(
         _ subject: AuditSubject, in partition: Int?, at seq: Int64? = nil, _ name: String, expected: String,
-        found: String
+        found: String, settledIn groups: [Group] = []
     ) {
+        if let partition, let seq,
+            let index = incidents.firstIndex(where: { $0.settles(seq, in: partition, of: groups) })
+        {
+            settled[index, default: 0] += 1
+            return
+        }
         different[subject, default: 0] += 1
         guard different[subject, default: 0] <= limit else { return }
         differences.append(
@@ -80,6 +94,7 @@ struct AuditFindings {
         compared.merge(other.compared, uniquingKeysWith: +)
         for difference in other.differences where kept(difference.subject) < limit { differences.append(difference) }
         different.merge(other.different, uniquingKeysWith: +)
+        settled.merge(other.settled, uniquingKeysWith: +)
         explained += other.explained.prefix(limit - explained.count)
         explainedCount += other.explainedCount
     }

@@ -15,6 +15,12 @@ struct AuditReport: Encodable {
         let different: Int
     }
 
+    /// An incident, and how many differences it explains.
+    struct Settled: Encodable {
+        let incident: Incident
+        let differences: Int
+    }
+
     let schema = "onewrite/audit/v1"
     let verdict: Verdict
     /// Why nothing can be said of something: a partition whose log is closed, a server that went away.
@@ -24,11 +30,15 @@ struct AuditReport: Encodable {
     let differences: [AuditDifference]
     let explained: [AuditExplanation]
     let explainedTotal: Int
+    /// Incidents that people have settled, as far as something differs there.
+    let settled: [Settled]
+    let settledTotal: Int
     let seconds: Double
 
     private enum CodingKeys: String, CodingKey {
-        case schema, verdict, inconclusive, partitions, subjects, differences, explained, seconds
+        case schema, verdict, inconclusive, partitions, subjects, differences, explained, settled, seconds
         case explainedTotal = "explained_total"
+        case settledTotal = "settled_total"
     }
 
     /// Judges: a difference that was proved counts more than what could not be looked at.
@@ -45,6 +55,10 @@ struct AuditReport: Encodable {
         differences = findings.differences
         explained = findings.explained
         explainedTotal = findings.explainedCount
+        settled = findings.settled.sorted { $0.key < $1.key }.map {
+            Settled(incident: findings.incidents[$0.key], differences: $0.value)
+        }
+        settledTotal = findings.settled.values.reduce(0, +)
         seconds = (duration / .milliseconds(1)).rounded() / 1000
     }
 
@@ -84,6 +98,10 @@ struct AuditReport: Encodable {
                 lines.append(
                     "… and \(FieldError.spaced(explainedTotal - explained.count)) more dead letters like these")
             }
+        }
+        if !settled.isEmpty {
+            lines.append("")
+            lines += settled.map { "settled, \(FieldError.spaced($0.differences)) of it: \($0.incident.text)" }
         }
         if !inconclusive.isEmpty {
             lines.append("")

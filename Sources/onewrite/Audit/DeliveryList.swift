@@ -9,52 +9,25 @@ import ThreadedIO
 /// each time with the last job of before: wherever that one stands by now, what is left of it comes next. What is taken
 /// meanwhile was there, and what is pushed meanwhile lies above the position.
 struct DeliveryList {
-    /// A job by its place in the log, and a hash of all that must not change: its epoch may, when Redis was healed.
+    /// A job by its place in the log, and a hash of what it says: the epoch may be another, when Redis was healed.
     struct Job: Hashable {
-        /// nil when it isn't of the form that the sink writes.
+        /// nil when it isn't one of ours.
         let seq: Int64?
         let hash: Int
 
         init(_ json: UnsafeRawBufferPointer) {
-            let (end, seq) = Self.place(json)
-            self.seq = seq
-            var hasher = Hasher()
-            hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: json[..<end]))
-            hash = hasher.finalize()
+            if let (seq, hash) = JSONMeaning.object(json, seq: "seq", ignoring: "epoch") {
+                (self.seq, self.hash) = (seq, hash)
+            } else {
+                var hasher = Hasher()
+                hasher.combine(bytes: json)
+                (seq, hash) = (nil, hasher.finalize())
+            }
         }
 
         init(_ json: String) {
             var json = json
             self = json.withUTF8 { Job(UnsafeRawBufferPointer($0)) }
-        }
-
-        /// Reads `…,"epoch":7,"seq":12}` from its end; the content is what stands before it.
-        private static func place(_ json: UnsafeRawBufferPointer) -> (end: Int, seq: Int64?) {
-            var rest = json[...]
-            guard rest.popLast() == UInt8(ascii: "}"), let seq = number(&rest), drop(",\"seq\":", &rest),
-                number(&rest) != nil, drop(",\"epoch\":", &rest)
-            else { return (json.count, nil) }
-            return (rest.endIndex, seq)
-        }
-
-        private static func number(_ rest: inout Slice<UnsafeRawBufferPointer>) -> Int64? {
-            var (number, unit): (Int64, Int64) = (0, 1)
-            var digits = 0
-            while let byte = rest.last, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte), digits < 18 {
-                number += Int64(byte - UInt8(ascii: "0")) * unit
-                unit *= 10
-                digits += 1
-                rest.removeLast()
-            }
-            return digits > 0 ? number : nil
-        }
-
-        private static func drop(_ text: StaticString, _ rest: inout Slice<UnsafeRawBufferPointer>) -> Bool {
-            text.withUTF8Buffer { text in
-                guard rest.suffix(text.count).elementsEqual(text) else { return false }
-                rest.removeLast(text.count)
-                return true
-            }
         }
     }
 

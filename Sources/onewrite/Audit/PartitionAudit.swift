@@ -40,11 +40,13 @@ struct PartitionAudit {
 
     /// Compares.
     ///
-    /// - Parameter limit: How many differences of each subject to keep.
+    /// - Parameters:
+    ///   - limit: How many differences of each subject to keep.
+    ///   - incidents: What people have settled.
     /// - Returns: What was found; it holds only if the history is still the same.
     /// - Throws: ``SinkReader/Trouble`` when something can't be looked at, and what the clients throw.
-    func run(limit: Int) async throws -> AuditFindings {
-        var findings = AuditFindings(limit: limit)
+    func run(limit: Int, incidents: [Incident]) async throws -> AuditFindings {
+        var findings = AuditFindings(limit: limit, incidents: incidents)
         let counters = try reader.stock(of: shops, in: partition)
         let list = try DeliveryList(partition, reader)
         // An entry is set aside in the step that moves the position over it: those up to the positions read are all there.
@@ -121,13 +123,14 @@ struct PartitionAudit {
         if case .entry(let entry) = found { return check(entry, at: seq, row, letter, &findings) }
         let kept = row?.change ?? (letter?.reason == LedgerSnapshot.takenReason ? letter?.change : nil)
         let name = (row?.name ?? kept?.name) ?? "seq \(seq)"
-        func differ(_ expected: String, _ found: String) {
-            findings.differ(.log, in: partition.number, at: seq.number, name, expected: expected, found: found)
+        func differ(_ expected: String, _ found: String, settledIn groups: [Group] = []) {
+            findings.differ(
+                .log, in: partition.number, at: seq.number, name, expected: expected, found: found, settledIn: groups)
         }
         if case .missing = found {
-            differ("an entry in the log", "none")
+            differ("an entry in the log", "none", settledIn: Group.allCases)
         } else if seq > min(start.stock, start.delivery, accounted) {
-            differ("an entry in the log, until every group has applied it", "none")
+            differ("an entry in the log, until every group has applied it", "none", settledIn: Group.allCases)
         } else if let row, let kept, let field = row.difference(from: kept) {
             differ("the ledger's fields to agree", "another \(field)")
         } else if row != nil, kept == nil {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 
 /// `onewrite audit`.
 struct AuditCommand: AsyncParsableCommand {
@@ -34,20 +33,12 @@ struct AuditCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try await common.settings(), name: "onewrite-audit")
-        let isShown = Console.errorIsTerminal && ProcessInfo.processInfo.environment["TERM"] != "dumb"
-        @Sendable func say(_ text: String) {
-            if isShown { Console.write("\r\(text)\u{1b}[K", to: STDERR_FILENO) }
-        }
         let report = try await StopRequest.handlingSignals(saying: "stopping") { [limit] stop in
-            defer { say("") }
             do {
                 return try await CommandLane().run { _ in
                     var patience = Patience(interrupt: stop.interrupt)
                     return try await patience.attempt {
-                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
-                            say("auditing: \($0)")
-                        }
-                        .run()
+                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt).run()
                     }
                 }
             } catch {

@@ -3,7 +3,7 @@ import Foundation
 import OrderLog
 
 /// `onewrite bench`.
-struct BenchCommand: AsyncParsableCommand {
+struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Measure throughput and latency on private servers of its own.",

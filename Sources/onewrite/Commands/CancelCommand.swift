@@ -14,8 +14,10 @@ struct CancelCommand: AsyncParsableCommand {
             Example:
               onewrite cancel ord-1001 --shop main
 
-            A cancellation carries the order's own lines. They are taken from Postgres, once it has applied the order; before \
-            that, give them with --line.
+            A cancellation carries the order's own lines, which every sink gives back. They are taken from Postgres, or from \
+            the log where Postgres has not applied the order yet. Lines given with --line have to be those.
+
+            Exit codes: 1 there is no such order; 65 the lines are not the order's; 75 nobody who knows can be asked now.
             """)
 
     @Argument(help: "The order's ID.")
@@ -26,36 +28,65 @@ struct CancelCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("line"),
-        help: ArgumentHelp("A line of the order; repeat it (default: as in Postgres).", valueName: "SKU:quantity"),
+        help: ArgumentHelp("A line of the order; repeat it (default: the order's own).", valueName: "SKU:quantity"),
         transform: ItemArgument.init)
     var lines: [ItemArgument] = []
 
+    @Flag(help: "Cancel with these lines, whatever the order is, and whether or not there is one.")
+    var force = false
+
     @OptionGroup var options: SubmitOptions
+
+    func validate() throws {
+        if force, lines.isEmpty { throw ValidationError("--force: say by --line what is to be given back") }
+    }
 
     func run() async throws {
         let servers = try await options.servers(name: "onewrite-cancel")
-        // Looks at the ID and the shop before they are looked for.
-        _ = try change([("-", "1")])
-        var items = lines.map(\.item)
-        if items.isEmpty {
-            let found = try await CommandLane().run { _ in
-                var patience = Patience(try servers.settings.timeout(), for: .allServers)
-                return try patience.attempt { try look(servers) }
-            }
-            switch found {
-            case .placed(let lines): items = lines.map { ($0.sku, $0.quantity) }
-            case .cancelled(let result, let partition, let epoch):
-                // Beyond the idempotency window the log would take the cancellation twice.
-                let id = try change([("-", "1")]).id
-                let outcome = Receipt.Outcome.answered(result, in: partition, epoch: epoch)
-                // Postgres has it, which is what the level `applied` means, whichever was asked for.
-                let durability: Durability? = try servers.settings.durability() == .server ? nil : .applied
-                return try options.show(
-                    Receipt(
-                        line: nil, id: id, shop: shop, input: nil, outcome: outcome, durability: durability))
-            }
+        // Looks at the ID, the shop and the lines before they are looked for.
+        let given = try change(lines.isEmpty ? [("-", "1")] : lines.map(\.item))
+        let wanted = lines.isEmpty ? nil : OrderReader.sorted(given.lines.items)
+        if force, let wanted { return try await options.submit(try change(of: wanted), to: servers) }
+        let standing = try await CommandLane().run { _ in
+            var patience = Patience(try servers.settings.timeout(), for: .allServers)
+            return try patience.attempt { try look(servers) }
         }
-        try await options.submit(try change(items), to: servers)
+        switch standing {
+        case .placed(let lines):
+            try compare(wanted, with: lines)
+            try await options.submit(try change(of: lines), to: servers)
+        case .cancelled(let lines, let partition, let place):
+            try compare(wanted, with: lines)
+            try show(place, in: partition, of: given, servers)
+        case .noOrder(let why): throw Failure(.no, "\(order) of shop \(shop) \(why)")
+        case .absent:
+            throw Failure(
+                .no,
+                "there is no order \(order) of shop \(shop): neither Postgres has it, nor does Redis remember it"
+                    + (wanted == nil ? "" : ". --force appends the cancellation all the same"))
+        case .unknown(let why):
+            throw Failure(
+                .tryAgain,
+                "the lines of order \(order) of shop \(shop) can't be told now: \(why). Try again"
+                    + (wanted == nil ? "" : ", or append it unseen with --force"))
+        }
+    }
+
+    /// Refuses lines that somebody typed and that are not the order's.
+    private func compare(_ wanted: [Line]?, with lines: [Line]) throws {
+        guard let wanted, wanted != lines else { return }
+        throw Failure(
+            .badRows,
+            "order \(order) of shop \(shop) has the lines \(Self.text(lines)), not \(Self.text(wanted)). Leave --line out "
+                + "to cancel it as it is; --force gives back what you say, and the stock is then off by the difference")
+    }
+
+    private static func text(_ lines: [Line]) -> String {
+        lines.map { "\($0.sku):\($0.quantity)" }.joined(separator: " ")
+    }
+
+    private func change(of lines: [Line]) throws -> Change {
+        try change(lines.map { ($0.sku, String($0.quantity)) })
     }
 
     private func change(_ items: [ChangeDraft.Item]) throws -> Change {
@@ -64,47 +95,42 @@ struct CancelCommand: AsyncParsableCommand {
                 type: Change.Kind.orderCancelled.rawValue, shop: shop, order: order, lines: .items(items)))
     }
 
-    /// An order, as Postgres has it.
-    private enum Found: Sendable {
-        case placed([(sku: String, quantity: String)])
-        /// With the place of its cancellation.
-        case cancelled(Appender.Result, Partition, Epoch)
+    private func look(_ servers: Servers) throws -> OrderReader.Standing {
+        let redis = try servers.redis()
+        let identity = try servers.identity(redis)
+        var (ledger, trouble): (OrderLedger?, String?)
+        do {
+            if let postgres = try servers.postgres() {
+                guard try PostgresSchema.identity(on: postgres) == identity else {
+                    throw Failure(
+                        .badConfiguration,
+                        "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+                }
+                ledger = OrderLedger(postgres: postgres)
+            }
+        } catch let error as PostgresError where error.isAboutTheServer {
+            // What is not applied yet only the log knows anyway.
+            trouble = "\(error)"
+        }
+        return try OrderReader(
+            redis: redis, keys: servers.keys, partitioning: identity.partitioning, ledger: ledger,
+            ledgerTrouble: trouble
+        ).standing(of: order, ofShop: shop)
     }
 
-    private func look(_ servers: Servers) throws -> Found {
-        let postgres = try servers.requiredPostgres()
-        let identity = try servers.identity(try servers.redis())
-        guard try PostgresSchema.identity(on: postgres) == identity else {
-            throw Failure(
-                .badConfiguration,
-                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
-        }
-        let rows = try postgres.query(
-            """
-            SELECT status, sku, quantity FROM orders JOIN order_lines
-            ON order_lines.shop = orders.shop AND order_id = orders.id
-            WHERE orders.shop = $1 AND orders.id = $2 ORDER BY sku COLLATE "C"
-            """, [.text(shop), .text(order)], until: .after(StreamLog.timeout))
-        guard let first = rows.first else {
-            throw Failure(
-                .no,
-                "order \(order) of shop \(shop) is not in Postgres: it is not applied yet, or there is none. Try again "
-                    + "later, or give its lines with --line")
-        }
-        if try first.requireString(0) == "placed" {
-            return .placed(try rows.map { (try $0.requireString(1), try $0.requireString(2)) })
-        }
-        let entries = try postgres.query(
-            """
-            SELECT l.partition, l.seq, l.epoch, l.entry FROM orders AS o JOIN ledger AS l
-            ON l.partition = o.partition AND l.shop = o.shop AND l.order_id = o.id
-            WHERE o.shop = $1 AND o.id = $2 ORDER BY l.seq LIMIT 1
-            """, [.text(shop), .text(order)], until: .after(PostgresSink.timeout))
-        guard let row = entries.first, let entry = EntryID(try row.requireString(3)) else {
+    /// Says that the order is cancelled already: beyond the idempotency window the log would take it twice.
+    private func show(
+        _ place: OrderTrail.LogPlace?, in partition: Partition, of change: Change, _ servers: Servers
+    ) throws {
+        guard let place, let entry = EntryID(place.entry), let epoch = place.epoch else {
             throw Failure(.no, "order \(order) of shop \(shop) is cancelled, but the ledger has no entry that did it")
         }
-        return .cancelled(
-            Appender.Result(outcome: .duplicate, seq: Seq(try row.requireInt64(1)), entry: entry),
-            Partition(Int(try row.requireInt64(0))), Epoch(try row.requireInt64(2)))
+        let result = Appender.Result(outcome: .duplicate, seq: Seq(Int64(place.seq)), entry: entry)
+        // Postgres has it, which is what the level `applied` means, whichever was asked for.
+        let durability: Durability? = try servers.settings.durability() == .server ? nil : .applied
+        try options.show(
+            Receipt(
+                line: nil, id: change.id, shop: shop, input: nil,
+                outcome: .answered(result, in: partition, epoch: Epoch(Int64(epoch))), durability: durability))
     }
 }

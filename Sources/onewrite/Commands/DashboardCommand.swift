@@ -4,7 +4,7 @@ import Foundation
 import OrderLog
 
 /// `onewrite dashboard`.
-struct DashboardCommand: AsyncParsableCommand {
+struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     static let configuration = CommandConfiguration(
         commandName: "dashboard",
         abstract: "The same as status, live, in the terminal.",

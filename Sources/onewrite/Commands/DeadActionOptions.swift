@@ -26,7 +26,7 @@ struct DeadActionOptions: ParsableArguments {
     ///
     /// - Parameter reason: A reason by which letters are chosen.
     /// - Throws: `ValidationError`.
-    func check(reason: String?) throws {
+    func check(reason: DeadLetter.Reason?) throws {
         let isChosen = all || reason != nil
         guard letters.isEmpty == isChosen else {
             throw ValidationError(
@@ -36,7 +36,7 @@ struct DeadActionOptions: ParsableArguments {
         }
     }
 
-    func choice(of found: [DeadLetter], reason: String?) -> Choice {
+    func choice(of found: [DeadLetter], reason: DeadLetter.Reason?) -> Choice {
         guard !letters.isEmpty else {
             let chosen = found.filter { letter in
                 !letter.isResolved && letter.has(reason: reason) && (group.map(letter.groups.contains) ?? true)
@@ -57,7 +57,7 @@ struct DeadActionOptions: ParsableArguments {
     ///   - body: Plans, or does it when it is told so; on the lane of the connections.
     /// - Throws: `Failure` with the gravest status of all, or what ended the work.
     func run(
-        _ settings: Settings, reason: String?,
+        _ settings: Settings, reason: DeadLetter.Reason?,
         _ body:
             @escaping @Sendable (DeadLetterStores, DeadLetterReader.Found, DeadLetter, Bool) throws -> DeadLetterOutcome
     ) async throws {
@@ -73,7 +73,8 @@ struct DeadActionOptions: ParsableArguments {
             }
             let choice = choose(found.letters)
             var statuses: [ExitStatus] = []
-            for letter in choice.letters {
+            for (index, letter) in choice.letters.enumerated() {
+                ProgressLine.say("letter \(index + 1) of \(choice.letters.count)")
                 let outcome = try body(stores, found, letter, acts)
                 if case .refused(let status, _) = outcome { statuses.append(status) }
                 let row = DeadLetterRow(letter: letter, now: found.now, knowsPostgres: true, outcome: outcome)

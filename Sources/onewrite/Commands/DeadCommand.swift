@@ -34,7 +34,8 @@ struct DeadListCommand: AsyncParsableCommand {
               onewrite dead list --reason invalid --json | jq -r .letter
 
             GROUPS are those that set the entry aside. REASON is invalid (its fields are no change), added-by-hand (it has no \
-            place in the log) or taken (by a person). Without Postgres its part is unknown (postgres?).
+            place in the log), taken (by a person) or unreadable (put among the dead letters by hand). Without Postgres its \
+            part is unknown (postgres?).
             """)
 
     @Argument(help: "Only these letters.")
@@ -43,10 +44,8 @@ struct DeadListCommand: AsyncParsableCommand {
     @Option(help: "Only what this group set aside: postgres, stock or delivery.")
     var group: Group?
 
-    @Option(
-        help: ArgumentHelp("Only this reason: invalid, added-by-hand or taken.", valueName: "reason"),
-        completion: .quarantineReasons)
-    var reason: String?
+    @Option(help: ArgumentHelp("Only this reason.", valueName: "reason"))
+    var reason: DeadLetter.Reason?
 
     @Flag(help: "Also those that were retried or dropped.")
     var all = false
@@ -138,14 +137,11 @@ struct DeadLetterLook: Sendable {
     }
 }
 
-extension CompletionKind {
-    /// Why entries are set aside.
-    static var quarantineReasons: CompletionKind { .list(Quarantine.Reason.allCases.map(\.rawValue)) }
-}
+extension DeadLetter.Reason: ExpressibleByArgument {}
 
 extension DeadLetter {
     /// Whether any group set it aside for that reason; nil is any.
-    func has(reason: String?) -> Bool {
-        reason == nil || parts.contains { $0.reason == reason }
+    func has(reason: Reason?) -> Bool {
+        reason == nil || parts.contains { $0.reason == reason?.rawValue }
     }
 }

@@ -14,10 +14,8 @@ struct DeadRetryCommand: AsyncParsableCommand {
             has not reached yet, is refused: it would count twice there. So is what still is no change.
             """)
 
-    @Option(
-        help: ArgumentHelp("All with this reason: invalid, added-by-hand or taken.", valueName: "reason"),
-        completion: .quarantineReasons)
-    var reason: String?
+    @Option(help: ArgumentHelp("All with this reason.", valueName: "reason"))
+    var reason: DeadLetter.Reason?
 
     @OptionGroup var options: DeadActionOptions
 
@@ -51,9 +49,8 @@ struct DeadDropCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("with-reason"),
-        help: ArgumentHelp("All that were set aside as invalid, added-by-hand or taken.", valueName: "reason"),
-        completion: .quarantineReasons)
-    var setAsideReason: String?
+        help: ArgumentHelp("All that were set aside for this reason.", valueName: "reason"))
+    var setAsideReason: DeadLetter.Reason?
 
     @OptionGroup var options: DeadActionOptions
 
@@ -78,10 +75,10 @@ struct DeadDropCommand: AsyncParsableCommand {
 enum ReasonText {
     static let bytesMax = 1000
 
-    static func check(_ text: String) throws {
+    static func check(_ text: String, _ name: String = "--reason") throws {
         let isBlank = text.allSatisfy(\.isWhitespace)
         guard !isBlank, text.utf8.count <= bytesMax, !text.utf8.contains(0) else {
-            throw ValidationError("--reason: expected a text of 1 to \(bytesMax) bytes")
+            throw ValidationError("\(name): expected a text of 1 to \(bytesMax) bytes")
         }
     }
 }

@@ -3,7 +3,7 @@ import Foundation
 import Harness
 
 /// `onewrite demo`.
-struct DemoCommand: AsyncParsableCommand {
+struct DemoCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Kill workers while orders flow, and prove that the stores agree.",
@@ -40,7 +40,7 @@ struct DemoCommand: AsyncParsableCommand {
 }
 
 /// `onewrite demo dual-write`: the naive application that the demo kills beside Onewrite.
-struct DualWriteCommand: AsyncParsableCommand {
+struct DualWriteCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     static let configuration = CommandConfiguration(
         commandName: "dual-write", abstract: "The demo's naive dual write.", shouldDisplay: false)
 

@@ -36,7 +36,7 @@ struct InitCommand: AsyncParsableCommand {
             var patience = Patience()
             return try await patience.attempt {
                 try await LogCreation(
-                    redis: try servers.master(), keys: servers.keys, postgres: try servers.requiredPostgres(),
+                    redis: try servers.master(), keys: servers.keys, postgres: try servers.primary(),
                     schema: schema
                 ).create(partitioning, mustMatch: isPartitioningChosen)
             }

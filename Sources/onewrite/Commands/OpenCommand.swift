@@ -46,7 +46,7 @@ struct OpenCommand: AsyncParsableCommand {
 
     private static func open(_ servers: Servers, force: Bool) async throws -> [OpenedPartition] {
         let redis = try servers.master()
-        let postgres = try servers.requiredPostgres()
+        let postgres = try servers.primary()
         let identity = try servers.identity(redis)
         guard try PostgresSchema.identity(on: postgres) == identity else {
             throw Failure(
@@ -58,6 +58,7 @@ struct OpenCommand: AsyncParsableCommand {
         let opener = LogOpener(log: log, ledger: ledger, identity: identity, owner: .opener)
         var results: [OpenedPartition] = []
         for partition in identity.partitioning.all {
+            ProgressLine.say("partition \(partition) of \(identity.partitioning.count)")
             results.append(try await open(partition, opener, log, ledger, identity, force: force))
         }
         return results

@@ -17,9 +17,10 @@ struct SubmitCommand: AsyncParsableCommand {
             NDJSON is an object a line, CSV has a header and consecutive rows of one ID are one order:
               {"id":"o-1","shop":"s-1","customer":"c","lines":[{"sku":"TEA","quantity":2}]}
               id,shop,customer,sku,quantity
+            Where other orders' rows stand between them it is rejected; so far apart that it can't be seen, a conflict.
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
-            rejected, or its ID is there with another payload; 75 try again.
+            rejected, or its ID is there with another payload; 75 try again; 69 no server within --timeout, and nothing was sent.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -58,7 +59,11 @@ struct SubmitCommand: AsyncParsableCommand {
         completion: .file())
     var rejects: String?
 
-    @Option(help: "What a bad row does: continue with the others, or stop, so that all go in or none.")
+    @Option(
+        help: """
+            What a bad row does: continue with the others; or stop, so that none goes in, and nothing behind an ID that is in \
+            the log with another payload.
+            """)
     var onError = OnError.continue
 
     @OptionGroup var options: SubmitOptions

@@ -8,7 +8,7 @@ import ThreadedIO
 import UnixSignals
 
 /// `onewrite worker`.
-struct WorkerCommand: AsyncParsableCommand {
+struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     static let configuration = CommandConfiguration(
         commandName: "worker",
         abstract: "Serve a consumer group: postgres, stock or delivery.",

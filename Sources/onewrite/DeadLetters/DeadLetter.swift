@@ -2,6 +2,15 @@ import OrderLog
 
 /// An entry that one or more groups have set aside.
 struct DeadLetter: Sendable {
+    /// Why an entry is among them: what letters are chosen by.
+    enum Reason: String, CaseIterable, Sendable {
+        case invalid
+        case addedByHand = "added-by-hand"
+        case taken
+        /// Somebody put it among the dead letters, in no form that a sink writes.
+        case unreadable
+    }
+
     /// What one group recorded.
     struct Part: Sendable {
         /// Where its record is.

@@ -120,7 +120,7 @@ struct DeadLetterReader {
         }
         guard isOurs else {
             // Nothing is known of its entry; it can be looked at, and dropped.
-            let part = part("unreadable", "it was put among the dead letters by hand")
+            let part = part(DeadLetter.Reason.unreadable.rawValue, "it was put among the dead letters by hand")
             return DeadLetter(partition: partition, seq: nil, entry: id, fields: fields, parts: [part])
         }
         let letter = DeadLetter(

@@ -62,6 +62,7 @@ struct Resolution: Codable, Sendable, Equatable {
         }
     }
 
-    private static var person: String { "\(NSUserName())@\(ProcessInfo.processInfo.hostName)" }
+    /// Who acts here: user and machine.
+    static var person: String { "\(NSUserName())@\(ProcessInfo.processInfo.hostName)" }
     private static var now: String { Date().formatted(.iso8601) }
 }

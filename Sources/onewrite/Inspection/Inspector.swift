@@ -17,6 +17,8 @@ actor Inspector {
     private let interrupt = Interrupt()
     private var redis: RedisConnection?
     private var postgres: PostgresConnection?
+    /// Why Postgres takes no writes.
+    private var standby: String?
     private var postgresTrouble: (text: String, until: Deadline)?
 
     private static let postgresRest: Duration = .seconds(5)
@@ -64,8 +66,9 @@ actor Inspector {
         self.redis = redis
         let identity = try servers.identity(redis)
         let ledger = try look(log: identity.log)
-        return try SnapshotReader(redis: redis, keys: servers.keys, environment: try servers.settings.environment())
-            .read(identity, ledger: ledger, query: query)
+        return try SnapshotReader(
+            redis: redis, keys: servers.keys, environment: try servers.settings.environment(), standby: standby
+        ).read(identity, ledger: ledger, query: query)
     }
 
     /// What is to be said when a snapshot failed: Postgres is asked all the same, since Redis's trouble isn't its own.
@@ -99,7 +102,7 @@ actor Inspector {
         } catch .interrupted(let outcomeIsUnknown) {
             throw PostgresError.interrupted(outcomeIsUnknown: outcomeIsUnknown)
         } catch {
-            postgres = nil
+            (postgres, standby) = (nil, nil)
             postgresTrouble = ("\(error)", .after(Self.postgresRest))
             return .unreachable("\(error)")
         }
@@ -114,6 +117,7 @@ actor Inspector {
                 connectingTo: configuration, until: .after(Self.connectTimeout), interrupt: interrupt)
         }
         postgres = connection
+        standby = try connection.standbyTrouble(until: .after(LedgerLook.timeout))
         return try LedgerLook.read(connection, log: log)
     }
 }

@@ -26,11 +26,13 @@ struct LogSearch {
     ///   - shop: Whose it must be; nil for any.
     ///   - partitions: Where to look.
     /// - Returns: The first of each shop, in the partitions' order.
+    /// - Throws: `RedisError` when the log can't be read.
     func entries(
         of id: String, _ type: Change.Kind, ofShop shop: String? = nil, in partitions: some Sequence<Partition>
     ) throws(RedisError) -> [Found] {
         var found: [Found] = []
         for partition in partitions {
+            ProgressLine.say("looking through the log of partition \(partition)")
             var from = "-"
             while true {
                 let page = try redis.call(

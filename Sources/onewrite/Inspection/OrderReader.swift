@@ -26,6 +26,7 @@ struct OrderReader {
         var position: Int?
         var placed: OrderLedger.Row?
         var cancelled: OrderLedger.Row?
+        var incidents: [Incident]?
         var trouble: String?
     }
 
@@ -65,10 +66,14 @@ struct OrderReader {
         }
         return OrderTrail(
             id: id, shop: shop, partition: partition.number, stored: account.stored, postgresError: account.trouble,
-            placed: placed, cancellation: cancellation)
+            placed: placed, cancellation: cancellation,
+            incidents: account.incidents?.filter { incident in
+                [placed, cancellation].contains { incident.seqs?.contains(Int64($0?.place?.seq ?? 0)) == true }
+            })
     }
 
-    private func search(
+    /// Looks in the log itself, from end to end.
+    func search(
         _ id: String, _ type: Change.Kind, _ shop: String, _ partition: Partition
     ) throws(RedisError) -> OrderTrail.LogPlace? {
         try LogSearch(redis: redis, keys: keys).entries(of: id, type, ofShop: shop, in: [partition]).first?.place
@@ -84,7 +89,7 @@ struct OrderReader {
     }
 
     /// What the idempotency window knows: `<digest> <seq> <entry ID>`.
-    private func seen(_ name: String, _ partition: Partition) throws(RedisError) -> OrderTrail.LogPlace? {
+    func seen(_ name: String, _ partition: Partition) throws(RedisError) -> OrderTrail.LogPlace? {
         let replies = try redis.pipeline(
             [keys.seen(partition), keys.seenBefore(partition)].map { RedisCommand("HGET", $0, name) },
             until: .after(SnapshotReader.timeout))
@@ -106,6 +111,7 @@ struct OrderReader {
         guard let ledger else { return account }
         do throws(PostgresError) {
             account.position = try ledger.position(partition)
+            account.incidents = try IncidentBook(postgres: ledger.postgres).incidents(in: partition)
             let order = try ledger.order(id, ofShop: shop)
             account.stored = order?.stored
             if let seq = placedSeq ?? order?.seq {

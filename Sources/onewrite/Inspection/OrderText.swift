@@ -15,6 +15,7 @@ extension OrderTrail {
             lines.append("\(cancellation.id)")
             lines += cancellation.lines(partition)
         }
+        lines += (incidents ?? []).map { Self.line("incident", $0.text) }
         if let postgresError { lines.append("! postgres can't be asked: \(sanitized(postgresError))") }
         return lines.map { $0 + "\n" }.joined()
     }

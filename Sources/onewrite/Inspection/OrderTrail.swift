@@ -81,13 +81,15 @@ struct OrderTrail {
     let postgresError: String?
     let placed: Way
     let cancellation: Way?
+    /// What people have settled at its places; nil when Postgres can't be asked.
+    let incidents: [Incident]?
 }
 
 // The contract `onewrite/order/v1`, by hand so that unknown is an explicit null.
 
 extension OrderTrail: Encodable {
     private enum Key: String, CodingKey {
-        case schema, id, shop, partition, seq, epoch, entry, groups, job, order, cancellation
+        case schema, id, shop, partition, seq, epoch, entry, groups, job, order, cancellation, incidents
         case postgresError = "postgres_error"
     }
 
@@ -104,6 +106,7 @@ extension OrderTrail: Encodable {
         try container.encode(placed.job, forKey: .job)
         try container.encode(stored, forKey: .order)
         try container.encode(cancellation, forKey: .cancellation)
+        try container.encode(incidents, forKey: .incidents)
         try container.encode(postgresError, forKey: .postgresError)
     }
 }

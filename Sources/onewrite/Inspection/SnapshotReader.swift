@@ -13,6 +13,8 @@ struct SnapshotReader {
     let redis: RedisConnection
     let keys: Keys
     let environment: Environment
+    /// Why Postgres takes no writes, if it is a standby.
+    let standby: String?
 
     /// How long the server may take for one round trip.
     static let timeout: Duration = .seconds(5)
@@ -55,7 +57,9 @@ struct SnapshotReader {
             redis: .reachable(version: sanitized(redis.serverVersion), name: sanitized(redis.serverName)),
             postgres: ledger.server,
             groups: findings.map(\.shown),
-            warnings: Warnings(findings, ledger: ledger, redis: redis.address, facts: facts, now: now).all,
+            warnings: Warnings(
+                findings, ledger: ledger, standby: standby, redis: redis.address, facts: facts, now: now
+            ).all,
             pendingPage: try page(query, findings, identity))
     }
 

@@ -14,12 +14,16 @@ struct Warnings {
     /// A worker that is connected but has not been heard for so long is stopped or stuck.
     private static let silenceMilliseconds = 10_000
 
-    init(_ findings: [GroupFindings], ledger: LedgerLook, redis address: String, facts: ServerFacts, now: Int) {
+    init(
+        _ findings: [GroupFindings], ledger: LedgerLook, standby: String?, redis address: String, facts: ServerFacts,
+        now: Int
+    ) {
         self.findings = findings
         self.ledger = ledger
         if let master = facts.master {
             add("replica", hint: "\(RedisError.isReplica(address: address, master: sanitized(master)))")
         }
+        if let standby { add("replica", .postgres, hint: standby) }
         addStates(.halted, "halted until a person decides")
         addClosed()
         for found in findings { add(to: found, now: now) }

@@ -49,7 +49,7 @@ struct Setting: Sendable {
         key: "window", fallback: "24h", about: "how long a change ID is remembered, 1m to 30d: the idempotency window"
     ) { _ = try $0.window() }
     static let timeout = Setting(
-        key: "timeout", fallback: "30s", about: "how long submit tries again before an outcome is unknown"
+        key: "timeout", fallback: "30s", about: "how long submit tries again, from the start on, before it gives up"
     ) { _ = try $0.timeout() }
     static let durability = Setting(
         key: "durability", fallback: "server",

@@ -31,6 +31,8 @@ struct AppliedWait {
     private let targets: [WaitTargets.Target]
     private let stop: StopRequest
     private let deadline: Deadline
+    /// How many of the changes each group has applied, as far as is known.
+    private var applied: [Group: Int] = [:]
     private var redis: RedisConnection?
     private var postgres: PostgresConnection?
 
@@ -55,6 +57,7 @@ struct AppliedWait {
         var setAside: [String] = []
         var pause: Duration = .milliseconds(5)
         var obstacle: String?
+        defer { ProgressLine.clear() }
         while !missing.isEmpty {
             if let status = stop.exitStatus {
                 Console.error("stopped waiting; what was submitted is in the log")
@@ -78,6 +81,7 @@ struct AppliedWait {
                 (redis, postgres, obstacle) = (nil, nil, failure.message)
             }
             guard !missing.isEmpty else { break }
+            ProgressLine.say(Self.text(applied, of: accepted, groups))
             if deadline.hasPassed { throw timedOut(missing[0], lagging, obstacle) }
             stop.interrupt.wait(until: min(deadline, .after(pause)))
             pause = min(pause * 2, .milliseconds(200))
@@ -88,6 +92,21 @@ struct AppliedWait {
         }
     }
 
+    /// How many places there are to wait for: those of others that came between count too.
+    private var accepted: Int { targets.reduce(0) { $0 + Self.count($1, upTo: $1.last) } }
+
+    private static func count(_ target: WaitTargets.Target, upTo seq: Seq) -> Int {
+        max(0, Int(min(seq, target.last).number - target.first.number) + 1)
+    }
+
+    /// `applied of 99 994: postgres 61 200, stock 99 994`.
+    private static func text(_ applied: [Group: Int], of accepted: Int, _ groups: [Group]) -> String {
+        let counts = groups.map { group in
+            "\(group.rawValue) \(applied[group].map { FieldError.spaced($0) } ?? "?")"
+        }
+        return "applied of \(FieldError.spaced(accepted)): " + counts.joined(separator: ", ")
+    }
+
     // MARK: - One look
 
     /// The first target that a group has not applied yet, and what it has set aside.
@@ -95,6 +114,10 @@ struct AppliedWait {
         at group: Group
     ) throws -> (behind: (target: WaitTargets.Target, at: Seq)?, setAside: [String]) {
         let progress = group == .postgres ? try ledger() : try positions(of: group)
+        applied[group] = zip(targets, progress).reduce(0) { sum, pair in
+            if case .behind(let seq) = pair.1 { return sum + Self.count(pair.0, upTo: seq) }
+            return sum + Self.count(pair.0, upTo: pair.0.last)
+        }
         var setAside: [String] = []
         for (target, progress) in zip(targets, progress) {
             switch progress {

@@ -8,7 +8,7 @@ struct FileSubmission {
     enum OnError {
         /// Good rows go in.
         case goOn
-        /// All rows are looked at first, and none goes in when one is bad.
+        /// All rows are looked at first, and none goes in when one is bad; nothing behind a conflict goes in.
         case stop
     }
 
@@ -45,7 +45,7 @@ struct FileSubmission {
         _ input: SubmissionInput, _ format: InputFormat?, _ rejects: RejectsFile?, _ stop: StopRequest
     ) throws {
         let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
-        var reader = ChangeReader(format: format, read: input.bytes(stop) {})
+        var reader = ChangeReader(format: format, isReady: input.isReady(stop), read: input.bytes(stop) {})
         var rows = 0
         do throws(InputError) {
             while let row = try reader.next() {
@@ -76,8 +76,9 @@ struct FileSubmission {
         _ input: SubmissionInput, _ format: InputFormat?, _ rejects: RejectsFile?, _ stop: StopRequest
     ) throws {
         let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
-        let progress = ProgressLine(
-            isWanted: !(options.json && Console.outputIsTerminal), totalBytes: input.size)
+        let isTyped = path == "-" && isatty(STDIN_FILENO) == 1
+        let progress = SubmissionProgress(
+            isWanted: !(options.json && Console.outputIsTerminal) && !isTyped, totalBytes: input.size)
         let submitter = try Submitter(
             servers, stop: stop, keepsInput: rejects != nil,
             notice: {
@@ -85,17 +86,21 @@ struct FileSubmission {
                 Console.error($0)
             }, take: report.take)
         var reader = ChangeReader(
-            format: format,
+            format: format, isReady: input.isReady(stop),
             read: input.bytes(stop) {
-                submitter.settle()
+                // Stopping at an error, it is only sent what was looked at together.
+                if onError == .goOn { submitter.settle() }
                 report.flush()
             })
         var failure: InputError?
+        var stretch = SubmissionStretch(submitter, report)
         do throws(InputError) {
-            while submitter.canGoOn, let row = try reader.next() {
-                submitter.add(row)
+            while submitter.canGoOn, !hasStopped(report), let row = try reader.next() {
+                report.format = reader.format
+                if onError == .stop { stretch.add(row) } else { submitter.add(row) }
                 progress.update(bytes: reader.bytesConsumed, report.tally)
             }
+            stretch.send()
         } catch {
             // Being stopped ends the input too, and is no trouble with it.
             if !stop.isRequested { failure = error }
@@ -105,12 +110,15 @@ struct FileSubmission {
         rejects?.flush()
         progress.clear()
         if let failure, report.tally.total == 0 { throw input.failure(failure) }
-        show([report.summary(of: reader.format)] + report.problemLines)
+        show([report.summary] + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
         var wait = try AppliedWait(for: report.targets, servers, stop: stop)
         try wait.run(options.wait?.groups() ?? [])
         if report.tally.refused > 0 { throw Failure(.badRows, "") }
     }
+
+    /// Whether a row was refused, and nothing behind it is to be sent.
+    private func hasStopped(_ report: SubmissionReport) -> Bool { onError == .stop && report.tally.refused > 0 }
 
     /// The summary is data unless the receipts are.
     private func show(_ lines: [String]) {

@@ -24,6 +24,8 @@ struct Receipt {
     let outcome: Outcome
     /// What an accepted change, or a duplicate, has reached; nil when no more was asked for than the server's answer.
     var durability: Durability?
+    /// What may have led to a conflict.
+    var hint: String?
 
     /// Why a person has to look at the row; nil for the others.
     var problem: RowError? {
@@ -37,6 +39,7 @@ struct Receipt {
 
     func conflict(_ result: Appender.Result, _ partition: Partition) -> String {
         "\(id ?? "?") is in the log with another payload (partition \(partition), seq \(FieldError.spaced(result.seq.number)))"
+            + (hint.map { ": \($0)" } ?? "")
     }
 
     /// The receipt as a line of NDJSON, without its end.

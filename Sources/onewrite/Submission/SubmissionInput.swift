@@ -96,6 +96,14 @@ final class SubmissionInput {
         }
     }
 
+    /// Tells a ``ChangeReader`` whether more comes in time.
+    func isReady(_ stop: StopRequest) -> (ContinuousClock.Instant) -> Bool {
+        { [self] moment in
+            // Who was asked to stop hears of it by reading.
+            wait(for: .reading, on: descriptor, until: Deadline(moment), interrupt: stop.interrupt) != .timedOut
+        }
+    }
+
     /// Makes a failure of what ends an input.
     func failure(_ error: InputError) -> Failure {
         switch error {

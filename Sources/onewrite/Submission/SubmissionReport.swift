@@ -26,7 +26,11 @@ final class SubmissionReport {
     private(set) var tally = Tally()
     /// What is waited for by `--wait`.
     private(set) var targets = WaitTargets()
+    /// What the input is, once that is known.
+    var format: InputFormat?
     private var problems: [RowError] = []
+    /// Where in each partition this submission's own changes begin.
+    private var firstSeqs: [Partition: Seq] = [:]
     private let receipts: OutputBuffer?
     private let rejects: RejectsFile?
     private let begun = ContinuousClock.now
@@ -40,12 +44,19 @@ final class SubmissionReport {
     }
 
     func take(_ receipt: Receipt) {
+        var receipt = receipt
         switch receipt.outcome {
         case .answered(let result, let partition, let epoch):
             switch result.outcome {
-            case .accepted: tally.accepted += 1
+            case .accepted:
+                tally.accepted += 1
+                if firstSeqs[partition] == nil { firstSeqs[partition] = result.seq }
             case .duplicate: tally.duplicates += 1
-            case .conflict: tally.conflicts += 1
+            case .conflict:
+                tally.conflicts += 1
+                if format == .csv, let first = firstSeqs[partition], result.seq >= first {
+                    receipt.hint = Self.partedHint
+                }
             }
             if result.outcome != .conflict, let id = receipt.id, let shop = receipt.shop {
                 targets.add(result, of: id, shop: shop, in: partition, epoch: epoch)
@@ -61,19 +72,18 @@ final class SubmissionReport {
         receipts?.append(receipt.json() + "\n")
     }
 
+    private static let partedHint =
+        "perhaps from rows far above: an order's rows must follow each other. Sort the file by id"
+
     func flush() {
         receipts?.flush()
     }
 
-    /// What went in, and what did not.
-    ///
-    /// - Parameter format: What the input was.
-    /// - Returns: A line for people.
-    func summary(of format: InputFormat?) -> String {
+    /// What went in, and what did not, in a line for people.
+    var summary: String {
         func part(_ count: Int, _ one: String, _ many: String? = nil) -> String? {
             count == 0 ? nil : "\(FieldError.spaced(count)) \(count == 1 ? one : many ?? one)"
         }
-        let noun = format == .csv ? "order" : "row"
         let seconds = (ContinuousClock.now - begun) / .milliseconds(100)
         var parts = [
             "\(FieldError.spaced(tally.total)) \(noun)\(tally.total == 1 ? "" : "s")",
@@ -86,6 +96,17 @@ final class SubmissionReport {
         parts.append("\(Int(seconds) / 10).\(Int(seconds) % 10)s")
         return parts.joined(separator: " · ")
     }
+
+    /// What a submission that ended at its first refused row says of those before it, and of those behind.
+    var stopLine: String {
+        let line = problems.first.map { FieldError.spaced($0.line) } ?? "?"
+        let count = tally.accepted + tally.duplicates
+        return "sent: what stands before line \(line), \(FieldError.spaced(count)) \(noun)\(count == 1 ? "" : "s")"
+            + "\(receipts == nil ? " (--json lists each with its place)" : ", listed with their places"); nothing behind it. "
+            + "Mend that line, and submit the same again: what is in the log is not taken twice"
+    }
+
+    private var noun: String { format == .csv ? "order" : "row" }
 
     /// The first refused rows, a line each, and how many more there are.
     var problemLines: [String] {

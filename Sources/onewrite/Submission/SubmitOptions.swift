@@ -18,7 +18,8 @@ struct SubmitOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How long to try again, and how long to wait for the groups (default: 30s).", valueName: "duration"))
+            "How long to try again, from the start on, and how long to wait for the groups (default: 30s).",
+            valueName: "duration"))
     var timeout: String?
 
     @Option(

@@ -136,6 +136,29 @@ final class Submitter {
         while canGoOn, !queue.isEmpty { advance() }
     }
 
+    /// Looks which rows would be refused if they were sent now; nothing else is under way.
+    ///
+    /// - Parameter rows: In the input's order.
+    /// - Returns: The index of the first that can't be taken, or whose ID the log, or a row before it, has with another payload; nil when
+    ///   there is none, or ``canGoOn`` is false.
+    func refusedIndex(in rows: ArraySlice<InputRow>) -> Int? {
+        progressAt = .now
+        while canGoOn, !hasRunOutOfTime() {
+            guard connection.isUsable || reconnect() else { continue }
+            do throws(StoreError) {
+                return try translatingRedisErrors { () throws(RedisError) in
+                    try ConflictSearch(redis: connection, keys: servers.keys, partitioning: identity.partitioning)
+                        .firstIndex(in: rows, until: answerDeadline)
+                }
+            } catch {
+                handle(error, of: nil)
+                obstacle = error.message
+                if end == nil, connection.isUsable { pause(until: nextTry()) }
+            }
+        }
+        return nil
+    }
+
     /// Ends the submission: every change has its receipt then.
     func finish() {
         settle()

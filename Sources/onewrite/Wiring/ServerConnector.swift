@@ -32,7 +32,7 @@ struct ServerConnector: WorkerConnector {
         case .delivery: sink = RedisSink.delivery(scripts)
         case .postgres:
             // Statistics made while a table was small would have it scanned when it has grown to millions.
-            let connection = try servers.requiredPostgres { $0.avoidsScans = true }
+            let connection = try servers.primary { $0.avoidsScans = true }
             let postgres = PostgresSink(connection, scripts: scripts)
             sink = postgres
             ledger = postgres

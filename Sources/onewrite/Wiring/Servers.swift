@@ -3,6 +3,7 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import Sinks
 import ThreadedIO
 
 /// Opens connections as the settings say.
@@ -39,7 +40,8 @@ struct Servers: Sendable {
     ///
     /// - Parameters:
     ///   - interrupt: Ends its waits.
-    ///   - adjust: What the session has that others haven't.
+    ///   - adjust: What its transactions have that others haven't.
+    /// - Returns: The connection.
     /// - Throws: `PostgresError`; `StoreError` when the database can't hold every name.
     func postgres(
         interrupt: Interrupt? = nil, adjust: (inout PostgresConfiguration) -> Void = { _ in }
@@ -59,6 +61,17 @@ struct Servers: Sendable {
         guard let connection = try postgres(interrupt: interrupt, adjust: adjust) else {
             throw Failure(
                 .badConfiguration, "no Postgres is configured. Set DATABASE_URL, or libpq's PGHOST and the like")
+        }
+        return connection
+    }
+
+    /// For what writes to Postgres: a standby is refused.
+    func primary(
+        interrupt: Interrupt? = nil, adjust: (inout PostgresConfiguration) -> Void = { _ in }
+    ) throws -> PostgresConnection {
+        let connection = try requiredPostgres(interrupt: interrupt, adjust: adjust)
+        if let reason = try connection.standbyTrouble(until: .after(PostgresSink.timeout)) {
+            throw StoreError(.postgres, .replica, reason)
         }
         return connection
     }

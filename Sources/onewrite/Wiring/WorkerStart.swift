@@ -55,7 +55,7 @@ struct WorkerStart {
             return nil
         }
         if group == .postgres {
-            guard try PostgresSchema.identity(on: try servers.requiredPostgres(interrupt: interrupt)) == identity else {
+            guard try PostgresSchema.identity(on: try servers.primary(interrupt: interrupt)) == identity else {
                 throw Failure(
                     .badConfiguration,
                     "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")

@@ -1,49 +1,34 @@
-import Foundation
 import OrderLog
 
-/// The line that shows how far a submission is, redrawn in place on a terminal.
-///
-/// Off a terminal nothing is drawn.
-final class ProgressLine {
-    private static let interval: Duration = .milliseconds(100)
+/// Shows on the ``ProgressLine`` how far a submission is.
+struct SubmissionProgress {
     private static let barColumns = 26
     private static let eighths = Array("▏▎▍▌▋▊▉")
 
-    private let isShown: Bool
     private let totalBytes: Int?
     private let begun = ContinuousClock.now
-    private var drawnAt = ContinuousClock.now
-    private var isOnScreen = false
 
     /// - Parameters:
-    ///   - isWanted: Whether it is drawn where it can be.
+    ///   - isWanted: Whether it is shown where it can be.
     ///   - totalBytes: The input's size; nil when it isn't known.
     init(isWanted: Bool, totalBytes: Int?) {
-        isShown =
-            isWanted && Console.errorIsTerminal && ProcessInfo.processInfo.environment["TERM"] != "dumb"
         self.totalBytes = totalBytes
+        if !isWanted { ProgressLine.hide() }
     }
 
-    /// Draws anew, ten times a second at most.
+    /// Notes how far it is.
     ///
     /// - Parameters:
     ///   - bytes: What of the input was read.
     ///   - tally: What became of it so far.
     func update(bytes: Int, _ tally: SubmissionReport.Tally) {
-        guard isShown, drawnAt.duration(to: .now) >= Self.interval else { return }
-        drawnAt = .now
-        let elapsed = begun.duration(to: .now) / .seconds(1)
-        let text = Self.text(bytes: bytes, of: totalBytes, tally, elapsed: elapsed)
-        isOnScreen = true
-        Console.write("\r\(Self.cut(text))\u{1b}[K", to: STDERR_FILENO)
+        ProgressLine.show {
+            Self.text(bytes: bytes, of: totalBytes, tally, elapsed: begun.duration(to: .now) / .seconds(1))
+        }
     }
 
-    /// Takes the line off the screen, so that something else can be said.
-    func clear() {
-        guard isOnScreen else { return }
-        isOnScreen = false
-        Console.write("\r\u{1b}[K", to: STDERR_FILENO)
-    }
+    /// Takes it off the screen, so that something else can be said.
+    func clear() { ProgressLine.clear() }
 
     static func text(
         bytes: Int, of totalBytes: Int?, _ tally: SubmissionReport.Tally, elapsed: Double
@@ -81,12 +66,5 @@ final class ProgressLine {
         var bar = String(repeating: "█", count: steps / 8)
         if steps % 8 > 0 { bar.append(eighths[steps % 8 - 1]) }
         return "▕\(bar)\(String(repeating: " ", count: barColumns - bar.count))▏"
-    }
-
-    /// A line that is wider than the terminal would scroll it at each drawing.
-    private static func cut(_ text: String) -> String {
-        var size = winsize()
-        let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-        return String(text.prefix(Int(isKnown ? size.ws_col : 80) - 1))
     }
 }
