@@ -93,9 +93,11 @@ final class AssignmentBoard: Sendable {
 
     // MARK: - The lanes' side
 
-    /// What a lane should serve: partitions are spread over a worker's lanes by number.
-    func assignments(ofLane lane: Int) -> (wanted: [Partition: Assignment], isStopping: Bool) {
+    /// What a lane should serve, if that may be another than when it last asked: partitions are spread over a worker's
+    /// lanes by number.
+    func changedAssignments(ofLane lane: Int) -> (wanted: [Partition: Assignment], isStopping: Bool)? {
         state.withLock { state in
+            guard state.seenVersions[lane] != state.version else { return nil }
             state.seenVersions[lane] = state.version
             let wanted = state.wanted.filter { $0.key.number % laneCount == lane }
             // Busy from the moment the lane has seen it, so that its lease isn't given back too early.

@@ -113,7 +113,7 @@ actor Coordinator {
         }
         try await renewIfDue(port)
         try await giveBack(port)
-        for partition in share.partitions.sorted() where leases[partition] == nil {
+        for partition in share.partitions.filter({ leases[$0] == nil }).sorted() {
             try await acquire(partition, gone, port)
         }
         let clients = board.clientsToUnblock

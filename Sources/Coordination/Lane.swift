@@ -10,15 +10,10 @@ actor Lane {
     /// How long the server parks a read, and so how often an idle lane looks at the heads.
     static let readWait: Duration = .milliseconds(500)
 
-    private enum Phase {
-        case waiting(until: ContinuousClock.Instant)
-        case serving(lastLook: ContinuousClock.Instant)
-    }
-
     private struct Served {
         let assignment: AssignmentBoard.Assignment
-        var session: PartitionSession?
-        var phase: Phase
+        /// When its head was last looked at.
+        var lastLook: ContinuousClock.Instant?
         var backoff = Backoff()
     }
 
@@ -35,9 +30,13 @@ actor Lane {
     private var nextConnect: ContinuousClock.Instant
     private var connectBackoff = Backoff(most: .milliseconds(500))
     private var served: [Partition: Served] = [:]
+    /// Those of them that are to be taken over, and when.
+    private var waiting: [Partition: ContinuousClock.Instant] = [:]
+    /// The others.
+    private var sessions = Sessions()
     private var generator = SystemRandomNumberGenerator()
     private var budget = ReadBudget()
-    /// Partitions that hold more than was read: the next read doesn't wait.
+    /// Partitions that showed more than was read: looked at again once they have been asked.
     private var behind: Set<Partition> = []
     private var ahead: ReadAhead?
 
@@ -61,10 +60,11 @@ actor Lane {
     /// Serves until the board says stop; then lets go of everything and returns.
     func run() async {
         while true {
-            let (wanted, isStopping) = board.assignments(ofLane: number)
-            if isStopping || isChange(wanted) { await processAhead() }
-            follow(wanted)
-            if isStopping { break }
+            if let (wanted, isStopping) = board.changedAssignments(ofLane: number) {
+                if isStopping || isChange(wanted) { await processAhead() }
+                follow(wanted)
+                if isStopping { break }
+            }
             if served.isEmpty {
                 // It tries nothing, and so learns nothing.
                 outages.forget(.lane(number))
@@ -90,11 +90,14 @@ actor Lane {
     private func follow(_ wanted: [Partition: AssignmentBoard.Assignment]) {
         for (partition, old) in served where wanted[partition]?.lease !== old.assignment.lease {
             served[partition] = nil
+            waiting[partition] = nil
+            endSession(of: partition)
             outages.forget(.partition(partition))
-            board.released(partition)
+            if wanted[partition] == nil { board.released(partition) }
         }
         for (partition, assignment) in wanted where served[partition] == nil {
-            served[partition] = Served(assignment: assignment, phase: .waiting(until: pacing.now))
+            served[partition] = Served(assignment: assignment)
+            waiting[partition] = pacing.now
             board.report(partition, .starting)
         }
     }
@@ -133,10 +136,8 @@ actor Lane {
         connection = nil
         ahead = nil
         board.connected(lane: number, client: nil)
-        for partition in served.keys {
-            served[partition]?.session = nil
-            served[partition]?.phase = .waiting(until: pacing.now)
-        }
+        sessions.removeAll()
+        for partition in served.keys { waiting[partition] = pacing.now }
     }
 
     private func note(_ error: any Error) {
@@ -150,42 +151,37 @@ actor Lane {
     ///
     /// Throws when the connection is of no use any more.
     private func serve(_ connection: LaneConnection) async throws {
-        for partition in served.keys.sorted() { try await takeOverIfDue(partition, connection) }
-        let ready = served.filter { $0.value.session != nil }.keys.sorted()
-        guard !ready.isEmpty else {
+        for partition in waiting.keys.sorted() { try await takeOverIfDue(partition, connection) }
+        guard !sessions.isEmpty else {
             await pacing.pause(until: earliestAttempt ?? pacing.now.advanced(by: .seconds(1)))
             return
         }
         guard let ahead else { return }
-        // A partition that shows more than was read must not wait behind others that show nothing. One that isn't served
-        // any more must not keep the lane from waiting at all.
-        behind.formIntersection(ready)
-        let wait = behind.isEmpty ? min(Self.readWait, untilEarliestAttempt ?? Self.readWait) : .zero
+        let wait = min(Self.readWait, untilEarliestAttempt ?? Self.readWait)
         do {
             try await ahead.fill(request, wait: wait)
         } catch let error as StoreError where Self.isOfPartition(error) {
             // It isn't said whose: each takes over again, makes its group if that is missing, and finds its own trouble.
-            for partition in ready { restart(partition, because: error) }
+            for partition in sessions.partitions { restart(partition, because: error) }
             return
         }
         connectBackoff.reset()
         outages.over(for: .lane(number), at: pacing.now)
         if ahead.count > 0 { try Faults.pass(.afterRead) }
         let read = try await process(ahead)
-        for partition in ready {
-            let isOverdue = isLookOverdue(partition, idle: read.isEmpty, of: ready.count)
+        // Only who was asked can be known to have nothing.
+        for partition in ahead.takeAsked() {
+            let isOverdue = isLookOverdue(partition, idle: read.isEmpty)
             guard isOverdue || behind.contains(partition) else { continue }
             behind.remove(partition)
-            try await step(partition, isLook: true) { try await $0.look(foundNothing: !read.contains(partition)) }
+            let foundNothing = !read.contains(partition) && !ahead.holds(partition)
+            try await step(partition, isLook: true) { try await $0.look(foundNothing: foundNothing) }
         }
     }
 
-    /// What the next read should ask for.
+    /// What reads are planned from.
     private var request: ReadAhead.Request {
-        let sessions = served.values.compactMap(\.session).sorted { $0.partition < $1.partition }
-        // Mostly few of them have any: a busy one among very many idle ones still gets a batch.
-        return ReadAhead.Request(
-            sessions: sessions, limit: max(min(16, budget.entries), budget.entries / max(1, sessions.count)))
+        ReadAhead.Request(sessions: sessions, budget: budget, now: pacing.now)
     }
 
     /// Processes the parts in hand; while the sink works on one of them, what comes behind is prepared.
@@ -197,7 +193,7 @@ actor Lane {
             guard let part = ahead.take() else { break }
             let partition = part.session.partition
             read.insert(partition)
-            guard served[partition]?.session === part.session else { continue }
+            guard sessions[partition] === part.session else { continue }
             try await step(partition) { session in
                 let entries = try part.entries()
                 budget.note(entries)
@@ -223,15 +219,13 @@ actor Lane {
     /// Whether a partition's head should be looked at: often while nothing comes, and in time under load.
     ///
     /// With very many partitions the looks are spread, so that an idle worker stays cheap.
-    private func isLookOverdue(_ partition: Partition, idle: Bool, of count: Int) -> Bool {
-        guard case .serving(let lastLook)? = served[partition]?.phase else { return false }
-        let interval = idle ? max(Self.readWait * 0.8, .milliseconds(5) * count) : term.renewal
-        return lastLook.duration(to: pacing.now) >= interval
+    private func isLookOverdue(_ partition: Partition, idle: Bool) -> Bool {
+        guard sessions[partition] != nil, let lastLook = served[partition]?.lastLook else { return false }
+        let often = max(Self.readWait * 0.8, .milliseconds(5) * sessions.partitions.count)
+        return lastLook.duration(to: pacing.now) >= (idle ? often : term.renewal)
     }
 
-    private var earliestAttempt: ContinuousClock.Instant? {
-        served.values.compactMap { if case .waiting(let until) = $0.phase { until } else { nil } }.min()
-    }
+    private var earliestAttempt: ContinuousClock.Instant? { waiting.values.min() }
 
     private var untilEarliestAttempt: Duration? {
         earliestAttempt.map { max(.milliseconds(1), pacing.now.duration(to: $0)) }
@@ -241,14 +235,17 @@ actor Lane {
         _ partition: Partition, isLook: Bool = false,
         _ body: (PartitionSession) async throws -> PartitionSession.Progress
     ) async throws {
-        guard let session = served[partition]?.session else { return }
+        guard let session = sessions[partition] else { return }
         do {
             let progress = try await body(session)
             if isLook {
-                served[partition]?.phase = .serving(lastLook: pacing.now)
+                served[partition]?.lastLook = pacing.now
                 served[partition]?.backoff.reset()
             }
-            if progress.isBehind { behind.insert(partition) }
+            if progress.isBehind {
+                behind.insert(partition)
+                ahead?.expect(partition)
+            }
             if progress.applied + progress.quarantined > 0 {
                 board.count(applied: progress.applied + progress.quarantined)
                 served[partition]?.backoff.reset()
@@ -262,9 +259,7 @@ actor Lane {
     }
 
     private func takeOverIfDue(_ partition: Partition, _ connection: LaneConnection) async throws {
-        guard let entry = served[partition], entry.session == nil,
-            case .waiting(let until) = entry.phase, pacing.now >= until
-        else { return }
+        guard let entry = served[partition], let due = waiting[partition], pacing.now >= due else { return }
         // A worker that was stopped for long must not fence the one that took over meanwhile.
         guard entry.assignment.lease.isUsable(at: pacing.now) else {
             restart(partition, because: SessionStop.leaseUncertain)
@@ -277,8 +272,9 @@ actor Lane {
             switch takeover {
             case .waiting(let reason): stall(partition, reason)
             case .serving(let progress):
-                served[partition]?.session = session
-                served[partition]?.phase = .serving(lastLook: pacing.now)
+                sessions[partition] = session
+                waiting[partition] = nil
+                served[partition]?.lastLook = pacing.now
                 outages.over(for: .partition(partition), at: pacing.now)
                 board.report(partition, .serving)
                 board.count(applied: progress.applied + progress.quarantined)
@@ -312,8 +308,8 @@ actor Lane {
         switch error {
         case SessionStop.halt(let reason):
             // The state of the servers may be mended by a person, so it is looked at again, seldom.
-            served[partition]?.session = nil
-            served[partition]?.phase = .waiting(until: pacing.now.advanced(by: Backoff.most))
+            endSession(of: partition)
+            waiting[partition] = pacing.now.advanced(by: Backoff.most)
             board.report(partition, .halted, error: reason)
             outages.note(
                 .partitions(reason: reason, isHalted: true), reason, by: .partition(partition), at: pacing.now)
@@ -337,14 +333,20 @@ actor Lane {
         }
     }
 
+    private func endSession(of partition: Partition) {
+        sessions[partition] = nil
+        behind.remove(partition)
+        ahead?.forget(partition)
+    }
+
     private func restart(_ partition: Partition, because error: any Error) {
         stall(partition, "\(error)")
     }
 
     private func stall(_ partition: Partition, _ reason: String) {
         guard var entry = served[partition] else { return }
-        entry.session = nil
-        entry.phase = .waiting(until: pacing.now.advanced(by: entry.backoff.next(using: &generator)))
+        endSession(of: partition)
+        waiting[partition] = pacing.now.advanced(by: entry.backoff.next(using: &generator))
         board.report(partition, .stalled, error: reason)
         outages.note(.partitions(reason: reason, isHalted: false), reason, by: .partition(partition), at: pacing.now)
         served[partition] = entry

@@ -3,24 +3,23 @@ package import OrderLog
 /// What a lane has read and not processed yet.
 ///
 /// While a lane applies one batch, the next is read and decoded, and the server prepares the one behind it: as long as
-/// reads come back full, another is under way. A read under way never waits for entries, since commands that are sent
-/// behind it would wait as well.
+/// somebody has more than was read, another read is under way. It never waits for entries, since commands that are sent
+/// behind it would wait as well. Whom a read asks is ``ReadPlan``'s to say.
 ///
 /// Entries are handed out with the session under which they were read. When that has ended meanwhile they are not
 /// processed: they are pending, and whoever takes the partition over reclaims them.
 package final class ReadAhead {
-    /// Whom a read is for.
+    /// What a read can be planned from.
     package struct Request {
-        package let sessions: [PartitionSession]
-        /// The most entries of each partition.
-        package let limit: Int
+        package let sessions: Sessions
+        package let budget: ReadBudget
+        package let now: ContinuousClock.Instant
 
-        package init(sessions: [PartitionSession], limit: Int) {
+        package init(sessions: Sessions, budget: ReadBudget, now: ContinuousClock.Instant) {
             self.sessions = sessions
-            self.limit = limit
+            self.budget = budget
+            self.now = now
         }
-
-        var partitions: [Partition] { sessions.map(\.partition) }
     }
 
     /// Entries of one partition.
@@ -49,8 +48,10 @@ package final class ReadAhead {
     }
 
     private let log: any LogPort
+    private var plan = ReadPlan()
     private var parts: [Part] = []
-    private var underWay: Request?
+    private var underWay: (read: ReadPlan.Read, sessions: Sessions)?
+    private var asked: Set<Partition> = []
     private var failure: (any Error)?
 
     package init(_ log: any LogPort) {
@@ -64,18 +65,24 @@ package final class ReadAhead {
     ///
     /// - Parameters:
     ///   - request: For the reads that are begun here.
-    ///   - wait: How long the server may wait for a first entry, when none is in hand.
+    ///   - wait: How long the server may wait for a first entry, when nobody is known to have any.
     /// - Throws: ``StoreError``, also of an earlier read ahead.
     package func fill(_ request: Request, wait: Duration) async throws {
         if let failure {
             self.failure = nil
             throw failure
         }
-        if parts.isEmpty { try await receive(thenBegin: request) }
-        if parts.isEmpty {
-            let delivered = try await log.read(from: request.partitions, limit: request.limit, wait: wait)
-            try await accept(delivered, of: request, thenBegin: request)
+        // Ends: who brings nothing is asked no more.
+        while parts.isEmpty, underWay != nil { try await receive(thenBegin: request) }
+        let (served, budget, now) = (request.sessions.partitions, request.budget, request.now)
+        if let read = plan.others(of: served, within: budget, now: now) {
+            try await ask(read, request.sessions, wait: .zero)
         }
+        if parts.isEmpty, underWay == nil {
+            let read = plan.next(of: served, within: budget, now: now)
+            try await ask(read, request.sessions, wait: read.isOfBusy ? .zero : wait)
+        }
+        try await begin(request)
     }
 
     /// Hands everything out that is in hand, one part after the other.
@@ -83,6 +90,21 @@ package final class ReadAhead {
 
     /// How many parts are in hand.
     package var count: Int { parts.count }
+
+    /// Whether entries of a partition are in hand.
+    package func holds(_ partition: Partition) -> Bool { parts.contains { $0.session.partition == partition } }
+
+    /// The partitions that reads have asked since this was last called.
+    package func takeAsked() -> Set<Partition> {
+        defer { asked.removeAll(keepingCapacity: true) }
+        return asked
+    }
+
+    /// Has a partition asked soon, since its log holds more than was read.
+    package func expect(_ partition: Partition) { plan.expect(partition) }
+
+    /// Asks a partition no more, until it is served again.
+    package func forget(_ partition: Partition) { plan.forget(partition) }
 
     /// Does a piece of the work that lies ahead: decodes a part, or receives the read under way and begins another.
     ///
@@ -98,19 +120,36 @@ package final class ReadAhead {
     package func receiveLast() async throws { try await receive(thenBegin: nil) }
 
     private func receive(thenBegin next: Request?) async throws {
-        guard let request = underWay else { return }
+        guard let (read, sessions) = underWay else { return }
         underWay = nil
-        try await accept(try await log.receiveRead(), of: request, thenBegin: next)
+        accept(try await log.receiveRead(), of: read, sessions, served: next?.sessions)
+        if let next { try await begin(next) }
     }
 
-    private func accept(_ delivered: [Delivered], of request: Request, thenBegin next: Request?) async throws {
+    private func ask(_ read: ReadPlan.Read, _ sessions: Sessions, wait: Duration) async throws {
+        let delivered = try await log.read(from: read.partitions, limit: read.limit, wait: wait)
+        accept(delivered, of: read, sessions, served: sessions)
+    }
+
+    private func begin(_ request: Request) async throws {
+        guard underWay == nil, plan.hasMore else { return }
+        let read = plan.next(of: request.sessions.partitions, within: request.budget, now: request.now)
+        try await log.sendRead(from: read.partitions, limit: read.limit)
+        underWay = (read, request.sessions)
+    }
+
+    /// - Parameters:
+    ///   - delivered: What came.
+    ///   - read: Of this read.
+    ///   - sessions: Those under which it was read.
+    ///   - served: Those of now.
+    private func accept(_ delivered: [Delivered], of read: ReadPlan.Read, _ sessions: Sessions, served: Sessions?) {
+        asked.formUnion(read.partitions)
+        let served = delivered.filter { served?[$0.partition] != nil }
+        plan.note(read, brought: served.map { ($0.partition, $0.count) })
         for part in delivered {
-            guard let session = request.sessions.first(where: { $0.partition == part.partition }) else { continue }
+            guard let session = sessions[part.partition] else { continue }
             parts.append(Part(part, session))
-        }
-        if let next, delivered.contains(where: { $0.count >= request.limit }) {
-            try await log.sendRead(from: next.partitions, limit: next.limit)
-            underWay = next
         }
     }
 }

@@ -4,25 +4,23 @@
 package enum StatusTable {
     /// The whole text of a snapshot, every line ended by a newline.
     package static func text(_ snapshot: Snapshot) -> String {
-        let header = ["GROUP", "LAG", "PENDING", "OLDEST", "DEAD", "APPLIED/S", "WORKERS"]
+        // 80 columns with seven digits of lag.
+        let header = [
+            "GROUP", "LAG", "BEHIND", "PEND", "OLDEST", "DEAD", "APND/S", "APPL/S", "CATCH UP", "WORKERS",
+        ]
         let rows = snapshot.groups.map { group in
             [
-                sanitized(group.name), Readable.plain(group.lag), Readable.plain(group.pending), Readable.oldest(group),
-                Readable.plain(group.dead), Readable.rate(group.appliedPerSecond),
+                sanitized(group.name), Readable.plain(group.lag), Readable.behind(group),
+                Readable.plain(group.pending), Readable.oldest(group), Readable.plain(group.dead),
+                Readable.rate(group.appendPerSecond), Readable.rate(group.appliedPerSecond), Readable.catchUp(group),
                 Readable.plain(group.workers?.count),
             ]
         }
         let widths = header.indices.map { column in
             ([header] + rows).map { $0[column].columns }.max() ?? 0
         }
-        var remaining = snapshot.warnings
-        var lines = [snapshot.environment.text, "", line(header, widths)]
-        for (group, row) in zip(snapshot.groups, rows) {
-            let hint = remaining.firstIndex { $0.group == group.name && $0.partition == nil }
-                .map { remaining.remove(at: $0).hint }
-            lines.append(line(row, widths) + (hint.map { "   " + sanitized($0) } ?? ""))
-        }
-        let notes = attention(servers: snapshot) + remaining.map(\.sentence)
+        var lines = [snapshot.environment.text, "", line(header, widths)] + rows.map { line($0, widths) }
+        let notes = attention(servers: snapshot) + snapshot.warnings.map(\.sentence)
         if !notes.isEmpty { lines.append("") }
         lines += notes.map { "! " + sanitized($0) }
         if let refused = refused(snapshot) { lines += ["", refused] }

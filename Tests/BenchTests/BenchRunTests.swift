@@ -65,12 +65,49 @@ struct BenchRunTests {
         #expect(!table.contains("bare loop") && !table.contains("append "), "\(table)")
     }
 
+    @Test("logs of several sizes are measured in turn, and compared with the first, round by round")
+    func severalSizes() async throws {
+        let done = try await bench([
+            "--orders", "400", "--rounds", "2", "--partitions", "4,1", "--stages", "stock,postgres", "--json",
+        ])
+        let stages = try Ran(done).succeeded().object().objects("stages")
+        #expect(stages.map { $0.text("stage") } == ["stock", "stock", "postgres", "postgres"])
+        #expect(stages.map { $0.int("partitions") } == [4, 1, 4, 1])
+        for pair in [stages[0...1], stages[2...3]] {
+            let (first, second) = (try #require(pair.first), try #require(pair.last))
+            #expect(first["ratio_to_first"] == nil)
+            let rounds = try [first, second].map {
+                try #require(try $0.object("onewrite")["rounds"] as? [Double])
+            }
+            let expected = zip(rounds[1], rounds[0]).map { $0 / $1 }.sorted()
+            let ratio = try second.object("ratio_to_first")
+            for (key, value) in [("min", expected[0]), ("max", expected[1])] {
+                #expect(abs((ratio[key] as? Double ?? 0) - value) < 1e-6, "\(key)")
+            }
+        }
+    }
+
+    @Test("a busy partition among many idle ones is applied in batches as large as alone")
+    func busyAmongIdle() async throws {
+        let done = try await bench([
+            "--orders", "3000", "--rounds", "1", "--partitions", "1,64", "--stages", "stock", "--json",
+        ])
+        for stage in try Ran(done).succeeded().object().objects("stages") {
+            let commands = try stage.object("onewrite").objects("redis_commands")
+            let acknowledged = try #require(commands.first { $0.text("name") == "xack" })
+            // One a batch: a few, where equal shares of a read would be sixteen orders each.
+            let batches = 3000 * (acknowledged["calls_per_order"] as? Double ?? 1)
+            #expect(batches < 40, "\(stage.int("partitions") ?? 0) partitions: \(batches) batches")
+        }
+    }
+
     @Test(
         "wrong options are refused before anything is started",
         arguments: [
             (["--orders", "0"], "--orders: expected 1 to 100000000, got 0"),
             (["--skus", "1"], "--skus: expected 2 to 10000000, got 1"),
-            (["--partitions", "1025"], "--partitions: expected 1 to 1024, got 1025"),
+            (["--partitions", "1025"], "--partitions: expected numbers from 1 to 1024 with commas, got \"1025\""),
+            (["--partitions", "8,1,8"], "--partitions: 8,1,8 has a number twice"),
             (["--stages", "stock,stok"], "--stages: expected some of append, stock, delivery, postgres, all, latency"),
             (["--rates", "200,"], "--rates: expected numbers from 1 to 100000 with commas, got \"\""),
             (["--bare", "/nowhere/bareloop"], "--bare: there is no program /nowhere/bareloop"),

@@ -5,10 +5,10 @@ enum Golden {
          onewrite · 8 partitions      redis ● 7.0.15   postgres ● 15.20       14:03:31Z
           production  10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
         ┌─ Groups ──────────────────────────────────────────────────────────────── 1s ─┐
-        │  GROUP        LAG  PEND   OLDEST  DEAD  APPL/S  WORKERS  LAST 60 s           │
-        │  postgres       0    12     0.4s     0     377        2  ███▆▅▅▆████▆▅▅▆████ │
-        │  stock        318    64     2.1s     0     223        2  ▅▅▆▇██▇▆▅▅▆███▇▆▅▅▆ │
-        │ ▸delivery   1 204   128   !41.7s    !2       0       !0  ███▇▇▆▆▅▅▄▄▃▃▂▂▁▁▁▁ │
+        │  GROUP        LAG   BEHIND  PEND  DEAD  APND/S  APPL/S  CATCH UP  WORKERS    │
+        │  postgres       0        –    12     0     300     377         –        2    │
+        │  stock        318     1.2s    64     0     300     223     never        2    │
+        │ ▸delivery   1 204  !3m 12s   128    !2     300       0     never       !0    │
         └──────────────────────────────────────────────────────────────────────────────┘
         ┌─ Partitions of delivery ───────────────────────────────────────────── 1/8 ↓ ─┐
         │  P       HEAD  APPLIED     LAG   PEND  OWNER             TOKEN  STATE        │
@@ -33,10 +33,10 @@ enum Golden {
          onewrite · 8 partitions      redis ● 7.0.15   postgres ● 15.20                                               14:03:31Z
           production  10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
         ┌─ Groups ──────────────────────────────────────────────────────────────────────────────────────────────────────── 1s ─┐
-        │  GROUP        LAG  PEND   OLDEST  DEAD  APPL/S  WORKERS  LAST 60 s                                                   │
-        │  postgres       0    12     0.4s     0     377        2  █████████▇▇▇▆▆▆▅▅▅▅▅▆▆▆▇▇██████████▇▇▆▆▆▅▅▅▅▅▆▆▆▇▇█████████ │
-        │  stock        318    64     2.1s     0     223        2  ▆▅▅▅▅▅▅▅▆▆▆▇▇█████████▇▇▆▆▆▅▅▅▅▅▅▆▆▆▇▇█████████▇▇▆▆▆▅▅▅▅▅▅▆ │
-        │ ▸delivery   1 204   128   !41.7s    !2       0       !0  ███████▇▇▇▇▇▇▇▆▆▆▆▆▆▆▅▅▅▅▅▅▅▄▄▄▄▄▄▄▃▃▃▃▃▃▃▂▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁ │
+        │  GROUP        LAG   BEHIND  PEND   OLDEST  DEAD  APND/S  APPL/S  CATCH UP  WORKERS  LAST 60 s                        │
+        │  postgres       0        –    12     0.4s     0     300     377         –        2  █████▇▆▆▅▅▅▆▇█████▇▆▆▅▅▅▆▆▇█████ │
+        │  stock        318     1.2s    64     2.1s     0     300     223     never        2  ▆▅▅▅▆▇▇████▇▇▆▅▅▅▅▆▇█████▇▆▅▅▅▅▆ │
+        │ ▸delivery   1 204  !3m 12s   128   !41.7s    !2     300       0     never       !0  ████▇▇▇▇▆▆▆▅▅▅▅▄▄▄▃▃▃▃▂▂▂▂▁▁▁▁▁▁ │
         └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
         ┌─ Partitions of delivery ─────────────────────────────────────────────────────────────────────────────────────── 1/8 ─┐
         │  P       HEAD  APPLIED     LAG   PEND  OWNER             TOKEN  STATE     EPOCH  REFUSED  ERROR                      │

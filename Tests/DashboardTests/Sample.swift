@@ -10,8 +10,8 @@ enum Sample {
         namespace: "onewrite", schema: "onewrite")
 
     static func group(
-        _ name: String, lag: Int? = 0, pending: Int? = 12, oldest: Int? = 400, dead: Int? = 0, rate: Double? = 412,
-        workers: [String]? = ["worker-a", "worker-b"]
+        _ name: String, lag: Int? = 0, pending: Int? = 12, oldest: Int? = 400, behind: Int? = nil, dead: Int? = 0,
+        appended: Double? = 300, rate: Double? = 412, workers: [String]? = ["worker-a", "worker-b"]
     ) -> Snapshot.Group {
         let partitions = (0..<8).map { partition in
             Snapshot.Partition(
@@ -22,8 +22,10 @@ enum Sample {
                 state: workers == [] ? .unowned : .serving)
         }
         return Snapshot.Group(
-            name: name, lag: lag, pending: pending, oldestPendingMilliseconds: oldest, dead: dead, refused: 0,
-            appliedPerSecond: rate, workers: workers, partitions: partitions)
+            name: name, lag: lag, pending: pending, oldestPendingMilliseconds: oldest,
+            oldestUnappliedMilliseconds: behind,
+            dead: dead, refused: 0, appendPerSecond: appended, appliedPerSecond: rate, workers: workers,
+            partitions: partitions)
     }
 
     static func snapshot(after seconds: Double = 0) -> Snapshot {
@@ -34,9 +36,9 @@ enum Sample {
             postgres: .reachable(version: "15.20"),
             groups: [
                 group("postgres", rate: 212 + wave),
-                group("stock", lag: 318, pending: 64, oldest: 2104, rate: 388.5 - wave),
+                group("stock", lag: 318, pending: 64, oldest: 2104, behind: 1204, rate: 388.5 - wave),
                 group(
-                    "delivery", lag: 1204, pending: 128, oldest: 41_700, dead: 2,
+                    "delivery", lag: 1204, pending: 128, oldest: 41_700, behind: 192_000, dead: 2,
                     rate: max(0, 300 - seconds * 6), workers: []),
             ],
             warnings: [

@@ -18,7 +18,8 @@ struct SnapshotJSONTests {
             postgres: .reachable(version: "15.20"),
             groups: [
                 Snapshot.Group(
-                    name: "stock", lag: 318, pending: 64, oldestPendingMilliseconds: 2104, dead: 0, refused: 4,
+                    name: "stock", lag: 318, pending: 64, oldestPendingMilliseconds: 2104,
+                    oldestUnappliedMilliseconds: 3210, dead: 0, refused: 4, appendPerSecond: 229.5,
                     appliedPerSecond: 388.5, workers: ["stock-a"],
                     partitions: [
                         Snapshot.Partition(
@@ -33,10 +34,10 @@ struct SnapshotJSONTests {
         #expect(
             try json(snapshot) == """
                 {"at":"2025-11-23T14:02:31.204Z","environment":{"label":"production","namespace":"onewrite",\
-                "postgres":"db.internal:5432/shop","redis":"10.0.0.1:6379/0","schema":"onewrite"},"groups":[{"applied_per_second":388.5,"dead":0,"lag":318,"name":"stock",\
-                "oldest_pending_ms":2104,"partitions":[{"epoch":1,"error":null,"head":4012,"lag":2,"owner":"stock-a",\
+                "postgres":"db.internal:5432/shop","redis":"10.0.0.1:6379/0","schema":"onewrite"},"groups":[{"append_per_second":229.5,"applied_per_second":388.5,"dead":0,"lag":318,"name":"stock",\
+                "oldest_pending_ms":2104,"oldest_unapplied_ms":3210,"partitions":[{"epoch":1,"error":null,"head":4012,"lag":2,"owner":"stock-a",\
                 "partition":0,"pending":2,"position":4010,"refused":3,"state":"serving","token":7}],\
-                "pending":64,"refused":4,"workers":["stock-a"]}],"partitions":8,"postgres":{"version":"15.20"},"postgres_error":null,\
+                "pending":64,"refused":4,"seconds_to_catch_up":2,"workers":["stock-a"]}],"partitions":8,"postgres":{"version":"15.20"},"postgres_error":null,\
                 "redis":{"version":"7.0.15"},"redis_error":null,"schema":"onewrite/status/v1",\
                 "warnings":[{"code":"no-worker","group":"delivery","hint":"no worker: onewrite worker --group delivery"}]}
                 """)
@@ -64,10 +65,10 @@ struct SnapshotJSONTests {
         #expect(
             try json(snapshot) == """
                 {"at":"1970-01-01T00:00:00.000Z","environment":{"label":null,"namespace":"a","postgres":null,\
-                "redis":"mymaster/0 (by Sentinel)","schema":"b"},"groups":[{"applied_per_second":null,"dead":null,"lag":null,\
-                "name":"postgres","oldest_pending_ms":null,"partitions":[{"epoch":null,"error":null,"head":null,\
+                "redis":"mymaster/0 (by Sentinel)","schema":"b"},"groups":[{"append_per_second":null,"applied_per_second":null,"dead":null,"lag":null,\
+                "name":"postgres","oldest_pending_ms":null,"oldest_unapplied_ms":null,"partitions":[{"epoch":null,"error":null,"head":null,\
                 "lag":null,"owner":null,"partition":0,"pending":null,"position":null,"refused":null,"state":null,\
-                "token":null}],"pending":null,"refused":null,"workers":null}],"partitions":null,"postgres":null,"postgres_error":null,\
+                "token":null}],"pending":null,"refused":null,"seconds_to_catch_up":null,"workers":null}],"partitions":null,"postgres":null,"postgres_error":null,\
                 "redis":null,"redis_error":"connection refused","schema":"onewrite/status/v1","warnings":[]}
                 """)
     }

@@ -87,17 +87,19 @@ struct TextTests {
     func statusTable() {
         var snapshot = Sample.snapshot()
         snapshot.groups[0].appliedPerSecond = 412
+        snapshot.groups[1].lag = 818
         snapshot.groups[1].appliedPerSecond = 388.5
         snapshot.groups[2].appliedPerSecond = 0
         #expect(
             StatusTable.text(snapshot) == """
                 production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
 
-                GROUP      LAG  PENDING  OLDEST  DEAD  APPLIED/S  WORKERS
-                postgres     0       12    0.4s     0        412        2
-                stock      318       64    2.1s     0        388        2
-                delivery  1204      128   41.7s     2          0        0   no worker: onewrite worker --group delivery
+                GROUP      LAG  BEHIND  PEND  OLDEST  DEAD  APND/S  APPL/S  CATCH UP  WORKERS
+                postgres     0       –    12    0.4s     0     300     412         –        2
+                stock      818    1.2s    64    2.1s     0     300     388      9.2s        2
+                delivery  1204  3m 12s   128   41.7s     2     300       0     never        0
 
+                ! delivery: no worker: onewrite worker --group delivery
                 ! delivery: 2 dead letters: onewrite dead list --group delivery
 
                 """)
@@ -108,14 +110,17 @@ struct TextTests {
         let snapshot = Snapshot(
             at: Sample.at, environment: Sample.stores, partitions: nil, redis: .reachable(version: "7.0.15"),
             postgres: .unreachable(error: "connection refused\u{1B}[31m"),
-            groups: [Sample.group("postgres", lag: nil, pending: nil, oldest: nil, dead: nil, rate: nil, workers: nil)],
+            groups: [
+                Sample.group(
+                    "postgres", lag: nil, pending: nil, oldest: nil, dead: nil, appended: nil, rate: nil, workers: nil)
+            ],
             warnings: [Snapshot.Warning(code: "stalled", group: "stock", partition: 3, hint: "no such SKU")])
         #expect(
             StatusTable.text(snapshot) == """
                 production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
 
-                GROUP     LAG  PENDING  OLDEST  DEAD  APPLIED/S  WORKERS
-                postgres    ?        ?       ?     ?          ?        ?
+                GROUP     LAG  BEHIND  PEND  OLDEST  DEAD  APND/S  APPL/S  CATCH UP  WORKERS
+                postgres    ?       ?     ?       ?     ?       ?       ?         ?        ?
 
                 ! postgres can't be reached: connection refused�[31m
                 ! stock, partition 3: no such SKU
@@ -123,10 +128,26 @@ struct TextTests {
                 """)
     }
 
+    @Test(
+        "the time to catch up: lag by what is applied above what is appended, as far as all of them are known",
+        arguments: [
+            (0, nil, nil, .after(seconds: 0), "–"), (818, 300, 388.5, .after(seconds: 818 / 88.5), "9.2s"),
+            (388, 300, 388, .after(seconds: 388.0 / 88), "–"), (818, 400, 400, .never, "never"),
+            (1, 5, 0, .never, "never"), (nil, 300, 388, .unknown, "?"), (818, nil, 388, .unknown, "?"),
+            (818, 300, nil, .unknown, "?"), (818, .infinity, 388, .unknown, "?"),
+        ] as [(Int?, Double?, Double?, Snapshot.CatchUp, String)])
+    func catchUp(lag: Int?, appended: Double?, applied: Double?, expected: Snapshot.CatchUp, text: String) {
+        let group = Sample.group("stock", lag: lag, appended: appended, rate: applied)
+        #expect(group.catchUp == expected)
+        #expect(Readable.catchUp(group) == text)
+    }
+
     @Test("a group with nothing pending has no oldest entry, which is not the same as not knowing")
     func nothingPending() {
         #expect(Readable.oldest(Sample.group("stock", pending: 0, oldest: nil)) == "–")
         #expect(Readable.oldest(Sample.group("stock", pending: nil, oldest: nil)) == "?")
+        #expect(Readable.behind(Sample.group("stock", lag: 0)) == "–")
+        #expect(Readable.behind(Sample.group("stock", lag: 3)) == "?")
     }
 }
 

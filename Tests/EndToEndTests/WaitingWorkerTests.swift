@@ -59,7 +59,7 @@ struct WaitingWorkerTests {
             try await initialise(servers)
             try await worker.says("serving stock · partitions 0 1 2 3 4 5 6 7 of 8")
             let said = worker.lines()
-            let expected = ["waiting for Redis", "Redis is back after", "waiting for the log", "the log is there after"]
+            let expected = ["waiting for Redis", "Redis is back", "waiting for the log", "the log is there"]
             for (line, words) in zip(said, expected) { #expect(line.contains(words), "\(said)") }
             #expect(await worker.process.stop() == .exited(0))
         }

@@ -71,7 +71,7 @@ struct WrongServersTests {
             (postgres.url + "?sslmode=never", 78, "sslmode"),
         ]
         for (url, code, words) in cases {
-            for arguments in [["init"], ["worker", "--group", "postgres"], ["audit"]] {
+            for arguments in [["init"], ["worker", "--group", "postgres"], ["open"]] {
                 let ran = try await Ran(
                     ChildProcess.run(
                         [BuiltExecutable.path] + arguments,

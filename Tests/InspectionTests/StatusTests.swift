@@ -26,6 +26,10 @@ struct StatusTests {
                 #expect(group.int("lag") == 1 && group.int("pending") == 0 && group.int("dead") == 0)
                 #expect(group.isNull("oldest_pending_ms"))
                 #expect(group["applied_per_second"] as? Double == 0)
+                #expect(try (0..<60_000).contains(#require(group.int("oldest_unapplied_ms"))))
+                // One in ten seconds, and somewhat more.
+                #expect(try (0.01...0.1).contains(#require(group["append_per_second"] as? Double)))
+                #expect(group.isNull("seconds_to_catch_up"))
                 #expect(group["workers"] as? [String] == [])
                 #expect(try group.objects("partitions").map { $0.int("partition") } == [0, 1, 2, 3])
                 for partition in try group.objects("partitions") {
@@ -62,6 +66,71 @@ struct StatusTests {
             #expect(served.int("head") == 3 && served.int("position") == 3 && served.text("owner") == "stock-a")
             #expect(served.int("token") == 1 && served.text("state") == "serving")
             await worker.stop()
+        }
+    }
+
+    @Test(
+        "the oldest entry not applied is found by its seq, whatever the sink's stored ID says, and nobody need have read it"
+    )
+    func oldestUnapplied() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            let partition = await shop.partition()
+            // Appended at known times; the log is the shop's own from seq 1 on.
+            let ids = ["1000-0", "1000-1", "2000-0", "3000-0", "3000-1", "5000-0"]
+            for (index, id) in ids.enumerated() {
+                if index == 5 {
+                    try await shop.call(RedisCommand("XADD", shop.keys.log(partition), "4000-0", "added", "by hand"))
+                }
+                try await shop.call(
+                    RedisCommand("XADD", shop.keys.log(partition), id, "epoch", "1", "seq", "\(index + 1)", "id", "x"))
+            }
+            try await shop.call(RedisCommand("HSET", shop.keys.head(partition), "seq", "6"))
+            func since(_ position: Int, _ entry: String?) async throws -> Int? {
+                try await shop.call(RedisCommand("HSET", shop.keys.position(partition, .stock), "seq", position))
+                try await shop.call(
+                    RedisCommand("HSET", shop.keys.position(partition, .stock), "entry", entry ?? ""))
+                let status = try await shop.run("status", "--json").object()
+                let at = try #require(status.text("at").flatMap { try? Date($0, strategy: Self.iso) })
+                return try status.group("stock").int("oldest_unapplied_ms")
+                    .map { Int((at.timeIntervalSince1970 * 1000).rounded()) - $0 }
+            }
+            // A right hint; none; of a lost history, below, above and beyond.
+            let cases: [(Int, String?, Int?)] = [
+                (0, nil, 1000), (1, "1000-0", 1000), (2, "1000-1", 2000), (3, "2000-0", 3000), (4, "1000-0", 3000),
+                (4, "5000-0", 3000), (1, "9999999999999-5", 1000), (5, nil, 5000), (5, "3000-1", 5000),
+                (5, "nonsense", 5000),
+            ]
+            for (position, entry, expected) in cases {
+                #expect(try await since(position, entry) == expected, "\(position) \(entry ?? "-")")
+            }
+            // What isn't there is unknown.
+            try await shop.call(RedisCommand("XDEL", shop.keys.log(partition), "5000-0"))
+            #expect(try await since(5, "3000-1") == nil)
+            let group = try await shop.run("status", "--json").object().group("delivery")
+            #expect(group["append_per_second"] as? Double == 0)
+        }
+    }
+
+    private static let iso = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+
+    @Test("a group that applies more than is appended says when it will have caught up, one that has applied all: 0")
+    func catchUp() async throws {
+        try await withServers { servers in
+            let shop = try await Shop.open(servers)
+            try await shop.order("ord-1", "ord-2", "ord-3")
+            let report = """
+                {"worker":"stock-a","group":"stock","applied":9,"appliedPerSecond":2.5,"refused":0,"partitions":[]}
+                """
+            let presence = try await shop.pretendPresence(of: "stock-a", in: .stock, report: report)
+            let group = try await shop.run("status", "--json").object().group("stock")
+            let appended = try #require(group["append_per_second"] as? Double)
+            #expect(abs((group["seconds_to_catch_up"] as? Double ?? 0) - 3 / (2.5 - appended)) < 0.001)
+            let partition = await shop.partition()
+            try await shop.call(RedisCommand("HSET", shop.keys.position(partition, .stock), "seq", 3))
+            let all = try await shop.run("status", "--json").object().group("stock")
+            #expect(all["seconds_to_catch_up"] as? Double == 0 && all.isNull("oldest_unapplied_ms"))
+            withExtendedLifetime(presence) {}
         }
     }
 
@@ -179,7 +248,7 @@ struct StatusTests {
             #expect(try unreachable.warning("postgres-unreachable") != nil)
             for status in [notConfigured, unreachable] {
                 let group = try status.group("postgres")
-                #expect(group.isNull("lag") && group.isNull("dead"))
+                #expect(group.isNull("lag") && group.isNull("dead") && group.isNull("oldest_unapplied_ms"))
                 #expect(try group.objects("partitions").allSatisfy { $0.isNull("position") && $0.isNull("token") })
                 #expect(try status.group("stock").int("lag") == 1)
             }

@@ -89,8 +89,11 @@ final class SimulatedWorker {
             return
         }
         let wait = Duration.milliseconds(schedule.generator.below(4) == 0 ? 0 : 150)
+        var sessions = Sessions()
+        for partition in ready { sessions[partition] = served[partition.number].session }
         let request = ReadAhead.Request(
-            sessions: ready.compactMap { served[$0.number].session }, limit: 1 + schedule.generator.below(6))
+            sessions: sessions, budget: ReadBudget(entries: ready.count + schedule.generator.below(6 * ready.count)),
+            now: world.instant(schedule.now))
         do {
             try await connection.ahead.fill(request, wait: wait)
         } catch let error as StoreError where error.kind != .unavailable {
@@ -107,9 +110,14 @@ final class SimulatedWorker {
                 try await session.process(try part.entries()) { await connection.ahead.prepare(request) }
             }
         }
-        for partition in ready where read.isEmpty || schedule.generator.chance(100) {
-            let isIdle = !read.contains(partition)
-            try await step(partition) { try await $0.look(foundNothing: isIdle) }
+        let asked = connection.ahead.takeAsked()
+        for partition in ready where asked.contains(partition) && (read.isEmpty || schedule.generator.chance(100)) {
+            let foundNothing = !read.contains(partition) && !connection.ahead.holds(partition)
+            try await step(partition) {
+                let progress = try await $0.look(foundNothing: foundNothing)
+                if progress.isBehind { connection.ahead.expect(partition) }
+                return progress
+            }
         }
     }
 
@@ -188,6 +196,7 @@ final class SimulatedWorker {
         schedule.note("\(name): \(partition): \(reason)")
         let pause = served[partition.number].backoff.next(using: &schedule.generator)
         served[partition.number].session = nil
+        connection?.ahead.forget(partition)
         served[partition.number].due = schedule.now + Int64(pause / .microseconds(1))
     }
 }

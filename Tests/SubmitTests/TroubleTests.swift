@@ -125,7 +125,8 @@ struct TroubleTests {
         let redis = try await PrivateRedis.start(password: "open-sesame", tcp: true)
         func submit(_ url: String, _ file: String = "/dev/null") async throws -> ChildProcess.Completed {
             try await ChildProcess.run(
-                [BuiltExecutable.path, "submit", file, "--timeout", "300ms"], environment: ["ONEWRITE_REDIS_URL": url, "DATABASE_URL": nil])
+                [BuiltExecutable.path, "submit", file, "--timeout", "300ms"],
+                environment: ["ONEWRITE_REDIS_URL": url, "DATABASE_URL": nil])
         }
         let port = try #require(redis.port)
         let refused = try await submit("redis://:wrong-horse@127.0.0.1:\(port)")

@@ -60,8 +60,11 @@ extension Snapshot.Group: Encodable {
     private enum CodingKeys: String, CodingKey {
         case name, lag, pending
         case oldestPendingMilliseconds = "oldest_pending_ms"
+        case oldestUnappliedMilliseconds = "oldest_unapplied_ms"
         case dead, refused
+        case appendPerSecond = "append_per_second"
         case appliedPerSecond = "applied_per_second"
+        case secondsToCatchUp = "seconds_to_catch_up"
         case workers, partitions
     }
 
@@ -72,10 +75,14 @@ extension Snapshot.Group: Encodable {
         try container.encode(lag, forKey: .lag)
         try container.encode(pending, forKey: .pending)
         try container.encode(oldestPendingMilliseconds, forKey: .oldestPendingMilliseconds)
+        try container.encode(oldestUnappliedMilliseconds, forKey: .oldestUnappliedMilliseconds)
         try container.encode(dead, forKey: .dead)
         try container.encode(refused, forKey: .refused)
         // JSON has no infinity: a rate over no time is unknown.
+        try container.encode(appendPerSecond.flatMap { $0.isFinite ? $0 : nil }, forKey: .appendPerSecond)
         try container.encode(appliedPerSecond.flatMap { $0.isFinite ? $0 : nil }, forKey: .appliedPerSecond)
+        let seconds: Double? = if case .after(let seconds) = catchUp { seconds } else { nil }
+        try container.encode(seconds, forKey: .secondsToCatchUp)
         try container.encode(workers, forKey: .workers)
         try container.encode(partitions, forKey: .partitions)
     }

@@ -96,10 +96,15 @@ extension Snapshot {
         package var pending: Int?
         /// How long the oldest pending entry has waited, in milliseconds; `nil` too when none is pending.
         package var oldestPendingMilliseconds: Int?
+        /// How long ago the oldest entry that it hasn't applied was appended, in milliseconds; `nil` too when it has
+        /// applied all.
+        package var oldestUnappliedMilliseconds: Int?
         /// How many dead letters it has.
         package var dead: Int?
         /// How many batches its sink refused because another worker had taken over.
         package var refused: Int?
+        /// Entries appended to the log per second lately.
+        package var appendPerSecond: Double?
         /// Entries applied per second lately.
         package var appliedPerSecond: Double?
         /// The names of its live workers.
@@ -109,19 +114,31 @@ extension Snapshot {
 
         /// Makes a group.
         package init(
-            name: String, lag: Int?, pending: Int?, oldestPendingMilliseconds: Int?, dead: Int?,
-            refused: Int? = nil, appliedPerSecond: Double?, workers: [String]?, partitions: [Partition]
+            name: String, lag: Int?, pending: Int?, oldestPendingMilliseconds: Int?,
+            oldestUnappliedMilliseconds: Int? = nil, dead: Int?, refused: Int? = nil, appendPerSecond: Double? = nil,
+            appliedPerSecond: Double?, workers: [String]?, partitions: [Partition]
         ) {
             self.name = name
             self.lag = lag
             self.pending = pending
             self.oldestPendingMilliseconds = oldestPendingMilliseconds
+            self.oldestUnappliedMilliseconds = oldestUnappliedMilliseconds
             self.dead = dead
             self.refused = refused
+            self.appendPerSecond = appendPerSecond
             self.appliedPerSecond = appliedPerSecond
             self.workers = workers
             self.partitions = partitions
         }
+    }
+
+    /// When a group that goes on as it does will have applied all there is.
+    package enum CatchUp: Sendable, Equatable {
+        /// Seconds from now; 0 when it has applied all.
+        case after(seconds: Double)
+        /// More is appended than it applies.
+        case never
+        case unknown
     }
 
     /// One partition, as one group sees it.
@@ -220,5 +237,16 @@ extension Snapshot {
             self.entries = entries
             self.total = total
         }
+    }
+}
+
+extension Snapshot.Group {
+    /// When it will have applied all there is, at the present rates.
+    package var catchUp: Snapshot.CatchUp {
+        if lag == 0 { return .after(seconds: 0) }
+        guard let lag, let applied = appliedPerSecond, let appended = appendPerSecond,
+            applied.isFinite, appended.isFinite
+        else { return .unknown }
+        return applied > appended ? .after(seconds: Double(lag) / (applied - appended)) : .never
     }
 }

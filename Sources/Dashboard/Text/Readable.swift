@@ -36,6 +36,22 @@ package enum Readable {
         return group.pending == 0 ? none : unknown
     }
 
+    /// The age of the oldest entry that isn't applied: `–` when all are.
+    static func behind(_ group: Snapshot.Group) -> String {
+        if let milliseconds = group.oldestUnappliedMilliseconds { return age(milliseconds: milliseconds) }
+        return group.lag == 0 ? none : unknown
+    }
+
+    /// When a group will have caught up: `–` when it is less than a second's work behind, since it always is a little.
+    static func catchUp(_ group: Snapshot.Group) -> String {
+        if let lag = group.lag, Double(lag) <= group.appliedPerSecond ?? 0 { return none }
+        switch group.catchUp {
+        case .after(let seconds): return age(milliseconds: Int(min(seconds, 1e9) * 1000))
+        case .never: return "never"
+        case .unknown: return unknown
+        }
+    }
+
     /// A whole number as it is, or `?`.
     static func plain(_ count: Int?) -> String {
         count.map(String.init) ?? unknown

@@ -12,10 +12,13 @@ extension DashboardModel {
     private static let groupColumns = [
         Column(title: "GROUP", width: 9...24),
         Column(title: "LAG", alignment: .trailing, width: 5...13),
+        Column(title: "BEHIND", alignment: .trailing, width: 7...9),
         Column(title: "PEND", alignment: .trailing, width: 4...13),
-        Column(title: "OLDEST", alignment: .trailing, width: 7...9),
+        Column(title: "OLDEST", alignment: .trailing, width: 7...9, rank: 2),
         Column(title: "DEAD", alignment: .trailing, width: 4...9),
+        Column(title: "APND/S", alignment: .trailing, width: 6...9, rank: 3),
         Column(title: "APPL/S", alignment: .trailing, width: 6...9),
+        Column(title: "CATCH UP", alignment: .trailing, width: 8...9, rank: 4),
         Column(title: "WORKERS", alignment: .trailing, width: 7...9),
         Column(title: "LAST 60 s", width: 9...60, rank: 1, fills: true),
     ]
@@ -34,11 +37,14 @@ extension DashboardModel {
             return [
                 Cell(group.name),
                 Cell(Readable.count(group.lag)),
+                Cell.marked(Readable.behind(group), if: group.isOld),
                 Cell(Readable.count(group.pending)),
                 Cell.marked(Readable.oldest(group), if: group.isOld),
                 Cell.marked(Readable.count(group.dead), if: group.hasDead),
-                // What it was doing says nothing of what it does.
+                // What was going on says nothing of what does.
+                Cell(Readable.rate(isLastKnown ? nil : group.appendPerSecond)),
                 Cell(Readable.rate(isLastKnown ? nil : group.appliedPerSecond)),
+                Cell(isLastKnown ? Readable.unknown : Readable.catchUp(group)),
                 isLastKnown
                     ? Cell(Readable.unknown) : Cell.marked(Readable.count(group.workers?.count), if: group.hasNoWorker),
                 Cell(spark, .accent),

@@ -26,7 +26,7 @@ struct Bench: Sendable {
 
     private func run(in directory: PrivateDirectory) async throws -> BenchReport {
         say("starting a private Redis and Postgres in \(directory.path)")
-        let servers = try await BenchServers.start(in: directory, partitions: plan.partitions)
+        let servers = try await BenchServers.start(in: directory)
         do {
             let report = try await run(on: servers)
             await servers.stop()
@@ -41,8 +41,12 @@ struct Bench: Sendable {
         try plan.work.write(plan.orders, to: Self.file(servers))
         try plan.work.write(0, to: Self.emptyFile(servers))
         var results = BenchResults(versions: try await servers.gauge.versions())
+        let logs = plan.partitions.map(servers.with)
         for round in 1...plan.rounds {
-            try await self.round(round, on: servers, &results)
+            // In turn, and each first every other time: what drifts on the machine hits all.
+            for log in round.isMultiple(of: 2) ? logs.reversed() : logs {
+                try await self.round(round, on: log, &results)
+            }
         }
         return BenchReport(plan, results)
     }
@@ -53,20 +57,23 @@ struct Bench: Sendable {
     private func round(_ round: Int, on servers: BenchServers, _ results: inout BenchResults) async throws {
         let bare = plan.bare.map { BareLoop(executable: $0, servers: servers, orders: plan.orders) }
         let drain = Drain(servers: servers, plan: plan)
+        func note(_ done: StageRound, _ stage: BenchPlan.Stage) {
+            results.stages[BenchPlan.Place(stage: stage, partitions: servers.partitions), default: []].append(done)
+        }
         let alone: [BenchPlan.Stage] = [.stock, .delivery, .postgres]
         if !plan.stages.isDisjoint(with: alone + [.append]) {
             try await servers.renew()
             let filled = try await fill(round, servers, bare)
-            if plan.stages.contains(.append) { results.stages[.append, default: []].append(filled) }
+            if plan.stages.contains(.append) { note(filled, .append) }
             results.memory = try await servers.gauge.memory()
             for stage in alone where plan.stages.contains(stage) {
-                results.stages[stage, default: []].append(try await self.drain(stage, round, servers, drain, bare))
+                note(try await self.drain(stage, round, servers, drain, bare), stage)
             }
         }
         if plan.stages.contains(.all) {
             try await servers.renew()
             _ = try await fill(round, servers, bare, isSaid: false)
-            results.stages[.all, default: []].append(try await self.drain(.all, round, servers, drain, bare))
+            note(try await self.drain(.all, round, servers, drain, bare), .all)
         }
         if plan.stages.contains(.latency) {
             for rate in plan.rates {
@@ -74,8 +81,9 @@ struct Bench: Sendable {
                 try await servers.gauge.checkpoint()
                 let run = LatencyRun(rate: rate, servers: servers, plan: plan)
                 let latencies = try await run.measured()
-                results.latencies[rate, default: []].append(latencies)
-                say(round, .latency, "\(rate)/s " + latencies.line)
+                let place = BenchResults.LatencyPlace(rate: rate, partitions: servers.partitions)
+                results.latencies[place, default: []].append(latencies)
+                say(round, .latency, servers, "\(rate)/s " + latencies.line)
             }
         }
     }
@@ -88,7 +96,7 @@ struct Bench: Sendable {
         let filled = try await measure(.append, round, servers, ours: { try await submit(servers) }) {
             try await bare?.append()
         }
-        if isSaid { say(round, .append, filled) }
+        if isSaid { say(round, .append, servers, filled) }
         return filled
     }
 
@@ -113,7 +121,7 @@ struct Bench: Sendable {
         let drained = try await measure(stage, round, servers, ours: { try await drain.run(stage.groups) }) {
             try await bare?.drain(stage.groups.map(\.rawValue))
         }
-        say(round, stage, drained)
+        say(round, stage, servers, drained)
         return drained
     }
 
@@ -140,13 +148,14 @@ struct Bench: Sendable {
 
     private func say(_ line: String) { Console.error("bench: \(line)") }
 
-    private func say(_ round: Int, _ stage: BenchPlan.Stage, _ line: String) {
-        say("round \(round) of \(plan.rounds) · \(stage.rawValue) · \(line)")
+    private func say(_ round: Int, _ stage: BenchPlan.Stage, _ servers: BenchServers, _ line: String) {
+        let log = plan.partitions.count == 1 ? "" : " of \(servers.partitions) partitions"
+        say("round \(round) of \(plan.rounds) · \(stage.rawValue)\(log) · \(line)")
     }
 
-    private func say(_ round: Int, _ stage: BenchPlan.Stage, _ done: StageRound) {
+    private func say(_ round: Int, _ stage: BenchPlan.Stage, _ servers: BenchServers, _ done: StageRound) {
         var line = "\(FieldError.spaced(Int(done.ours.ordersPerSecond))) orders/s"
         if let bare = done.bare { line += ", the bare loop \(FieldError.spaced(Int(bare.ordersPerSecond)))" }
-        say(round, stage, line)
+        say(round, stage, servers, line)
     }
 }

@@ -20,7 +20,8 @@ struct BenchPlan: Sendable {
     let orders: Int
     let rounds: Int
     let shops: Int
-    let partitions: Int
+    /// Each a log of its own; what the others reach is compared with the first.
+    let partitions: [Int]
     /// Worker processes of each group.
     let workers: Int
     /// Lanes of each worker.
@@ -33,6 +34,12 @@ struct BenchPlan: Sendable {
     let seconds: Int
     /// The yardstick's executable; nil to measure alone.
     let bare: String?
+
+    /// Where something is measured.
+    struct Place: Hashable, Sendable {
+        let stage: Stage
+        let partitions: Int
+    }
 
     var work: BenchOrders { BenchOrders(shops: shops, skus: skus) }
 }

@@ -4,6 +4,7 @@ import OrderLog
 /// All figures of a benchmark, summed up over its rounds.
 struct BenchReport: Sendable, Encodable {
     struct Setup: Sendable, Encodable {
+        /// `partitions`: of the first log.
         let orders, rounds, shops, partitions, workers, lanes, skus, seconds: Int
         let cores: Int
         let redis, postgres: String
@@ -30,14 +31,18 @@ struct BenchReport: Sendable, Encodable {
 
     struct StageFigures: Sendable, Encodable {
         let stage: BenchPlan.Stage
+        let partitions: Int
         let onewrite: Side
         let bare: Side?
         /// Onewrite's rate by the yardstick's in the same round.
         let ratio: Spread?
+        /// Onewrite's rate by that with the first number of partitions in the same round; nil for the first itself.
+        let ratioToFirst: Spread?
     }
 
     struct LatencyFigures: Sendable, Encodable {
         let rate: Int
+        let partitions: Int
         /// Until when: `accepted` is the receipt, `postgres`, `stock` and `delivery` the sinks, `all` the last of them.
         let until: String
         /// Medians of the rounds.
@@ -61,14 +66,23 @@ struct BenchReport: Sendable, Encodable {
 
     init(_ plan: BenchPlan, _ results: BenchResults) {
         setup = Setup(
-            orders: plan.orders, rounds: plan.rounds, shops: plan.shops, partitions: plan.partitions,
+            orders: plan.orders, rounds: plan.rounds, shops: plan.shops, partitions: plan.partitions[0],
             workers: plan.workers, lanes: plan.lanes, skus: plan.skus, seconds: plan.seconds,
             cores: ProcessInfo.processInfo.activeProcessorCount, redis: results.versions.redis,
             postgres: results.versions.postgres, build: Self.build)
-        stages = BenchPlan.Stage.allCases.compactMap { stage in
-            results.stages[stage].flatMap { Self.figures(stage, $0) }
+        stages = BenchPlan.Stage.allCases.flatMap { stage in
+            let places = plan.partitions.map { BenchPlan.Place(stage: stage, partitions: $0) }
+            return places.compactMap { place in
+                let first = place == places[0] ? nil : results.stages[places[0]]
+                return results.stages[place].flatMap { Self.figures(place, $0, first: first) }
+            }
         }
-        latency = plan.rates.flatMap { rate in Self.figures(rate, results.latencies[rate] ?? []) }
+        latency = plan.rates.flatMap { rate in
+            plan.partitions.flatMap { partitions in
+                let place = BenchResults.LatencyPlace(rate: rate, partitions: partitions)
+                return Self.figures(place, results.latencies[place] ?? [])
+            }
+        }
         memory = results.memory.map {
             MemoryFigures(logBytesPerEntry: $0.logBytesPerEntry, windowBytesPerOrder: $0.windowBytesPerOrder)
         }
@@ -82,13 +96,17 @@ struct BenchReport: Sendable, Encodable {
         #endif
     }
 
-    private static func figures(_ stage: BenchPlan.Stage, _ rounds: [StageRound]) -> StageFigures? {
+    private static func figures(
+        _ place: BenchPlan.Place, _ rounds: [StageRound], first: [StageRound]?
+    ) -> StageFigures? {
         guard let ours = side(rounds.map(\.ours)) else { return nil }
         let ratios = rounds.compactMap { round in
             round.bare.map { round.ours.ordersPerSecond / $0.ordersPerSecond }
         }
+        let toFirst = zip(rounds, first ?? []).map { $0.ours.ordersPerSecond / $1.ours.ordersPerSecond }
         return StageFigures(
-            stage: stage, onewrite: ours, bare: side(rounds.compactMap(\.bare)), ratio: Spread(ratios))
+            stage: place.stage, partitions: place.partitions, onewrite: ours, bare: side(rounds.compactMap(\.bare)),
+            ratio: Spread(ratios), ratioToFirst: Spread(toFirst))
     }
 
     private static func side(_ rounds: [Measurement]) -> Side? {
@@ -107,11 +125,12 @@ struct BenchReport: Sendable, Encodable {
             postgresUsPerOrder: median(\.postgres), redisCommands: commands.sorted { $0.usPerOrder > $1.usPerOrder })
     }
 
-    private static func figures(_ rate: Int, _ rounds: [Latencies]) -> [LatencyFigures] {
+    private static func figures(_ place: BenchResults.LatencyPlace, _ rounds: [Latencies]) -> [LatencyFigures] {
         guard !rounds.isEmpty else { return [] }
         func figures(_ event: String, _ percentiles: [Latencies.Percentiles]) -> LatencyFigures {
             LatencyFigures(
-                rate: rate, until: event, ms: Latencies.Percentiles(medianOf: percentiles), rounds: percentiles)
+                rate: place.rate, partitions: place.partitions, until: event,
+                ms: Latencies.Percentiles(medianOf: percentiles), rounds: percentiles)
         }
         let sinks = BenchPlan.Stage.latency.groups.map { group in
             figures(group.rawValue, rounds.compactMap { $0.sinks[group] })

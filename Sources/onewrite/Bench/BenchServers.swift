@@ -13,7 +13,7 @@ struct BenchServers: Sendable {
     let gauge: StoreGauge
     let partitions: Int
 
-    static func start(in directory: PrivateDirectory, partitions: Int) async throws -> BenchServers {
+    static func start(in directory: PrivateDirectory) async throws -> BenchServers {
         async let startedRedis = PrivateRedis.start(
             in: directory, options: ["auto-aof-rewrite-percentage 0"], tcp: true)
         // Postgres's own default, where private servers make do with less.
@@ -24,6 +24,12 @@ struct BenchServers: Sendable {
             postgresURL: try await postgres.createDatabase("onewrite"),
             executable: try Shop.ownExecutable(), directory: directory.path)
         return BenchServers(
+            redis: redis, postgres: postgres, shop: shop, gauge: StoreGauge(shop, partitions: 1), partitions: 1)
+    }
+
+    /// The same servers for logs of so many partitions.
+    func with(partitions: Int) -> BenchServers {
+        BenchServers(
             redis: redis, postgres: postgres, shop: shop, gauge: StoreGauge(shop, partitions: partitions),
             partitions: partitions)
     }

@@ -22,15 +22,28 @@ struct BenchTable {
         return lines
     }
 
+    /// The sizes of the logs that were measured.
+    private var sizes: [Int] {
+        (report.stages.map(\.partitions) + report.latency.map(\.partitions)).reduce(into: []) { sizes, size in
+            if !sizes.contains(size) { sizes.append(size) }
+        }
+    }
+
+    private var hasSeveral: Bool { sizes.count > 1 }
+
     private var heading: [String] {
         let setup = report.setup
         func count(_ number: Int, _ one: String, _ many: String) -> String {
             "\(FieldError.spaced(number)) \(number == 1 ? one : many)"
         }
+        let partitions =
+            hasSeveral
+            ? sizes.map(\.description).joined(separator: ", ") + " partitions"
+            : count(setup.partitions, "partition", "partitions")
         var lines = [
             [
                 count(setup.orders, "order of two lines", "orders of two lines"), count(setup.shops, "shop", "shops"),
-                count(setup.skus, "SKU", "SKUs"), count(setup.partitions, "partition", "partitions"),
+                count(setup.skus, "SKU", "SKUs"), partitions,
                 count(setup.workers, "worker", "workers") + " a group with " + count(setup.lanes, "lane", "lanes"),
                 "medians of " + count(setup.rounds, "round", "rounds"),
             ].joined(separator: " · "),
@@ -44,10 +57,13 @@ struct BenchTable {
         let header = [
             "STAGE", "ORDERS/S", "MIN", "MAX", "× BARE", "MIN", "MAX", "START-UP", "CLIENT", "REDIS", "POSTGRES",
         ]
-        var rows = [header]
+        var rows = [header + (hasSeveral ? ["× P=\(report.setup.partitions)", "MIN", "MAX"] : [])]
         for figures in report.stages {
-            rows.append(Self.row(figures.stage.rawValue, figures.onewrite, figures.ratio))
-            if let bare = figures.bare { rows.append(Self.row("  bare loop", bare, nil)) }
+            let toFirst = hasSeveral ? Self.cells(figures.ratioToFirst) : []
+            rows.append(Self.row(name(figures), figures.onewrite, figures.ratio) + toFirst)
+            if let bare = figures.bare {
+                rows.append(Self.row("  bare loop", bare, nil) + toFirst.map { _ in "" })
+            }
         }
         return Self.aligned(rows) + ["CLIENT, REDIS and POSTGRES: CPU time, in µs an order"]
     }
@@ -55,15 +71,22 @@ struct BenchTable {
     private static func row(_ name: String, _ side: BenchReport.Side, _ ratio: Spread?) -> [String] {
         let rate = side.ordersPerSecond
         return [name] + [rate.median, rate.min, rate.max].map { FieldError.spaced(Int($0.rounded())) }
-            + [ratio?.median, ratio?.min, ratio?.max].map { $0.map { number($0, 2) } ?? "" }
-            + [side.startUpMs.map { "\(number($0, 0)) ms" } ?? ""]
+            + cells(ratio) + [side.startUpMs.map { "\(number($0, 0)) ms" } ?? ""]
             + [side.clientUsPerOrder, side.redisUsPerOrder, side.postgresUsPerOrder].map { number($0, 1) }
+    }
+
+    private static func cells(_ ratio: Spread?) -> [String] {
+        [ratio?.median, ratio?.min, ratio?.max].map { $0.map { number($0, 2) } ?? "" }
+    }
+
+    private func name(_ figures: BenchReport.StageFigures) -> String {
+        figures.stage.rawValue + (hasSeveral ? " P=\(figures.partitions)" : "")
     }
 
     private var commands: [String] {
         var rows: [[String]] = []
         for figures in report.stages {
-            rows.append([figures.stage.rawValue, Self.named(figures.onewrite.redisCommands)])
+            rows.append([name(figures), Self.named(figures.onewrite.redisCommands)])
             if let bare = figures.bare { rows.append(["  bare loop", Self.named(bare.redisCommands)]) }
         }
         let width = rows.map { $0[0].count }.max() ?? 0
@@ -77,10 +100,10 @@ struct BenchTable {
     }
 
     private var latency: [String] {
-        var rows = [["RATE", "UNTIL", "P50", "P90", "P99", "MAX"]]
+        var rows = [["RATE\(hasSeveral ? " P" : "")", "UNTIL", "P50", "P90", "P99", "MAX"]]
         for figures in report.latency {
             rows.append(
-                ["\(figures.rate)/s", figures.until]
+                ["\(figures.rate)/s\(hasSeveral ? " P=\(figures.partitions)" : "")", figures.until]
                     + [figures.ms.p50, figures.ms.p90, figures.ms.p99, figures.ms.max].map { Self.number($0, 2) })
         }
         return ["Latency from the moment an order was due until its receipt, and until it was applied, in ms:"]

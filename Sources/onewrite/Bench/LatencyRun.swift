@@ -27,8 +27,8 @@ struct LatencyRun: Sendable {
         let settings = try await self.settings()
         let traces = [PositionTrace(servers.shop, [.stock, .delivery]), PositionTrace(servers.shop, [.postgres])]
         async let submitted = submit(schedule, settings)
-        async let redis = traces[0].record(schedule, partitions: plan.partitions)
-        async let postgres = traces[1].record(schedule, partitions: plan.partitions)
+        async let redis = traces[0].record(schedule, partitions: servers.partitions)
+        async let postgres = traces[1].record(schedule, partitions: servers.partitions)
         let (places, steps) = (try await submitted, try await redis + postgres)
         await Drain.stop(workers)
         return Latencies(schedule, places: places, steps: steps, warmUp: rate * Self.warmUpSeconds)

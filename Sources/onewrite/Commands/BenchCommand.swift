@@ -22,6 +22,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 
             Examples:
               scripts/bench --rounds 3
+              onewrite bench --partitions 1,8,64 --stages stock,postgres
               onewrite bench --shops 1000 --lanes 2 --stages all --rounds 1
             """)
 
@@ -36,9 +37,12 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 
     @Option(
         help: ArgumentHelp(
-            "Partitions of the log, 1 to \(Limits.partitions.upperBound) (default: 1 for one shop, else 8).",
+            """
+            Partitions of the log, 1 to \(Limits.partitions.upperBound) (default: 1 for one shop, else 8). Of a list, as \
+            1,8,64, each is measured in turn and compared with the first.
+            """,
             valueName: "P"))
-    var partitions: Int?
+    var partitions: String?
 
     @Option(help: ArgumentHelp("Worker processes of each group, 1 to 16.", valueName: "n"))
     var workers = 1
@@ -73,12 +77,12 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         let numbers = [
             ("--orders", orders, 1...100_000_000), ("--rounds", rounds, 1...100), ("--shops", shops, 1...1_000_000),
             ("--workers", workers, 1...16), ("--lanes", lanes, 1...64), ("--skus", skus, 2...10_000_000),
-            ("--seconds", seconds, 1...3600), ("--partitions", chosenPartitions, Limits.partitions),
+            ("--seconds", seconds, 1...3600),
         ]
         for (option, number, range) in numbers where !range.contains(number) {
             throw ValidationError("\(option): expected \(range.lowerBound) to \(range.upperBound), got \(number)")
         }
-        _ = try (chosenStages(), chosenRates())
+        _ = try (chosenStages(), chosenRates(), chosenPartitions())
         if let bare, !FileManager.default.isExecutableFile(atPath: bare) {
             throw ValidationError("--bare: there is no program \(bare). scripts/bench builds it")
         }
@@ -87,7 +91,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     func run() async throws {
         let bench = Bench(
             plan: BenchPlan(
-                orders: orders, rounds: rounds, shops: shops, partitions: chosenPartitions, workers: workers,
+                orders: orders, rounds: rounds, shops: shops, partitions: try chosenPartitions(), workers: workers,
                 lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
                 bare: bare.map { URL(filePath: $0).path }))
         let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
@@ -98,7 +102,14 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         }
     }
 
-    private var chosenPartitions: Int { partitions ?? (shops == 1 ? 1 : 8) }
+    private func chosenPartitions() throws -> [Int] {
+        let chosen = try partitions.map { try Self.numbers($0, within: Limits.partitions, "--partitions") }
+        let counts = chosen ?? [shops == 1 ? 1 : 8]
+        guard Set(counts).count == counts.count else {
+            throw ValidationError("--partitions: \(partitions ?? "") has a number twice")
+        }
+        return counts
+    }
 
     private func chosenStages() throws -> Set<BenchPlan.Stage> {
         guard let stages else { return Set(BenchPlan.Stage.allCases) }
@@ -112,13 +123,16 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             })
     }
 
-    private func chosenRates() throws -> [Int] {
-        try rates.split(separator: ",", omittingEmptySubsequences: false).map { text in
-            guard let rate = Int(text), (1...100_000).contains(rate) else {
+    private func chosenRates() throws -> [Int] { try Self.numbers(rates, within: 1...100_000, "--rates") }
+
+    private static func numbers(_ list: String, within range: ClosedRange<Int>, _ option: String) throws -> [Int] {
+        try list.split(separator: ",", omittingEmptySubsequences: false).map { text in
+            guard let number = Int(text), range.contains(number) else {
                 throw ValidationError(
-                    "--rates: expected numbers from 1 to 100000 with commas, got \(FieldError.quote(String(text)))")
+                    "\(option): expected numbers from \(range.lowerBound) to \(range.upperBound) with commas, got "
+                        + FieldError.quote(String(text)))
             }
-            return rate
+            return number
         }
     }
 }

@@ -15,7 +15,7 @@ struct GroupFindings {
 
     init(
         _ group: Group, _ workforce: Workforce, _ sinks: [SinkLook], _ heads: [HeadLook], identity: LogIdentity,
-        ledger: LedgerLook, now: Int
+        ledger: LedgerLook, appendTimes: [AppendTimes.Wanted: UInt64], appendPerSecond: Double?, now: Int
     ) {
         self.group = group
         self.workforce = workforce
@@ -29,12 +29,15 @@ struct GroupFindings {
         shown = Snapshot.Group(
             name: group.rawValue, lag: Self.sum(partitions.map(\.lag)), pending: Self.sum(partitions.map(\.pending)),
             oldestPendingMilliseconds: Self.oldest(sinks).map { max(0, now - Int(clamping: $0.milliseconds)) },
+            oldestUnappliedMilliseconds: Self.oldestUnapplied(sinks, heads, appendTimes)
+                .map { max(0, now - Int(clamping: $0)) },
             dead: Self.sum(sinks.map(\.dead)), refused: Self.sum(sinks.map(\.refused)),
+            appendPerSecond: appendPerSecond,
             appliedPerSecond: workforce.appliedPerSecond(at: now), workers: workforce.names, partitions: partitions)
     }
 
     /// The sum of what is all known; nil where a part is not.
-    private static func sum(_ numbers: [Int?]) -> Int? {
+    static func sum(_ numbers: [Int?]) -> Int? {
         numbers.reduce(0 as Int?) { sum, number in sum.flatMap { sum in number.map { sum + $0 } } }
     }
 
@@ -44,6 +47,16 @@ struct GroupFindings {
     private static func oldest(_ sinks: [SinkLook]) -> EntryID? {
         guard sinks.allSatisfy({ $0.pending != nil }) else { return nil }
         return sinks.compactMap { $0.pending?.oldest }.min()
+    }
+
+    /// When the entry that was appended first, of those that aren't applied, was appended.
+    private static func oldestUnapplied(
+        _ sinks: [SinkLook], _ heads: [HeadLook], _ times: [AppendTimes.Wanted: UInt64]
+    ) -> UInt64? {
+        guard zip(sinks, heads).allSatisfy({ $0.position != nil && $1.look?.head != nil }) else { return nil }
+        let next = zip(sinks, heads).compactMap { $0.next(before: $1) }
+        let known = next.compactMap { times[$0] }
+        return known.count == next.count ? known.min() : nil
     }
 
     private static func partition(

@@ -5,7 +5,7 @@ import RedisClient
 import RedisLog
 import ThreadedIO
 
-/// Takes a snapshot of the log and its groups, in three round trips to Redis however many partitions there are.
+/// Takes a snapshot of the log and its groups, in four round trips to Redis however many partitions there are.
 ///
 /// Positions are read before heads, in Postgres and in Redis, so that a lag is what was really behind at one moment or
 /// a little more, never less, and never negative.
@@ -18,6 +18,8 @@ struct SnapshotReader {
 
     /// How long the server may take for one round trip.
     static let timeout: Duration = .seconds(5)
+    /// What the rate of appending is taken over, in milliseconds.
+    private static let rateWindow = 10_000
 
     /// Reads.
     ///
@@ -28,7 +30,7 @@ struct SnapshotReader {
     /// - Returns: The snapshot; what couldn't be read is nil in it.
     /// - Throws: `RedisError` when Redis itself can't tell.
     func read(_ identity: LogIdentity, ledger: LedgerLook, query: DashboardQuery?) throws(RedisError) -> Snapshot {
-        let (facts, rolls) = try readServer()
+        let (facts, rolls, start) = try readServer()
         var questions = Questions()
         let calls = Dictionary(
             uniqueKeysWithValues: rolls.map { ($0, Workforce.Call($1, $0, keys, asking: &questions)) })
@@ -37,19 +39,29 @@ struct SnapshotReader {
         }
         // Behind the positions: the same connection's commands are carried out in their order.
         let heads = identity.partitioning.all.map { questions.ask(HeadLook.question($0, keys)) }
+        let windowStart = max(0, start - Self.rateWindow)
+        let recent = identity.partitioning.all.map {
+            questions.ask(RedisCommand("XRANGE", keys.log($0), windowStart, "+", "COUNT", 1))
+        }
         let time = questions.ask(RedisCommand("TIME"))
         let replies = try redis.pipeline(questions.commands, until: .after(Self.timeout))
 
         let now = try Self.milliseconds(replies[time])
         let looks = heads.map { HeadLook.answer(replies[$0], facts) }
-        var findings: [GroupFindings] = []
+        let appended = zip(recent, looks).map { Self.appended(since: replies[$0], $1) }
+        let rate = GroupFindings.sum(appended).map { Double($0) * 1000 / Double(max(1, now - windowStart)) }
+        var sinks: [Group: [SinkLook]] = [:]
         for (group, partitions) in asked {
-            guard let call = calls[group] else { continue }
-            let workforce = try call.answer(replies)
-            var sinks: [SinkLook] = []
-            for asked in partitions { sinks.append(try asked.answer(replies, ledger)) }
+            for asked in partitions { sinks[group, default: []].append(try asked.answer(replies, ledger)) }
+        }
+        let times = try appendTimes(of: sinks.values.flatMap { $0 }, looks)
+        var findings: [GroupFindings] = []
+        for (group, _) in asked {
+            guard let call = calls[group], let sinks = sinks[group] else { continue }
             findings.append(
-                GroupFindings(group, workforce, sinks, looks, identity: identity, ledger: ledger, now: now))
+                GroupFindings(
+                    group, try call.answer(replies), sinks, looks, identity: identity, ledger: ledger,
+                    appendTimes: times, appendPerSecond: rate, now: now))
         }
         return Snapshot(
             at: Date(timeIntervalSince1970: Double(now) / 1000), environment: environment,
@@ -63,14 +75,37 @@ struct SnapshotReader {
             pendingPage: try page(query, findings, identity))
     }
 
-    private func readServer() throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll]) {
+    private func readServer() throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll], time: Int) {
         let groups = Group.allCases
         let replies = try redis.pipeline(
-            ServerFacts.sections.map { RedisCommand("INFO", $0) } + groups.map { Workforce.Roll.question($0, keys) },
+            [RedisCommand("TIME")] + ServerFacts.sections.map { RedisCommand("INFO", $0) }
+                + groups.map { Workforce.Roll.question($0, keys) },
             until: .after(Self.timeout))
-        let facts = try ServerFacts(replies.prefix(ServerFacts.sections.count))
-        let rolls = replies.dropFirst(ServerFacts.sections.count).map { Workforce.Roll($0) }
-        return (facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)))
+        let answers = replies.dropFirst()
+        let facts = try ServerFacts(answers.prefix(ServerFacts.sections.count))
+        let rolls = answers.dropFirst(ServerFacts.sections.count).map { Workforce.Roll($0) }
+        return (facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)), try Self.milliseconds(replies[0]))
+    }
+
+    /// How many entries of a partition's log came since a moment, by the first one since then and the head before that.
+    ///
+    /// - Returns: The number; nil when it can't be told.
+    private static func appended(since first: RedisReply, _ head: HeadLook) -> Int? {
+        guard first.error == nil, let look = head.look else { return nil }
+        guard let last = look.head?.seq, first.count > 0 else { return 0 }
+        // Without a seq it was added by hand.
+        return AppendTimes.Probed(first[0])?.seq.map { max(0, Int(last.number - $0.number) + 1) }
+    }
+
+    /// When the entries behind the sinks' positions were appended.
+    private func appendTimes(
+        of sinks: [SinkLook], _ heads: [HeadLook]
+    ) throws(RedisError) -> [AppendTimes.Wanted: UInt64] {
+        let next = sinks.compactMap { sink in
+            sink.next(before: heads[sink.partition]).map { ($0, sink.entry ?? .zero) }
+        }
+        return try AppendTimes(redis: redis, keys: keys)
+            .find(Dictionary(next, uniquingKeysWith: max), heads: heads.map { $0.look?.head?.seq ?? .none })
     }
 
     private func page(
@@ -130,6 +165,8 @@ struct SinkLook {
     let partition: Int
     /// nil when it is unknown; 0 for a sink that never began.
     let position: Int?
+    /// The ID of the entry at the position, as it was when it was applied: a hint.
+    let entry: EntryID?
     let token: Int?
     /// How many batches were refused by their token.
     let refused: Int?
@@ -142,6 +179,12 @@ struct SinkLook {
     let dead: Int?
     /// Why something of it is unknown.
     let trouble: RedisReplyError?
+
+    /// The oldest entry that it hasn't applied; nil when there is none, or that is unknown.
+    func next(before head: HeadLook) -> AppendTimes.Wanted? {
+        guard let position, let seq = head.look?.head?.seq, Int(seq.number) > position else { return nil }
+        return AppendTimes.Wanted(partition: Partition(partition), seq: Seq(Int64(position)).next)
+    }
 
     /// The tickets of a partition's questions.
     struct Asked {
@@ -157,7 +200,9 @@ struct SinkLook {
             let isInRedis = group != .postgres
             position =
                 isInRedis
-                ? questions.ask(RedisCommand("HMGET", keys.position(partition, group), "seq", "token", "refused")) : nil
+                ? questions.ask(
+                    RedisCommand("HMGET", keys.position(partition, group), "seq", "token", "refused", "entry"))
+                : nil
             dead = isInRedis ? questions.ask(RedisCommand("XLEN", keys.dead(partition, group))) : nil
             resolved = isInRedis ? questions.ask(RedisCommand("HLEN", keys.deadResolved(partition, group))) : nil
             lease = questions.ask(RedisCommand("GET", keys.lease(partition, group)))
@@ -181,6 +226,8 @@ struct SinkLook {
                 partition: partition.number,
                 position: position.map { Self.number(replies[$0], 0) }
                     ?? row.map { Int($0.ledger.position.seq.number) },
+                entry: position.map { replies[$0].count == 4 ? replies[$0][3].string.flatMap { EntryID($0) } : nil }
+                    ?? row?.ledger.position.entry,
                 token: position.map { Self.number(replies[$0], 1) } ?? row.map { Int($0.ledger.token.number) },
                 refused: position.map { Self.number(replies[$0], 2) } ?? row?.refused,
                 owner: replies[lease].repairedText, pending: summary, isGroupMissing: isGroupMissing,
