@@ -73,6 +73,11 @@ extension PostgresError {
         }
     }
 
+    /// Whether the URL, or what it leads to, has to be changed.
+    package var isAboutConfiguration: Bool {
+        if case .invalidConfiguration = self { true } else { false }
+    }
+
     /// Whether the server lets this role, or whoever has this password, do nothing of the kind.
     package var isAboutRights: Bool {
         switch self {

@@ -37,6 +37,9 @@ struct Audit {
         var findings = AuditFindings(limit: limit, incidents: incidents)
         do {
             try await compare(redis, identity, snapshot, &findings, &doubts)
+        } catch let error as PostgresError where error.isAboutConfiguration {
+            // A pooler that lets no transaction through: trying again gives the same.
+            throw error
         } catch {
             if interrupt.isSignalled { throw error }
             guard let failure = Failure(error) else { throw error }
