@@ -60,8 +60,8 @@ struct GroupFindings {
     }
 
     private static func partition(
-        _ group: Group, _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
-        _ now: Int
+        _ group: Group, _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity,
+        _ ledger: LedgerLook, _ now: Int
     ) -> Snapshot.Partition {
         let seq = head.look?.head.map { Int($0.seq.number) }
         let (state, error) = state(group, sink, head, workforce, identity, ledger, now)
@@ -73,8 +73,8 @@ struct GroupFindings {
     }
 
     private static func state(
-        _ group: Group, _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity, _ ledger: LedgerLook,
-        _ now: Int
+        _ group: Group, _ sink: SinkLook, _ head: HeadLook, _ workforce: Workforce, _ identity: LogIdentity,
+        _ ledger: LedgerLook, _ now: Int
     ) -> (Snapshot.Partition.State?, String?) {
         let report = workforce.report(of: sink.partition, heldBy: sink.owner)
         if let report, report.state == .halted { return (.halted, report.error) }
