@@ -103,7 +103,7 @@ struct PassingTroubleTests {
             async let submitted = ChildProcess.run(
                 ["/bin/sh", "-c", script], environment: servers.environment, in: directory.path, within: .seconds(60))
             try await TestSupport.eventually("the first order is in the log") {
-                try await servers.redis.ask("EXISTS", "{\(servers.namespace):5}:log") == "1"
+                try await servers.redis.ask("HGET", "{\(servers.namespace):5}:head", "seq") == "1"
             }
             async let held: Void = hold(servers.redis, seconds: 9)
             try await eventually("BUSY", on: servers.redis)
