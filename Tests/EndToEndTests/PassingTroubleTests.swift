@@ -64,7 +64,7 @@ struct PassingTroubleTests {
             let short = try await submit("early", "--timeout", "300ms", on: servers)
             #expect(short.code == 69 && short.errors.contains("BUSY"), "\(short.errors)")
             #expect(short.errors.contains("Not sent") && !short.errors.contains("may be in the log"))
-            async let cancelled = run(["cancel", "a", "--shop", "main", "--line", "TEA:1"], on: servers)
+            async let cancelled = run(["cancel", "a", "--shop", "main", "--line", "TEA:1", "--force"], on: servers)
             async let counted = run(["stock", "count", "--shop", "main", "TEA:5"], on: servers)
             let submitted = try await submit("late", on: servers)
             #expect(submitted.code == 0 && submitted.output.contains("accepted"), "\(submitted.errors)")
