@@ -78,7 +78,7 @@ struct ZombieTests {
             try await zombie.says("serving")
             var taken = 0
             // The server parks a read for half a second: the submit must come within it.
-            for _ in 0..<20 where taken == 0 {
+            for _ in 0..<60 where taken == 0 {
                 try await eventually("its read is parked") {
                     try await trial.parkedRead(of: zombie.name) != nil
                 }
