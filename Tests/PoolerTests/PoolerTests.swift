@@ -109,21 +109,16 @@ struct PoolerTests {
             try await shop.fleet.startAll()
             let workload = Workload(orders: 2000, filesEach: 15, using: &generator)
             async let submitted = Submitters(servers: shop.shop, pace: .milliseconds(200)).run(workload)
-            for round in 0..<3 {
+            for _ in 0..<3 {
                 try await Task.sleep(for: .milliseconds(Int.random(in: 200...600, using: &generator)))
                 if loss == .pooler { await shop.pooler.kill() } else { await shop.postgres.kill() }
-                try await eventually(within: .seconds(30), "the workers have noticed for the \(round + 1). time") {
-                    try String(contentsOfFile: shop.shop.logPath("postgres-a"), encoding: .utf8)
-                        .matches(of: /waiting for Postgres/).count > round
-                }
+                try await Task.sleep(for: .milliseconds(Int.random(in: 300...1500, using: &generator)))
                 if loss == .pooler { try await shop.pooler.restart() } else { try await shop.postgres.restart() }
-                try await eventually(within: .seconds(30), "the workers go on for the \(round + 1). time") {
-                    try String(contentsOfFile: shop.shop.logPath("postgres-a"), encoding: .utf8)
-                        .matches(of: /Postgres is back/).count > round
-                }
             }
             let submissions = try await submitted
             try await shop.drained()
+            let said = try String(contentsOfFile: shop.shop.logPath("postgres-a"), encoding: .utf8)
+            #expect(said.contains("waiting for Postgres"), "else nothing was tested: \(said)")
             for name in WorkerFleet.names { #expect(shop.fleet.process(name)?.isRunning == true) }
             #expect(try await shop.run("audit", "--json").object().text("verdict") == "agree")
             try await shop.expectAgreement(submissions)
