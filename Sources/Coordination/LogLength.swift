@@ -33,7 +33,7 @@ struct LogLength {
     }
 
     private func walk(_ head: Head, _ byHand: Set<EntryID>) async throws -> String? {
-        var last: (seq: Seq, entry: EntryID)?
+        var last = Seq.none
         var doubled: [String] = []
         var count = 0
         var start = EntryID.zero
@@ -42,14 +42,14 @@ struct LogLength {
             for entry in entries {
                 guard let place = entry.place, isOfPartition(entry), !byHand.contains(entry.id) else { continue }
                 let isBeyond = place.seq > head.seq || place.epoch > head.epoch
-                guard isBeyond || place.seq <= last?.seq ?? .none else {
-                    last = (place.seq, entry.id)
+                guard isBeyond || place.seq <= last else {
+                    last = place.seq
                     continue
                 }
                 count += 1
                 guard doubled.count < Self.namedMax else { continue }
-                let other = isBeyond ? "that the head has not given" : "like \(last?.entry.description ?? "another")"
-                doubled.append("\(entry.id) has seq \(place.seq) \(other)")
+                let how = isBeyond ? "that the head has not given" : "once more"
+                doubled.append("\(entry.id) has seq \(place.seq) \(how)")
             }
             guard let end = entries.last else { break }
             start = end.id.successor

@@ -49,6 +49,7 @@ final class PowerCutRun: Sendable {
             if isQuiet {
                 try await group.waitForAll()
                 try await settled()
+                group.addTask {}
             } else {
                 try await Task.sleep(for: .milliseconds(100 + delay))
             }
@@ -56,7 +57,11 @@ final class PowerCutRun: Sendable {
             let bytes = try cut(&generator)
             state.withLock { $0.bytes = bytes }
             try await restart()
-            try await group.waitForAll()
+            // Where a partition is halted its changes get no answer.
+            group.addTask { try await self.haltsUntilCancelled() }
+            _ = try await group.next()
+            group.cancelAll()
+            do { try await group.waitForAll() } catch is CancellationError {}
         }
         try await settled()
         for _ in 0..<2 {
@@ -69,6 +74,18 @@ final class PowerCutRun: Sendable {
             try await settled()
         }
         return try await compared()
+    }
+
+    private func haltsUntilCancelled() async throws {
+        let probe = StoreProbe(arena.shop, partitions: Arena.partitions)
+        while true {
+            try await Task.sleep(for: .milliseconds(200))
+            do {
+                if let reason = try await probe.halted() { throw Halted(reason: reason) }
+            } catch is RedisError {
+                // Not back yet.
+            }
+        }
     }
 
     private func submit() async throws {
