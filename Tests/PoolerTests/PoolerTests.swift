@@ -118,7 +118,8 @@ struct PoolerTests {
             let submissions = try await submitted
             try await shop.drained()
             let said = try String(contentsOfFile: shop.shop.logPath("postgres-a"), encoding: .utf8)
-            #expect(said.contains("waiting for Postgres"), "else nothing was tested: \(said)")
+            // Behind a pooler that lives, statements wait for the server: a worker may not notice at all.
+            #expect(loss == .postgres || said.contains("waiting for Postgres"), "else nothing was tested: \(said)")
             for name in WorkerFleet.names { #expect(shop.fleet.process(name)?.isRunning == true) }
             #expect(try await shop.run("audit", "--json").object().text("verdict") == "agree")
             try await shop.expectAgreement(submissions)
