@@ -21,6 +21,9 @@ package struct ReadPlan {
     static let busyPerRead = 4
     /// How long the others are left alone, for each of them: asking one costs the server and the lane some 2 µs.
     static let restPerPartition: Duration = .microseconds(100)
+    /// How long they are left alone at least: asking them waits for the read that is under way, and so keeps the server and
+    /// the lane from working at the same time once, some 2 ms.
+    static let restMin: Duration = .milliseconds(50)
 
     /// Those that have work, the next to be asked first; with whether the last read left some of theirs unread.
     private var busy: [(partition: Partition, isCut: Bool)] = []
@@ -61,7 +64,7 @@ package struct ReadPlan {
     }
 
     private mutating func ask(_ partitions: [Partition], _ share: Int, _ now: ContinuousClock.Instant) -> Read {
-        othersDue = now.advanced(by: Self.restPerPartition * partitions.count)
+        othersDue = now.advanced(by: max(Self.restMin, Self.restPerPartition * partitions.count))
         return Read(partitions: partitions, limit: share, isOfBusy: false, worth: share)
     }
 

@@ -57,7 +57,7 @@ struct ReadPlanTests {
     @Test("asks the others in time, and no oftener, whatever is under way")
     func others() throws {
         var plan = plan(busy: [p])
-        let rest = ReadPlan.restPerPartition * 64
+        let rest = max(ReadPlan.restMin, ReadPlan.restPerPartition * 64)
         #expect(plan.others(of: partitions, within: budget, now: start + rest * 0.9) == nil)
         let underWay = next(&plan)
         let due = plan.others(of: partitions, within: budget, now: start + rest)
