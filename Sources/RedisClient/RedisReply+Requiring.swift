@@ -34,6 +34,7 @@ extension RedisReply {
     /// Redis: <https://redis.io/docs/latest/commands/info/>
     package func requireInfo() throws(RedisError) -> [Substring: Substring] {
         var fields: [Substring: Substring] = [:]
+        // Redis ends lines with CR LF, which Swift takes for one character.
         for line in try requireString().split(whereSeparator: \.isNewline) {
             guard let colon = line.firstIndex(of: ":") else { continue }
             fields[line[..<colon]] = line[line.index(after: colon)...]
@@ -65,12 +66,8 @@ extension RedisReply {
     ///
     /// Redis: <https://redis.io/docs/latest/commands/info/>
     package func infoField(_ name: String) throws(RedisError) -> String {
-        let prefix = "\(name):"
-        // Redis ends lines with CR LF, which Swift takes for one character.
-        for line in try requireString().split(whereSeparator: \.isNewline) where line.hasPrefix(prefix) {
-            return String(line.dropFirst(prefix.count))
-        }
-        throw .protocolViolation("\(name) in INFO")
+        guard let value = try requireInfo()[name[...]] else { throw .protocolViolation("\(name) in INFO") }
+        return String(value)
     }
 
     /// Where the master is, as `host:port`, by a reply to `INFO replication`; nil when the server is a master itself.

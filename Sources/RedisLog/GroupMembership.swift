@@ -46,12 +46,11 @@ package final class GroupMembership: CoordinationPort {
             presence = try RedisSubscription(
                 to: keys.presencePrefix(group) + worker.text, at: configuration,
                 until: .after(configuration.connectTimeout), interrupt: nil)
-            let info = try connection.call(RedisCommand("INFO", "server"), until: .after(StreamLog.timeout))
-                .requireString()
-            let uptime = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("uptime_in_seconds:") }
+            let uptime = try connection.call(RedisCommand("INFO", "server"), until: .after(StreamLog.timeout))
+                .requireInfo()["uptime_in_seconds"]
             // Before anything is written: the leases and heartbeats of workers come ahead of any opening.
-            if !SeededBug.oldFileKept.isOn { _ = try connection.beginNewFile(until: .now) }
-            serverUptime = .seconds(uptime?.split(separator: ":").last.flatMap { Int($0) } ?? 0)
+            if !SeededBug.oldFileKept.isOn { _ = try connection.beginNewFile(until: Deadline(.now)) }
+            serverUptime = .seconds(uptime.flatMap { Int($0) } ?? 0)
         } catch {
             throw StoreError(error)
         }

@@ -9,9 +9,6 @@ package struct Deadline: Sendable, Comparable {
         self.instant = instant
     }
 
-    /// One that has passed: for what is tried once.
-    package static var now: Deadline { Deadline(.now) }
-
     /// The deadline that lies `duration` from now.
     package static func after(_ duration: Duration) -> Deadline {
         Deadline(.now.advanced(by: duration))

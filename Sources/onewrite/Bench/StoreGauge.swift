@@ -168,14 +168,8 @@ actor StoreGauge {
         return times
     }
 
-    private func info(_ section: String, on redis: RedisConnection) throws -> [String: String] {
-        let text = try redis.call(RedisCommand("INFO", section), until: limit).requireString()
-        var fields: [String: String] = [:]
-        for line in text.split(whereSeparator: \.isNewline) {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            fields[String(line[..<colon])] = String(line[line.index(after: colon)...])
-        }
-        return fields
+    private func info(_ section: String, on redis: RedisConnection) throws -> [Substring: Substring] {
+        try redis.call(RedisCommand("INFO", section), until: limit).requireInfo()
     }
 
     /// How much of Redis's memory an order takes in the log and in the idempotency window.
