@@ -121,9 +121,12 @@ struct RecipeTests {
         try await AuditedShop.open { shop in
             let partition = shop.partition(of: "main").number
             try await makeHole(shop, Group.allCases)
-            let ran = try await Recipe("lost", in: "operating.md").setting(["p": partition, "first": 4, "last": 8])
-                .run(shop.servers)
+            let recipe = try Recipe("lost", in: "operating.md").setting(["p": partition, "first": 4, "last": 8])
+            let ran = try await recipe.run(shop.servers)
             #expect(ran.code == 0, "\(ran.errors)")
+            // Run again by mistake, it does nothing.
+            let again = try await recipe.run(shop.servers)
+            #expect(again.code == 1 && again.errors.contains("Postgres has applied up to seq 8"), "\(again.errors)")
             try await shop.startWorkers()
             for group in Group.allCases { try await shop.becomes("serving", group) }
             try await expectAgreement(shop, settled: 5)
@@ -261,6 +264,7 @@ struct RecipeTests {
                 ("order ord-1 --shop main", 0), ("pending", 0), ("dead list", 0), ("stock show --shop main", 0),
                 ("audit", 0), ("init", 0), ("incident list", 0), ("open", 0),
                 ("incident settle 99:1 --group stock --what a --reason b", 64),
+                ("incident settle \(shop.partition(of: "main")):1 --group stock --what a --reason b --yes", 0),
             ] {
                 let ran = try await shop.run(arguments.split(separator: " ").map(String.init), environment)
                 try #require(ran.code == code, "\(arguments): \(ran.errors)")
