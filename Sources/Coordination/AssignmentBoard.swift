@@ -24,7 +24,7 @@ final class AssignmentBoard: Sendable {
         var applied = 0
         var refused = 0
         /// What was not told yet.
-        var reclaimed = Reclaimed()
+        var reclaimed = ReclaimTally()
         var runningLanes: Int
     }
 
@@ -76,9 +76,9 @@ final class AssignmentBoard: Sendable {
     }
 
     /// What all lanes reclaimed since it was asked last; nil for nothing.
-    func takeReclaimed() -> Reclaimed? {
+    func takeReclaimed() -> ReclaimTally? {
         state.withLock { state in
-            defer { state.reclaimed = Reclaimed() }
+            defer { state.reclaimed = ReclaimTally() }
             return state.reclaimed.partitions.isEmpty ? nil : state.reclaimed
         }
     }

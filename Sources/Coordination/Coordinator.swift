@@ -21,6 +21,8 @@ actor Coordinator {
 
     private var port: (any CoordinationPort)?
     private var hasConnected = false
+    /// What was told of it last.
+    private var fileRefusal: String?
     private var backoff = Backoff(most: .milliseconds(500))
     private var generator = SystemRandomNumberGenerator()
 
@@ -87,6 +89,10 @@ actor Coordinator {
     private func connected() async throws -> any CoordinationPort {
         if let port { return port }
         let made = try await connector.connectCoordinator()
+        if let why = made.fileRefusal, why != fileRefusal {
+            logger.warning("Redis does not begin a new append-only file (status warns of it, aof-tail): \(why)")
+        }
+        fileRefusal = made.fileRefusal
         port = made
         backoff.reset()
         // Behind a restarted server, or a lost connection, others may not have come back yet.

@@ -39,12 +39,9 @@ package struct FairShare: Sendable, Equatable {
         Set(owners.lazy.filter { $0.value == worker }.map(\.key))
     }
 
-    /// FNV-1a, then a mixer: Swift's own hashes differ from process to process.
+    /// FNV-1a, then a mixer.
     private static func score(_ worker: WorkerName, _ partition: Partition) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in "\(worker)#\(partition)".utf8 {
-            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
-        }
+        var hash = FNV1a.mix("\(worker)#\(partition)", into: FNV1a.start)
         hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
         return hash ^ hash >> 33
     }

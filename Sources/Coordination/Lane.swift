@@ -266,6 +266,7 @@ actor Lane {
             return
         }
         let session = PartitionSession(partition, connection.ports, lease: entry.assignment.lease)
+        let began = pacing.now
         do {
             let takeover = try await session.takeOver()
             outages.over(for: .lane(number), at: pacing.now)
@@ -282,6 +283,10 @@ actor Lane {
             }
         } catch {
             try end(partition, because: error)
+            // What it takes long to find halted, a large shop's sum, must not keep the lane from its other partitions.
+            if case SessionStop.halt = error {
+                waiting[partition] = pacing.now.advanced(by: max(Backoff.most, began.duration(to: pacing.now) * 10))
+            }
         }
     }
 
@@ -293,7 +298,7 @@ actor Lane {
         }
         if let former = entry.assignment.formerHolder {
             logger.info(
-                "partition \(partition): took over from \(former) (gone) · \(Reclaimed(partition, progress).text)")
+                "partition \(partition): took over from \(former) (gone) · \(ReclaimTally(partition, progress).text)")
         } else if progress.reclaimed > 0 {
             board.reclaimed(partition, progress)
         }

@@ -57,7 +57,8 @@ struct LogLength {
         guard count > 0 else { return nil }
         return "partition \(partition): the log holds \(count) \(count == 1 ? "entry" : "entries") too many up to seq "
             + "\(head.seq) (\(doubled.joined(separator: "; "))\(count > doubled.count ? " …" : "")): half of an append was "
-            + "executed when Redis loaded its append-only file, or they were added by hand. Where two have one seq, remove the first"
+            + "executed when Redis loaded its append-only file, or they were added by hand. Of two with one seq the later, named here, "
+            + "stays, and the one before it has to go; so has one that the head has not given"
     }
 
     private func isOfPartition(_ entry: Entry) -> Bool {

@@ -63,11 +63,15 @@ package struct LogOpener {
 
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.
-        if let head = look.head,
-            let difference = try await difference(
-                partition, head, row, hint: row.position.entry, isShut: look.history == nil)
-        {
-            return try await isStill(look, row, partition) ? .halted(difference) : .again
+        var measured: Head?
+        if let head = look.head {
+            let isShut = look.history == nil
+            if let difference = try await difference(
+                partition, head, row, hint: row.position.entry, measuresLength: isShut)
+            {
+                return try await isStill(look, row, partition) ? .halted(difference) : .again
+            }
+            measured = isShut ? head : nil
         }
 
         // Reserve. From the commit on, no older worker commits anything: the ledger stands still without a lock.
@@ -93,7 +97,8 @@ package struct LogOpener {
         guard !isLater || SeededBug.epochTakenBack.isOn else { return .again }
         if let head = look.head,
             let difference = try await difference(
-                partition, head, frozen, hint: row.position.entry, isShut: look.history == nil)
+                partition, head, frozen, hint: row.position.entry,
+                measuresLength: look.history == nil && head != measured)
         {
             return try await isStill(look, frozen, partition) ? .halted(difference) : .again
         }
@@ -123,13 +128,13 @@ package struct LogOpener {
 
     /// What keeps the log from being opened.
     ///
-    /// Log and ledger have another change at the last place that both have; or the log, if it is shut, isn't as long as
-    /// its seqs say.
+    /// Log and ledger have another change at the last place that both have; or the log, which must be shut for that,
+    /// isn't as long as its seqs say.
     private func difference(
-        _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?, isShut: Bool
+        _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?, measuresLength: Bool
     ) async throws -> String? {
         if let fork = try await fork(partition, head, row, hint: hint) { return fork }
-        guard isShut else { return nil }
+        guard measuresLength else { return nil }
         let length = LogLength(log: log, ledger: ledger, partition: partition, partitioning: identity.partitioning)
         return try await length.difference(head)
     }
@@ -156,7 +161,9 @@ package struct LogOpener {
     private func isStill(_ look: LogLook, _ row: LedgerRow, _ partition: Partition) async throws -> Bool {
         let now = try await log.look(at: partition)
         let epoch = try await ledger.row(of: partition).epoch
-        return now.replid == look.replid && now.head == look.head && epoch == row.epoch
+        // The seq of a log that is open moves by itself; that of one that is shut only when another opener heals it.
+        let isSameHead = look.history == nil ? now.head == look.head : now.head?.epoch == look.head?.epoch
+        return now.replid == look.replid && isSameHead && epoch == row.epoch
     }
 
     /// Appends what the ledger has above the head, in chunks; the log is open after the last.

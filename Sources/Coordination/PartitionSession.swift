@@ -64,7 +64,7 @@ package final class PartitionSession {
         let row = try await ports.ledger?.row(of: partition)
         var look = try await ports.log.look(at: partition)
         // The address may lead to the master by now, on a new connection.
-        guard look.isMaster else { throw StoreError(.redis, .unavailable, LogOpener.replica) }
+        guard look.isMaster else { throw StoreError(.redis, .replica, LogOpener.replica) }
         var state = LogState(look, row: row, identity: ports.identity)
         var healed = 0
         if !state.isOpen || row?.isConfirmed == false, let ledger = ports.ledger {

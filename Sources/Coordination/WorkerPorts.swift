@@ -33,6 +33,9 @@ package protocol CoordinationPort: AnyObject {
     /// The server's name and version, for people: `redis 7.0.15`.
     var server: String { get }
 
+    /// Why Redis did not begin a new append-only file when the connection was made; nil when it did, or will.
+    var fileRefusal: String? { get }
+
     /// How long the server has been up, when the connection was made.
     var serverUptime: Duration { get }
 

@@ -24,23 +24,17 @@ package struct StockSum: Hashable, Sendable {
         private let start: UInt64
 
         package init(shop: String) {
-            var shop = shop
-            start = shop.withUTF8 { Self.mix(UnsafeRawBufferPointer($0), into: 0xcbf2_9ce4_8422_2325) } &* Self.prime
+            // No name holds a NUL: shop and SKU can't run into each other.
+            start = FNV1a.mix(shop + "\0", into: FNV1a.start)
         }
 
         package func weight(of sku: UnsafeRawBufferPointer) -> Int64 {
-            1 + Int64(Self.mix(sku, into: start) % UInt64(StockSum.modulus - 1))
+            1 + Int64(FNV1a.mix(sku, into: start) % UInt64(StockSum.modulus - 1))
         }
 
         package func weight(of sku: String) -> Int64 {
             var sku = sku
             return sku.withUTF8 { weight(of: UnsafeRawBufferPointer($0)) }
-        }
-
-        private static let prime: UInt64 = 0x0000_0100_0000_01b3
-
-        private static func mix(_ bytes: UnsafeRawBufferPointer, into hash: UInt64) -> UInt64 {
-            bytes.reduce(hash) { ($0 ^ UInt64($1)) &* prime }
         }
     }
 }

@@ -134,13 +134,13 @@ extension PostgresConnection {
 /// A statement with its parameters, as libpq takes them.
 struct Request {
     let sql: String
-    let name: String
+    /// What it is called in a session that keeps its plan.
+    var name: String { Session.name(of: sql) }
     private let parameters: ParameterBuffer
 
     init(_ sql: String, _ parameters: [PostgresValue] = []) throws(PostgresError) {
         self.sql = sql
         self.parameters = try ParameterBuffer(parameters)
-        name = Session.name(of: sql)
     }
 
     /// Queues it with libpq: 1 when that worked.

@@ -5,7 +5,8 @@ package import ThreadedIO
 /// A connection to Postgres, or to a pooler in front of it, for one thread at a time.
 ///
 /// It leaves nothing in a session that others may get: settings hold for a transaction, and are sent with each.
-/// /// It is meant as the state of an actor on a ``ThreadedIO/ThreadExecutor``: every call blocks its thread in `poll(2)` until it is
+///
+/// It is meant as the state of an actor on a ``ThreadedIO/ThreadExecutor``: every call blocks its thread in `poll(2)` until it is
 /// done, its deadline passes, or ``interrupt`` is signalled. A statement stopped so is cancelled at the server; when the
 /// server confirms that, the connection stays usable. It never reconnects and never sends anything twice.
 ///

@@ -12,6 +12,7 @@ package final class GroupMembership: CoordinationPort {
     /// A worker that is neither heard nor subscribed is forgotten after this.
     static let silence: Duration = .seconds(15)
 
+    package let fileRefusal: String?
     package let serverUptime: Duration
     package var server: String { "\(connection.serverName) \(connection.serverVersion)" }
     private let connection: RedisConnection
@@ -49,7 +50,9 @@ package final class GroupMembership: CoordinationPort {
             let uptime = try connection.call(RedisCommand("INFO", "server"), until: .after(StreamLog.timeout))
                 .requireInfo()["uptime_in_seconds"]
             // Before anything is written: the leases and heartbeats of workers come ahead of any opening.
-            if !SeededBug.oldFileKept.isOn { _ = try connection.beginNewFile(until: Deadline(.now)) }
+            let renewal: AppendOnlyFile.Renewal =
+                SeededBug.oldFileKept.isOn ? .begun : try connection.beginNewFile(until: Deadline(.now))
+            fileRefusal = if case .refused(let why) = renewal { why } else { nil }
             serverUptime = .seconds(uptime.flatMap { Int($0) } ?? 0)
         } catch {
             throw StoreError(error)

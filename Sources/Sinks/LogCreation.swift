@@ -17,6 +17,8 @@ package struct LogCreation {
         case twoLogs(redis: String, postgres: String)
         /// A partition can't be opened; a person has to decide.
         case halted(String)
+        /// A partition can't be opened yet, and why.
+        case waiting(Partition, String)
         /// Others open the log again and again.
         case contended(Partition)
     }
@@ -83,16 +85,16 @@ package struct LogCreation {
     }
 
     private func open(_ partition: Partition, _ opener: LogOpener) async throws {
-        var reason: String?
+        var waiting: String?
         for _ in 0..<50 {
             switch try await opener.open(partition, createsMissing: true) {
             case .opened: return
             case .halted(let reason): throw Refusal.halted(reason)
-            case .again: reason = nil
-            case .waiting(let why): reason = why
+            case .again: waiting = nil
+            case .waiting(let why): waiting = why
             }
         }
-        throw reason.map(Refusal.halted) ?? Refusal.contended(partition)
+        throw waiting.map { Refusal.waiting(partition, $0) } ?? Refusal.contended(partition)
     }
 }
 
@@ -106,6 +108,7 @@ extension LogCreation.Refusal: CustomStringConvertible {
             "Redis holds the log \(redis), and Postgres the log \(postgres): they don't belong together. Use another "
                 + "--namespace or --schema"
         case .halted(let reason): reason
+        case .waiting(let partition, let why): "partition \(partition): \(why). Try again"
         case .contended(let partition):
             "partition \(partition) is being opened by somebody else, again and again. Try again"
         }

@@ -12,6 +12,9 @@ extension StoreError {
                 } else if error.isRetriable {
                     // It is starting or stopping, or has no room for another session; else it can't be reached.
                     ["57", "53"].contains(error.sqlState?.prefix(2)) ? .busy : .unavailable
+                } else if let state = error.sqlState, !["3D", "22", "42", "0A"].contains(state.prefix(2)) {
+                    // Not about what the URL says: a pooler's catch-all, an internal error.
+                    .unavailable
                 } else {
                     .misconfigured
                 }

@@ -40,7 +40,7 @@ struct Failure: Error, CustomStringConvertible {
         case let refusal as LogCreation.Refusal:
             switch refusal {
             case .partitions, .twoLogs: self.init(.badConfiguration, "\(refusal)")
-            case .halted, .contended: self.init(.tryAgain, "\(refusal)")
+            case .halted, .waiting, .contended: self.init(.tryAgain, "\(refusal)")
             }
         case let error as HarnessError:
             if case .notInTime = error { self.init(.tryAgain, "\(error)") } else { self.init(.bug, "\(error)") }

@@ -1,7 +1,7 @@
 import OrderLog
 
-/// What takeovers found pending.
-struct Reclaimed: Sendable {
+/// What takeovers found pending, counted.
+struct ReclaimTally: Sendable {
     private(set) var partitions: Set<Partition> = []
     private var counts = (pending: 0, applied: 0, duplicates: 0)
 
