@@ -52,7 +52,11 @@ enum MistypedWord {
                 guard Double(word) == nil, isRefused || !word.hasPrefix("--") else { continue }
                 if word == "-h" || word.hasPrefix("--") && (names(of: command) + hidden).contains(name) { continue }
             }
-            let meant = Spelling.meant(by: name, among: names(of: command))
+            // A value may begin with a dash of text programs: only what is nearly an option is taken for one.
+            let meant =
+                first == "-"
+                ? Spelling.meant(by: name, among: names(of: command))
+                : Spelling.nearest(name, among: names(of: command), within: 1)
             guard isRefused || first == "-" || meant != nil else { continue }
             let advice = meant.map { "Did you mean --\($0)?" } ?? "Run the command with --help to see all."
             throw Failure(.usage, "there is no option \(word.debugDescription). \(advice)")

@@ -1,14 +1,15 @@
 // What needs a person. The dashboard marks it with `!`, and never by colour alone.
 
-/// From this age on a pending entry isn't simply being worked on: reclaiming takes seconds.
+/// From this age on an entry isn't simply being worked on: reclaiming takes seconds.
 private let oldestAlarmMilliseconds = 30_000
 
 extension Snapshot.Group {
     var isOld: Bool { (oldestPendingMilliseconds ?? 0) >= oldestAlarmMilliseconds }
+    var isBehind: Bool { (oldestUnappliedMilliseconds ?? 0) >= oldestAlarmMilliseconds }
     var hasDead: Bool { (dead ?? 0) > 0 }
     var hasNoWorker: Bool { workers?.isEmpty ?? false }
     var needsPerson: Bool {
-        isOld || hasDead || hasNoWorker || partitions.contains { $0.needsPerson(in: self) }
+        isOld || isBehind || hasDead || hasNoWorker || partitions.contains { $0.needsPerson(in: self) }
     }
 }
 

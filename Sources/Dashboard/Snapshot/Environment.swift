@@ -52,9 +52,8 @@ package struct Environment: Sendable, Equatable {
 extension String {
     /// The text in so many columns, with `…` for what its middle loses; its first and last letter stay.
     fileprivate func cutInside(to columns: Int) -> String {
-        var (head, tail) = (self[...], self[...])
-        guard let middle = index(startIndex, offsetBy: count / 2, limitedBy: endIndex) else { return self }
-        (head, tail) = (self[..<middle], self[middle...])
+        let middle = index(startIndex, offsetBy: count / 2)
+        var (head, tail) = (self[..<middle], self[middle...])
         if head.last == "…" { head.removeLast() }
         if tail.first == "…" { tail.removeFirst() }
         while String(head).columns + 1 + String(tail).columns > columns, head.count > 1 || tail.count > 1 {

@@ -37,7 +37,7 @@ extension DashboardModel {
             return [
                 Cell(group.name),
                 Cell(Readable.count(group.lag)),
-                Cell.marked(Readable.behind(group), if: group.isOld),
+                Cell.marked(Readable.behind(group), if: group.isBehind),
                 Cell(Readable.count(group.pending)),
                 Cell.marked(Readable.oldest(group), if: group.isOld),
                 Cell.marked(Readable.count(group.dead), if: group.hasDead),

@@ -62,11 +62,7 @@ struct Audit {
             doubts.append("Postgres was not compared: none is configured. Set DATABASE_URL")
             return nil
         }
-        guard try PostgresSchema.identity(on: snapshot.connection) == identity else {
-            throw Failure(
-                .badConfiguration,
-                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
-        }
+        try Servers.requireSchema(of: identity, on: snapshot.connection)
         return snapshot
     }
 
@@ -128,17 +124,6 @@ struct Audit {
             findings.differ(
                 .ledger, in: nil, "a row's lines or attributes", expected: "what an entry can hold",
                 found: "text that can't be read (SQLSTATE \(error.sqlState ?? "?"))")
-        }
-    }
-}
-
-extension PostgresError {
-    /// Whether the server is away or refuses us: not an end that was asked for, nor settings that make no sense, nor what
-    /// passes soon.
-    var isAboutTheServer: Bool {
-        switch self {
-        case .interrupted, .invalidConfiguration: false
-        default: StoreError(self).kind != .busy
         }
     }
 }

@@ -65,7 +65,7 @@ struct Bench: Sendable {
             try await servers.renew()
             let filled = try await fill(round, servers, bare)
             if plan.stages.contains(.append) { note(filled, .append) }
-            results.memory = try await servers.gauge.memory()
+            if servers.partitions == plan.partitions.first { results.memory = try await servers.gauge.memory() }
             for stage in alone where plan.stages.contains(stage) {
                 note(try await self.drain(stage, round, servers, drain, bare), stage)
             }

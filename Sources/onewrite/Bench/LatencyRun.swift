@@ -76,7 +76,7 @@ struct LatencyRun: Sendable {
         values[Setting.databaseURL.key] = servers.shop.postgresURL
         values[Setting.namespace.key] = servers.shop.namespace
         values[Setting.schema.key] = servers.shop.namespace
-        return await Settings(flags: values, file: nil, environment: [:])
+        return Settings(flags: values, file: nil, environment: [:])
     }
 }
 

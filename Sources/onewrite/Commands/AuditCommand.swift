@@ -32,7 +32,7 @@ struct AuditCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-audit")
+        let servers = try Servers(try common.settings(), name: "onewrite-audit")
         let report = try await StopRequest.handlingSignals(saying: "stopping") { [limit] stop in
             do {
                 return try await CommandLane().run { _ in

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dashboard
 import OrderLog
 import PostgresClient
 import RedisLog
@@ -82,7 +83,7 @@ struct CancelCommand: AsyncParsableCommand {
     }
 
     private static func text(_ lines: [Line]) -> String {
-        lines.map { "\($0.sku):\($0.quantity)" }.joined(separator: " ")
+        lines.map { "\(sanitized($0.sku)):\($0.quantity)" }.joined(separator: " ")
     }
 
     private func change(of lines: [Line]) throws -> Change {
@@ -101,11 +102,7 @@ struct CancelCommand: AsyncParsableCommand {
         var (ledger, trouble): (OrderLedger?, String?)
         do {
             if let postgres = try servers.postgres() {
-                guard try PostgresSchema.identity(on: postgres) == identity else {
-                    throw Failure(
-                        .badConfiguration,
-                        "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
-                }
+                try Servers.requireSchema(of: identity, on: postgres)
                 ledger = OrderLedger(postgres: postgres)
             }
         } catch let error as PostgresError where error.isAboutTheServer {

@@ -24,7 +24,7 @@ struct ConfigCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = await common.read()
+        let settings = common.read()
         let shown = Setting.all.map { ShownSetting($0, in: settings) }
         if json {
             try Console.printJSON(ShownSettings(settings: shown, problems: settings.problems))

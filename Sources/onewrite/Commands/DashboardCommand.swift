@@ -28,7 +28,7 @@ struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-dashboard")
+        let servers = try Servers(try common.settings(), name: "onewrite-dashboard")
         let inspector = Inspector(servers)
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
         let first = try await inspector.snapshot(patiently: true)

@@ -63,7 +63,7 @@ struct DeadListCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let look = try await DeadLetterLook.read(try await common.settings())
+        let look = try await DeadLetterLook.read(try common.settings())
         let chosen = look.rows.filter { row in
             (all || !row.letter.isResolved) && (letters.isEmpty || letters.contains(where: row.letter.isNamed))
                 && (group.map(row.letter.groups.contains) ?? true) && row.letter.has(reason: reason)
@@ -101,7 +101,7 @@ struct DeadShowCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let look = try await DeadLetterLook.read(try await common.settings())
+        let look = try await DeadLetterLook.read(try common.settings())
         look.warn()
         let found = look.rows.filter { $0.letter.isNamed(letter) }
         guard !found.isEmpty else { throw Failure(.no, "there is no dead letter \(FieldError.quote(letter))") }

@@ -22,7 +22,7 @@ struct DeadRetryCommand: AsyncParsableCommand {
     func validate() throws { try options.check(reason: reason) }
 
     func run() async throws {
-        let settings = try await options.common.settings()
+        let settings = try options.common.settings()
         let window = try settings.window()
         try await options.run(settings, reason: reason) { stores, found, letter, acts in
             let retry = DeadLetterRetry(stores: stores, positions: found.positions, window: window)
@@ -61,7 +61,7 @@ struct DeadDropCommand: AsyncParsableCommand {
 
     func run() async throws {
         let resolution = Resolution.dropped(reason)
-        try await options.run(try await options.common.settings(), reason: setAsideReason) { stores, _, letter, acts in
+        try await options.run(try options.common.settings(), reason: setAsideReason) { stores, _, letter, acts in
             if let retried = letter.retried { return .refused(.badRows, "it was \(retried.text)") }
             if letter.isResolved, let dropped = letter.parts.first?.resolution { return .already(dropped) }
             guard acts else { return .planned("to be dropped: \(resolution.reason ?? "")") }

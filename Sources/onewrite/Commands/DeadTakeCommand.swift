@@ -41,7 +41,7 @@ struct DeadTakeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-dead")
+        let servers = try Servers(try common.settings(), name: "onewrite-dead")
         try servers.sayWhere()
         let snapshot = try await Inspector(servers).snapshot(patiently: true)
         let count = snapshot.partitions ?? 0

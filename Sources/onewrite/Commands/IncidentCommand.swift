@@ -48,9 +48,13 @@ struct IncidentListCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-incident")
+        let servers = try Servers(try common.settings(), name: "onewrite-incident")
         let incidents = try await CommandLane().run { [partition] _ in
-            try IncidentBook(postgres: try servers.requiredPostgres()).incidents(in: partition.map { Partition($0) })
+            var patience = Patience()
+            return try patience.attempt {
+                try IncidentBook(postgres: try servers.requiredPostgres()).incidents(
+                    in: partition.map { Partition($0) })
+            }
         }
         for incident in incidents {
             if json { try Console.printJSON(incident) } else { Console.print(incident.text) }
@@ -103,12 +107,14 @@ struct IncidentSettleCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-incident")
+        let servers = try Servers(try common.settings(), name: "onewrite-incident")
         let incident = Incident(
             at: nil, who: by ?? Resolution.person, kind: group.rawValue, partition: place.partition, seqs: place.seqs,
             what: what, reason: reason)
         try servers.sayWhere()
-        let plan = try await CommandLane().run { [group, yes] _ in try Self.settle(incident, group, servers, acts: yes)
+        let plan = try await CommandLane().run { [place, group, yes] _ in
+            var patience = Patience()
+            return try patience.attempt { try Self.settle(incident, at: place, group, servers, acts: yes) }
         }
         if json { try Console.printJSON(incident) } else { Console.print(incident.text) }
         for line in plan { Console.error(line) }
@@ -119,9 +125,9 @@ struct IncidentSettleCommand: AsyncParsableCommand {
     ///
     /// - Returns: What there is at these places.
     private static func settle(
-        _ incident: Incident, _ group: Group, _ servers: Servers, acts: Bool
+        _ incident: Incident, at place: IncidentPlace, _ group: Group, _ servers: Servers, acts: Bool
     ) throws -> [String] {
-        guard let number = incident.partition, let seqs = incident.seqs else { return [] }
+        let (number, seqs) = (place.partition, place.seqs)
         let redis = try servers.redis()
         let identity = try servers.identity(redis)
         let book = IncidentBook(postgres: try servers.requiredPostgres())
@@ -135,13 +141,13 @@ struct IncidentSettleCommand: AsyncParsableCommand {
             throw Failure(.usage, "expected a partition from 0 to \(identity.partitioning.count - 1), got \(number)")
         }
         let partition = Partition(number)
-        let (known, applied) = try book.accounts(for: seqs, in: partition)
+        let applied = Int64(try OrderLedger(postgres: book.postgres).position(partition) ?? 0)
         let head = try redis.look(at: partition, servers.keys).head?.seq.number ?? applied
         guard seqs.last <= max(head, applied) else {
             throw Failure(
                 .usage, "the log's last seq is \(max(head, applied)), and what is not there yet can't be settled")
         }
-        var plan = ["Postgres accounts for \(known) of \(seqs.count)"]
+        var plan = ["Postgres accounts for \(try book.accounts(for: seqs, in: partition)) of \(seqs.count)"]
         let position =
             group == .postgres
             ? applied : try SinkReader(redis: redis, keys: servers.keys).position(partition, group).number

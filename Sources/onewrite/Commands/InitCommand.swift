@@ -27,7 +27,7 @@ struct InitCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = try await common.settings([Setting.partitions.key: partitions])
+        let settings = try common.settings([Setting.partitions.key: partitions])
         let partitioning = try settings.partitioning()
         let servers = try Servers(settings, name: "onewrite-init")
         let schema = try settings.schema()

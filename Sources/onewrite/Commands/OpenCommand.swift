@@ -31,7 +31,7 @@ struct OpenCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-open")
+        let servers = try Servers(try common.settings(), name: "onewrite-open")
         if force { try servers.sayWhere() }
         let results = try await CommandLane().run { [force] _ in
             var patience = Patience()

@@ -43,7 +43,7 @@ struct OrderCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-order")
+        let servers = try Servers(try common.settings(), name: "onewrite-order")
         let trail = try await CommandLane().run { [id, shop] _ in
             var patience = Patience()
             return try patience.attempt { try Self.trail(id, shop, servers) }

@@ -36,7 +36,7 @@ struct PendingCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-pending")
+        let servers = try Servers(try common.settings(), name: "onewrite-pending")
         let groups = group.map { [$0] } ?? Group.allCases
         let (entries, total, missing) = try await CommandLane().run { [limit] _ in
             var patience = Patience()

@@ -21,7 +21,7 @@ struct StatusCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let servers = try Servers(try await common.settings(), name: "onewrite-status")
+        let servers = try Servers(try common.settings(), name: "onewrite-status")
         let snapshot = try await Inspector(servers).snapshot(patiently: true)
         if json {
             try Console.printJSON(snapshot)

@@ -35,7 +35,7 @@ extension StockCommand {
                 flags: ChangeDraft(
                     type: Change.Kind.stockCounted.rawValue, id: "-", shop: shop,
                     lines: .items((skus.isEmpty ? ["-"] : skus).map { ($0, "0") })))
-            let servers = try Servers(try await common.settings(), name: "onewrite-stock")
+            let servers = try Servers(try common.settings(), name: "onewrite-stock")
             let table = try await CommandLane().run { _ in
                 var patience = Patience()
                 return try patience.attempt { try StockTable(shop: shop, skus: skus, servers) }

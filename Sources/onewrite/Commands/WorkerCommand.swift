@@ -40,7 +40,7 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     }
 
     func run() async throws {
-        let settings = try await common.settings()
+        let settings = try common.settings()
         let worker = try Self.workerName(name, group)
         let servers = try Servers(settings, name: "onewrite-\(worker)")
         let term = LeaseTerm(duration: try settings.lease())

@@ -73,11 +73,7 @@ struct DeadLetterStores {
     }
 
     private static func check(_ postgres: PostgresConnection, _ identity: LogIdentity) throws {
-        guard try PostgresSchema.identity(on: postgres) == identity else {
-            throw Failure(
-                .badConfiguration,
-                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
-        }
+        try Servers.requireSchema(of: identity, on: postgres)
         let column = try postgres.query(
             "SELECT FROM pg_attribute WHERE attrelid = 'dead_letters'::regclass AND attname = 'resolution'",
             until: .after(PostgresSink.timeout))

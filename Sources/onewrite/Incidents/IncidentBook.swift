@@ -45,20 +45,19 @@ struct IncidentBook {
             ], until: .after(Self.timeout))
     }
 
-    /// How many of these seqs Postgres accounts for, and how far it got.
-    func accounts(for seqs: SeqRanges, in partition: Partition) throws(PostgresError) -> (known: Int64, position: Int64)
-    {
-        var known: Int64 = 0
-        for row in try postgres.query(
-            """
-            SELECT seq FROM ledger WHERE partition = $1::int AND seq BETWEEN $2::bigint AND $3::bigint
-            UNION SELECT seq FROM dead_letters WHERE partition = $1::int AND seq BETWEEN $2::bigint AND $3::bigint
-            """, [.integer(Int64(partition.number)), .integer(seqs.first), .integer(seqs.last)],
-            until: .after(Self.timeout)) where seqs.contains(try row.requireInt64(0))
-        { known += 1 }
+    /// How many of these seqs Postgres accounts for.
+    func accounts(for seqs: SeqRanges, in partition: Partition) throws(PostgresError) -> Int64 {
         let rows = try postgres.query(
-            "SELECT seq FROM partitions WHERE partition = $1::int", [.integer(Int64(partition.number))],
-            until: .after(Self.timeout))
-        return (known, try rows.first?.requireInt64(0) ?? 0)
+            """
+            SELECT count(*) FROM (
+                SELECT seq FROM ledger WHERE partition = $1::int AND seq BETWEEN $2::bigint AND $3::bigint
+                UNION SELECT seq FROM dead_letters WHERE partition = $1::int AND seq BETWEEN $2::bigint AND $3::bigint
+            ) AS known JOIN unnest($4::bigint[], $5::bigint[]) AS range (first, last) ON seq BETWEEN first AND last
+            """,
+            [
+                .integer(Int64(partition.number)), .integer(seqs.first), .integer(seqs.last),
+                .integers(seqs.ranges.map(\.lowerBound)), .integers(seqs.ranges.map(\.upperBound)),
+            ], until: .after(Self.timeout))
+        return try rows.first?.requireInt64(0) ?? 0
     }
 }

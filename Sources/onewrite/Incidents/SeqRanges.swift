@@ -5,7 +5,7 @@ struct SeqRanges: Equatable, Sendable, CustomStringConvertible {
     /// More than a person would type; a longer hole is one range.
     private static let rangesMax = 1000
 
-    private let ranges: [ClosedRange<Int64>]
+    let ranges: [ClosedRange<Int64>]
 
     /// Reads rising ranges, parted by commas; nil when it is something else.
     init?(_ text: String) {

@@ -32,9 +32,9 @@ struct AppendTimes {
     func find(_ wanted: [Wanted: EntryID], heads: [Seq]) throws(RedisError) -> [Wanted: UInt64] {
         var found: [Wanted: UInt64] = [:]
         let hinted = Array(wanted)
-        let next = try probe(hinted.map { ($0.key.partition, $0.value.successor) }, entries: 1)
-        for (wanted, entries) in zip(hinted.map(\.key), next) where entries?.first?.seq == wanted.seq {
-            found[wanted] = entries?.first?.id.milliseconds
+        let next = try probe(hinted.map { ($0.key.partition, $0.value.successor) }, entries: Self.probeEntries)
+        for (wanted, entries) in zip(hinted.map(\.key), next) {
+            found[wanted] = entries?.first { $0.seq == wanted.seq }?.id.milliseconds
         }
         let missing = hinted.map(\.key).filter { found[$0] == nil }
         var searches = missing.prefix(Self.searchesMax).map { Search($0, head: heads[$0.partition.number]) }

@@ -77,9 +77,11 @@ actor Inspector {
     /// - Returns: The reason, and what each server does.
     func unavailable(_ error: any Error) -> Snapshot.Unavailable {
         let text = Failure(error)?.message ?? "\(error)"
-        let version = redis.flatMap { $0.isUsable ? sanitized($0.serverVersion) : nil }
-        let redis: Snapshot.Server? =
-            error is RedisError ? .unreachable(error: text) : version.map { .reachable(version: $0) }
+        let answering = redis.flatMap { redis -> Snapshot.Server? in
+            redis.isUsable
+                ? .reachable(version: sanitized(redis.serverVersion), name: sanitized(redis.serverName)) : nil
+        }
+        let redis = error is RedisError ? .unreachable(error: text) : answering
         do {
             return Snapshot.Unavailable(error: text, redis: redis, postgres: try look(log: nil).server)
         } catch {

@@ -18,7 +18,7 @@ struct LogSearch {
     let redis: RedisConnection
     let keys: Keys
 
-    /// The entries that placed orders of an ID.
+    /// The entries of a change's ID.
     ///
     /// - Parameters:
     ///   - id: The ID of the change: an order's, or its cancellation's.

@@ -1,3 +1,4 @@
+import Dashboard
 import OrderLog
 import PostgresClient
 import RedisClient
@@ -60,7 +61,8 @@ extension OrderReader {
                 let dead = try ledger?.change(id, ofShop: shop, partition: partition, seq: place.seq)?.dead
             {
                 return .noOrder(
-                    "was set aside by postgres (\(dead.reason)): onewrite dead show \(partition):\(place.seq)")
+                    "was set aside by postgres (\(sanitized(dead.reason))): onewrite dead show \(partition):\(place.seq)"
+                )
             }
             let lines = Self.sorted(change.lines.items)
             // The log would take a second cancellation of what the window has forgotten.

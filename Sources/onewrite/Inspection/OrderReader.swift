@@ -56,7 +56,8 @@ struct OrderReader {
             return nil
         }
         var cancelPlace = Self.merged(cancelSeen, account.cancelled?.place)
-        if account.trouble != nil, cancelPlace == nil {
+        // While the window remembers the order, it remembers what came later, too.
+        if account.trouble != nil, placedSeen == nil, cancelPlace == nil {
             cancelPlace = try search(cancelID, .orderCancelled, shop, partition)
         }
         let placed = try way(id, "prepare", id, shop, place, partition, account, account.placed)

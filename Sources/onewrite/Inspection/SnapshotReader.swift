@@ -5,7 +5,8 @@ import RedisClient
 import RedisLog
 import ThreadedIO
 
-/// Takes a snapshot of the log and its groups, in four round trips to Redis however many partitions there are.
+/// Takes a snapshot of the log and its groups, in four round trips to Redis however many partitions there are,
+/// unless an entry has to be searched.
 ///
 /// Positions are read before heads, in Postgres and in Redis, so that a lag is what was really behind at one moment or
 /// a little more, never less, and never negative.

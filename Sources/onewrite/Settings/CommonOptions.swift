@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dashboard
 import Foundation
 
 /// What every command that talks to the servers takes.
@@ -17,21 +18,23 @@ struct CommonOptions: ParsableArguments {
     /// All settings, with what these options and `flags` say.
     ///
     /// - Throws: ``Failure`` for a name that no setting has, in the file or, but for a few letters, in the environment.
-    func settings(_ flags: [String: String?] = [:]) async throws -> Settings {
-        let settings = await read(flags)
-        for problem in settings.problems where !problem.isRefused { Console.error("warning: \(problem.message)") }
+    func settings(_ flags: [String: String?] = [:]) throws -> Settings {
+        let settings = read(flags)
+        for problem in settings.problems where !problem.isRefused {
+            Console.error("warning: \(sanitized(problem.message))")
+        }
         let refused = settings.problems.filter(\.isRefused)
         guard refused.isEmpty else {
-            throw Failure(.badConfiguration, refused.map(\.message).joined(separator: "; "))
+            throw Failure(.badConfiguration, refused.map { sanitized($0.message) }.joined(separator: "; "))
         }
         return settings
     }
 
     /// The same, whatever is wrong with them.
-    func read(_ flags: [String: String?] = [:]) async -> Settings {
+    func read(_ flags: [String: String?] = [:]) -> Settings {
         var given = flags.compactMapValues { $0 }
         given[Setting.namespace.key] = namespace
         given[Setting.schema.key] = schema
-        return await Settings(flags: given, file: config, environment: ProcessInfo.processInfo.environment)
+        return Settings(flags: given, file: config, environment: ProcessInfo.processInfo.environment)
     }
 }

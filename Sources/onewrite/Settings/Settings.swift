@@ -5,7 +5,6 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
-import SystemPackage
 
 /// A thing that can be set: by flag, environment, configuration file, or left at its default.
 struct Setting: Sendable {
@@ -91,18 +90,11 @@ struct Settings: Sendable {
     ///   - flags: Keys and values of the command line.
     ///   - file: A configuration file that was named; nil for `onewrite.json` here, if there is one.
     ///   - environment: The process's.
-    init(flags: [String: String], file: String?, environment: [String: String]) async {
+    init(flags: [String: String], file: String?, environment: [String: String]) {
         let named = file ?? environment["ONEWRITE_CONFIG"]
         let path = named ?? "onewrite.json"
-        var problems = ConfigurationFile.problems(at: path, isOptional: named == nil)
-        var fileReader = ConfigReader(provider: InMemoryProvider(values: [:]))
-        do {
-            fileReader = ConfigReader(
-                provider: try await FileProvider<JSONSnapshot>(filePath: FilePath(path), allowMissing: named == nil))
-        } catch {
-            if problems.isEmpty { problems = [SettingsProblem(file: path, "it can't be read")] }
-        }
-        self.problems = problems + EnvironmentNames.problems(in: environment.keys)
+        let file = ConfigurationFile.read(path, isOptional: named == nil)
+        problems = file.problems + EnvironmentNames.problems(in: environment.keys)
         let environmentReader = ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: environment))
         var values: [String: Value] = [:]
         for setting in Setting.all {
@@ -112,9 +104,7 @@ struct Settings: Sendable {
                 values[setting.key] = Value(text: text, source: "environment \(setting.variable)")
             } else if let name = setting.plainVariable, let text = environment[name], !text.isEmpty {
                 values[setting.key] = Value(text: text, source: "environment \(name)")
-            } else if let text = fileReader.string(forKey: ConfigKey(setting.key))
-                ?? fileReader.int(forKey: ConfigKey(setting.key)).map(String.init)
-            {
+            } else if let text = file.values[setting.key] {
                 values[setting.key] = Value(text: text, source: "file \(path)")
             } else if setting.key == Setting.databaseURL.key,
                 Self.libpqVariables.contains(where: environment.keys.contains)

@@ -47,30 +47,43 @@ struct SettingsProblem: Sendable, Equatable, Encodable {
 
 /// The names in a configuration file.
 enum ConfigurationFile {
-    /// All that is wrong with a file but for the settings' own values.
+    /// Reads a file, once: it may be a pipe.
     ///
     /// - Parameters:
     ///   - path: Where it is.
     ///   - isOptional: Whether it may be missing.
-    /// - Returns: Them, in the order of their names.
-    static func problems(at path: String, isOptional: Bool) -> [SettingsProblem] {
+    /// - Returns: The settings by their keys, and all that is wrong but for their own values, in the order of the names.
+    static func read(_ path: String, isOptional: Bool) -> (values: [String: String], problems: [SettingsProblem]) {
+        func nothing(_ why: String) -> ([String: String], [SettingsProblem]) {
+            ([:], [SettingsProblem(file: path, why)])
+        }
         let data: Data
         do {
             data = try Data(contentsOf: URL(filePath: path))
         } catch CocoaError.fileReadNoSuchFile {
-            return isOptional ? [] : [SettingsProblem(file: path, "there is no such file")]
+            return isOptional ? ([:], []) : nothing("there is no such file")
         } catch {
-            return [SettingsProblem(file: path, "it can't be read")]
+            return nothing("it can't be read")
         }
+        let leaves: [(path: [String], value: Any)]
         do {
             guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-                return [SettingsProblem(file: path, "it is not a JSON object")]
+                return nothing("it is not a JSON object")
             }
-            let text = String(decoding: data, as: UTF8.self)
-            return leaves(of: object).compactMap { problem($0.path, $0.value, in: text, of: path) }
+            leaves = Self.leaves(of: object)
         } catch {
-            return [SettingsProblem(file: path, "it is not a JSON object")]
+            return nothing("it is not a JSON object")
         }
+        let text = String(decoding: data, as: UTF8.self)
+        var (values, problems): ([String: String], [SettingsProblem]) = ([:], [])
+        for leaf in leaves {
+            if let problem = problem(leaf.path, leaf.value, in: text, of: path) {
+                problems.append(problem)
+            } else {
+                values[leaf.path.joined(separator: ".")] = "\(leaf.value)"
+            }
+        }
+        return (values, problems)
     }
 
     private static func leaves(of object: [String: Any], under path: [String] = []) -> [(path: [String], value: Any)] {

@@ -38,7 +38,7 @@ struct SubmitOptions: ParsableArguments {
 
     /// The servers, when the settings allow what is asked for.
     func servers(name: String) async throws -> Servers {
-        let settings = try await common.settings([
+        let settings = try common.settings([
             Setting.timeout.key: timeout, Setting.durability.key: durability,
         ])
         let servers = try Servers(settings, name: name)

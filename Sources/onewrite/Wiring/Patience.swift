@@ -90,6 +90,16 @@ extension StoreError {
     }
 }
 
+extension PostgresError {
+    /// Whether the server is away, or refuses what is asked of it: not what passes soon, nor what a person has to put right.
+    var isAboutTheServer: Bool {
+        switch StoreError(self).kind {
+        case .unavailable, .refused: true
+        default: false
+        }
+    }
+}
+
 extension Failure {
     func adding(_ text: String) -> Failure { Failure(status, message + text) }
 }

@@ -87,6 +87,15 @@ struct Servers: Sendable {
         return identity
     }
 
+    /// Refuses a schema that `init` has not made, or has made for another log.
+    static func requireSchema(of identity: LogIdentity, on postgres: PostgresConnection) throws {
+        guard try PostgresSchema.identity(on: postgres) == identity else {
+            throw Failure(
+                .badConfiguration,
+                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+        }
+    }
+
     func missingLog(_ redis: RedisConnection) -> String {
         "there is no log at \(keys.namespace) on Redis \(redis.address). Run: onewrite init"
     }

@@ -55,11 +55,7 @@ struct WorkerStart {
             return nil
         }
         if group == .postgres {
-            guard try PostgresSchema.identity(on: try servers.primary(interrupt: interrupt)) == identity else {
-                throw Failure(
-                    .badConfiguration,
-                    "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
-            }
+            try Servers.requireSchema(of: identity, on: servers.primary(interrupt: interrupt))
         }
         let present = try redis.call(
             RedisCommand("PUBSUB", "NUMSUB", servers.keys.presencePrefix(group) + worker.text),
