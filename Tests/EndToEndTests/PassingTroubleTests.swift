@@ -100,20 +100,12 @@ struct PassingTroubleTests {
         try await withOwnServers(redisOptions: ["busy-reply-threshold 20"]) { servers in
             try #require(try await run(["init"], on: servers).code == 0)
             let directory = try await PrivateDirectory()
-            let order = #"{"id":"ID","shop":"main","customer":"c","lines":[{"sku":"TEA","quantity":1}]}"#
-            let script = """
-                (echo '\(order.replacing("ID", with: "one"))'; while [ ! -e go ]; do sleep 0.05; done
-                echo '\(order.replacing("ID", with: "two"))') \
-                | \(BuiltExecutable.path) submit - --json 2> errors
-                """
-            async let submitted = ChildProcess.run(
-                ["/bin/sh", "-c", script], environment: servers.environment, in: directory.path, within: .seconds(60))
-            try await TestSupport.eventually("the first order is in the log") {
-                try await servers.redis.ask("HGET", "{\(servers.namespace):5}:head", "seq") == "1"
-            }
+            let submit = PausedSubmit(servers: servers, directory: directory)
+            async let submitted = submit.run("2> errors")
+            try await submit.hasBegun()
             async let held: Void = hold(servers.redis, seconds: 9)
             try await eventually("BUSY", on: servers.redis)
-            #expect(FileManager.default.createFile(atPath: directory.path + "/go", contents: nil))
+            #expect(submit.goOn())
             try await TestSupport.eventually("the second order is refused for now") {
                 let errors = FileManager.default.contents(atPath: directory.path + "/errors") ?? Data()
                 return String(decoding: errors, as: UTF8.self).contains("BUSY")

@@ -171,19 +171,11 @@ struct WrongServersTests {
             let directory = try await PrivateDirectory()
             let other = try await PrivateRedis.start(in: directory, tcp: true)
             try #require(try await run("init", on: servers).code == 0)
-            let order = #"{"id":"ID","shop":"main","customer":"c","lines":[{"sku":"TEA","quantity":1}]}"#
-            let script = """
-                (echo '\(order.replacing("ID", with: "one"))'; while [ ! -e go ]; do sleep 0.05; done
-                echo '\(order.replacing("ID", with: "two"))') \
-                | \(BuiltExecutable.path) submit - --json --timeout 1s
-                """
-            async let submitted = ChildProcess.run(
-                ["/bin/sh", "-c", script], environment: servers.environment, in: directory.path, within: .seconds(60))
-            try await eventually("the first order is in the log") {
-                try await servers.redis.ask("HGET", "{\(servers.namespace):5}:head", "seq") == "1"
-            }
+            let submit = PausedSubmit(servers: servers, directory: directory)
+            async let submitted = submit.run("--timeout 1s")
+            try await submit.hasBegun()
             try await servers.redis.ask("REPLICAOF", "127.0.0.1", "\(try #require(other.port))")
-            #expect(FileManager.default.createFile(atPath: directory.path + "/go", contents: nil))
+            #expect(submit.goOn())
             let ran = Ran(try await submitted)
             #expect(ran.code == 75, "\(ran.errors)")
             let receipts = try ran.objects()
