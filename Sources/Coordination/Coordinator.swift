@@ -201,7 +201,7 @@ actor Coordinator {
         guard hasBeaten || !leases.isEmpty else { return }
         let numbers = leases.keys.sorted().map(\.description).joined(separator: " ")
         let text = "partitions \(numbers.isEmpty ? "none" : numbers) of \(settings.identity.partitioning.count)"
-        if text != servedText { logger.info("serving \(settings.group.rawValue) · \(text) · \(server)") }
+        if text != servedText { logger.info("serving \(settings.group.name) · \(text) · \(server)") }
         servedText = text
     }
 }

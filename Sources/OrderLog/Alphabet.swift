@@ -26,6 +26,8 @@ package struct Alphabet: Sendable {
 
     /// `[A-Za-z0-9._:/-]`: `id`, `order`, `shop`.
     package static let identifier = Alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/-")
+    /// `[a-z0-9-]`: groups.
+    package static let group = Alphabet("abcdefghijklmnopqrstuvwxyz0123456789-")
     /// `[A-Za-z0-9._-]`: SKUs and workers' names.
     package static let sku = Alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 }

@@ -216,10 +216,3 @@ package struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertib
 
     package static func < (left: WorkerName, right: WorkerName) -> Bool { left.text < right.text }
 }
-
-/// The sinks, and their consumer groups of the same name.
-package enum Group: String, CaseIterable, Sendable, Codable, Comparable {
-    case postgres, stock, delivery
-
-    package static func < (left: Group, right: Group) -> Bool { left.rawValue < right.rawValue }
-}

@@ -34,27 +34,27 @@ package struct Keys: Hashable, Sendable {
     package func shops(_ partition: Partition) -> String { "{\(namespace):\(partition)}:shops" }
 
     package func position(_ partition: Partition, _ group: Group) -> String {
-        "{\(namespace):\(partition)}:position:\(group.rawValue)"
+        "{\(namespace):\(partition)}:position:\(group.name)"
     }
 
     package func lease(_ partition: Partition, _ group: Group) -> String {
-        "{\(namespace):\(partition)}:lease:\(group.rawValue)"
+        "{\(namespace):\(partition)}:lease:\(group.name)"
     }
 
     package func dead(_ partition: Partition, _ group: Group) -> String {
-        "{\(namespace):\(partition)}:dead:\(group.rawValue)"
+        "{\(namespace):\(partition)}:dead:\(group.name)"
     }
 
     /// What became of a group's dead letters: the ID in its stream of dead letters → a resolution as JSON.
     package func deadResolved(_ partition: Partition, _ group: Group) -> String { "\(dead(partition, group)):resolved" }
 
-    package func workers(_ group: Group) -> String { "\(namespace):workers:\(group.rawValue)" }
+    package func workers(_ group: Group) -> String { "\(namespace):workers:\(group.name)" }
 
     /// What a worker says of itself, as JSON.
     package func report(_ group: Group, _ worker: WorkerName) -> String {
-        "\(namespace):worker:\(group.rawValue):\(worker)"
+        "\(namespace):worker:\(group.name):\(worker)"
     }
 
     /// What the names of the channels begin with that show the workers' presence; the worker's name follows.
-    package func presencePrefix(_ group: Group) -> String { "\(namespace):present:\(group.rawValue):" }
+    package func presencePrefix(_ group: Group) -> String { "\(namespace):present:\(group.name):" }
 }

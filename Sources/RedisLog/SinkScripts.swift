@@ -23,7 +23,7 @@ package struct SinkScripts {
             let reply = try ScriptReply(
                 try connection.evaluate(
                     Scripts.fence, keys: [keys.head(partition), keys.position(partition, group), keys.log(partition)],
-                    arguments: [history.epoch.description, history.replid, owner.text, group.rawValue],
+                    arguments: [history.epoch.description, history.replid, owner.text, group.name],
                     until: .after(StreamLog.timeout)))
             switch reply.code {
             case "FENCED": break
@@ -126,7 +126,7 @@ package struct SinkScripts {
         let partition = permit.partition
         var names = [keys.head(partition), keys.log(partition)]
         if isBoundByPosition { names.append(keys.position(partition, group)) }
-        var arguments: RedisArguments = [permit.history.epoch.description, permit.history.replid, group.rawValue]
+        var arguments: RedisArguments = [permit.history.epoch.description, permit.history.replid, group.name]
         for entry in entries {
             arguments.append(entry.seq?.description ?? "")
             arguments.append(entry.entry.description)
@@ -152,7 +152,7 @@ package struct SinkScripts {
         let permit = batch.permit
         var arguments: RedisArguments = [
             permit.history.epoch.description, permit.history.replid, permit.token.description, permit.owner.text,
-            batch.first.description, batch.last.description, batch.lastEntry?.description ?? "", group.rawValue,
+            batch.first.description, batch.last.description, batch.lastEntry?.description ?? "", group.name,
         ]
         let acknowledged = batch.placedIDs
         arguments.append(acknowledged.count)

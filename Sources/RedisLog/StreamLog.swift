@@ -48,7 +48,7 @@ package final class StreamLog: LogPort {
     package func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed {
         try call(
             RedisCommand(
-                "XAUTOCLAIM", keys.log(partition), group.rawValue, consumer.text, 0, cursor.description, "COUNT", limit)
+                "XAUTOCLAIM", keys.log(partition), group.name, consumer.text, 0, cursor.description, "COUNT", limit)
         ) { reply throws(RedisError) in
             let parts = try reply.requireArray()
             guard parts.count >= 2, let next = EntryID(try parts[0].requireString()) else {
@@ -82,7 +82,7 @@ package final class StreamLog: LogPort {
     }
 
     private func readCommand(_ partitions: [Partition], _ limit: Int, _ wait: Duration) -> RedisCommand {
-        var command = RedisCommand("XREADGROUP", "GROUP", group.rawValue, consumer.text, "COUNT", limit)
+        var command = RedisCommand("XREADGROUP", "GROUP", group.name, consumer.text, "COUNT", limit)
         if wait > .zero { command.append(contentsOf: ["BLOCK", String(max(1, Int(wait / .milliseconds(1))))]) }
         command.append("STREAMS")
         command.append(contentsOf: partitions.map(keys.log))
@@ -142,7 +142,7 @@ package final class StreamLog: LogPort {
         do throws(RedisError) {
             _ = try connection.call(
                 RedisCommand(
-                    "XGROUP", "CREATE", keys.log(partition), group.rawValue, entry.description, "MKSTREAM"),
+                    "XGROUP", "CREATE", keys.log(partition), group.name, entry.description, "MKSTREAM"),
                 until: .after(Self.timeout))
         } catch {
             // Another worker was faster.
@@ -152,7 +152,7 @@ package final class StreamLog: LogPort {
     }
 
     package func removeIdleConsumers(from partition: Partition) async throws {
-        _ = try evaluate(Scripts.consumersRemove, [keys.log(partition)], [group.rawValue, consumer.text]) {
+        _ = try evaluate(Scripts.consumersRemove, [keys.log(partition)], [group.name, consumer.text]) {
             reply throws(RedisError) in try reply.requireInteger()
         }
     }

@@ -76,7 +76,7 @@ package struct LogCreation {
         let opener = LogOpener(log: log, ledger: ledger, identity: identity, owner: .initialiser)
         for partition in identity.partitioning.all {
             try await open(partition, opener)
-            for group in Group.allCases {
+            for group in Group.builtIn {
                 try await StreamLog(redis, keys: keys, group: group, consumer: .initialiser)
                     .createGroup(in: partition, after: .zero)
             }

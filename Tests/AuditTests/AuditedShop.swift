@@ -57,14 +57,14 @@ actor AuditedShop {
         partitioning = try #require(try redis.identity(keys)).partitioning
     }
 
-    func startWorkers(_ groups: [Group] = Group.allCases) async throws {
+    func startWorkers(_ groups: [Group] = Group.builtIn) async throws {
         for group in groups {
             workers[group] = try await BuiltExecutable.spawn(
-                "worker", "--group", group.rawValue, on: servers, errors: .discarded)
+                "worker", "--group", group.name, on: servers, errors: .discarded)
         }
     }
 
-    func stopWorkers(_ groups: [Group] = Group.allCases) async {
+    func stopWorkers(_ groups: [Group] = Group.builtIn) async {
         for group in groups { await workers.removeValue(forKey: group)?.stop() }
     }
 
@@ -109,7 +109,7 @@ actor AuditedShop {
 
     private nonisolated func state(_ group: Group) async throws -> [String: Any] {
         let groups = try await run("status", "--json").object().objects("groups")
-        let found = try #require(groups.first { $0.text("name") == group.rawValue })
+        let found = try #require(groups.first { $0.text("name") == group.name })
         return try #require(
             try found.objects("partitions").first { $0.int("partition") == partition(of: "main").number })
     }

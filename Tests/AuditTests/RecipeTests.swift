@@ -25,11 +25,11 @@ struct RecipeTests {
         await shop.stopWorkers(groups)
         try await shop.submit(Self.hole)
         try await shop.submit([order("ord-5")])
-        for group in Group.allCases where !groups.contains(group) { try await shop.reaches(9, group) }
+        for group in Group.builtIn where !groups.contains(group) { try await shop.reaches(9, group) }
         // Ghosts: pending with somebody, and gone.
         if let group {
             try await shop.redis(
-                "XREADGROUP", "GROUP", group.rawValue, "ghost", "COUNT", "4", "STREAMS", log(shop), ">")
+                "XREADGROUP", "GROUP", group.name, "ghost", "COUNT", "4", "STREAMS", log(shop), ">")
         }
         for seq in Self.seqs {
             try await shop.redis("XDEL", log(shop), try await shop.entry(seq, in: shop.partition(of: "main")))
@@ -55,13 +55,13 @@ struct RecipeTests {
         try await AuditedShop.open { shop in
             let partition = shop.partition(of: "main").number
             try await makeHole(shop, [group], pendingIn: group)
-            let recipe = try Recipe("halted-\(group.rawValue)", in: "operating.md")
+            let recipe = try Recipe("halted-\(group.name)", in: "operating.md")
                 .setting(["p": partition, "first": 4, "last": 8])
             let short = try await recipe.setting(["p": partition, "first": 4, "last": 10]).run(shop.servers)
             #expect(short.code == 1 && short.errors.contains("Postgres has 6 of them"), "\(short.errors)")
             let ran = try await recipe.run(shop.servers)
             #expect(ran.code == 0, "\(ran.errors)")
-            #expect(ran.output.contains("\(group.rawValue) \(partition):4-8 by "))
+            #expect(ran.output.contains("\(group.name) \(partition):4-8 by "))
             // Run again by mistake, it does nothing.
             #expect(try await recipe.run(shop.servers).code == 1)
             try await shop.startWorkers([group])
@@ -69,9 +69,9 @@ struct RecipeTests {
             try await expectAgreement(shop, settled: 5)
 
             let text = try await shop.audit().output
-            #expect(text.contains("settled, 5 of it: \(group.rawValue) \(partition):4-8 by "), "\(text)")
+            #expect(text.contains("settled, 5 of it: \(group.name) \(partition):4-8 by "), "\(text)")
             let shown = try await shop.run("order", "ord-4", "--shop", "main")
-            #expect(shown.output.contains("  incident  \(group.rawValue) \(partition):4-8 by "), "\(shown.output)")
+            #expect(shown.output.contains("  incident  \(group.name) \(partition):4-8 by "), "\(shown.output)")
             let object = try await shop.run("order", "ord-5", "--shop", "main", "--json").object()
             #expect(try object.objects("incidents").isEmpty)
             let pending = try await shop.run("pending", "--json")
@@ -120,7 +120,7 @@ struct RecipeTests {
     func lost() async throws {
         try await AuditedShop.open { shop in
             let partition = shop.partition(of: "main").number
-            try await makeHole(shop, Group.allCases)
+            try await makeHole(shop, Group.builtIn)
             let recipe = try Recipe("lost", in: "operating.md").setting(["p": partition, "first": 4, "last": 8])
             let ran = try await recipe.run(shop.servers)
             #expect(ran.code == 0, "\(ran.errors)")
@@ -128,7 +128,7 @@ struct RecipeTests {
             let again = try await recipe.run(shop.servers)
             #expect(again.code == 1 && again.errors.contains("Postgres has applied up to seq 8"), "\(again.errors)")
             try await shop.startWorkers()
-            for group in Group.allCases { try await shop.becomes("serving", group) }
+            for group in Group.builtIn { try await shop.becomes("serving", group) }
             try await expectAgreement(shop, settled: 5)
             #expect(try await shop.run("dead", "list").output == "")
         }
@@ -158,7 +158,7 @@ struct RecipeTests {
             let ran = try await Recipe("doubled-entries", in: "operating.md").setting(["p": partition.number])
                 .run(shop.servers)
             #expect(ran.code == 0 && ran.output == "2\n", "\(ran.errors)")
-            for group in Group.allCases { try await shop.becomes("serving", group) }
+            for group in Group.builtIn { try await shop.becomes("serving", group) }
             try await expectAgreement(shop, settled: 0)
         }
     }
@@ -174,7 +174,7 @@ struct RecipeTests {
             let ran = try await Recipe("head-deleted", in: "operating.md").setting(["p": partition.number])
                 .run(shop.servers)
             #expect(ran.code == 0, "\(ran.errors)")
-            for group in Group.allCases { try await shop.becomes("serving", group) }
+            for group in Group.builtIn { try await shop.becomes("serving", group) }
             try await expectAgreement(shop, settled: 0)
         }
     }
@@ -251,10 +251,10 @@ struct RecipeTests {
                 "DATABASE_URL": shop.servers.postgres.url.replacing(/user=[^&]*/, with: "user=\(role)"),
             ]
             var workers: [ChildProcess] = []
-            for group in Group.allCases {
+            for group in Group.builtIn {
                 workers.append(
                     try await ChildProcess.spawn(
-                        [BuiltExecutable.path, "worker", "--group", group.rawValue],
+                        [BuiltExecutable.path, "worker", "--group", group.name],
                         environment: shop.servers.environment.merging(environment) { $1 }, output: .discarded,
                         errors: .inherited))
             }

@@ -70,11 +70,11 @@ actor Shop {
     /// A worker that runs until it is stopped or let go of.
     nonisolated func worker(_ group: Group) async throws -> ChildProcess {
         try await BuiltExecutable.spawn(
-            "worker", "--group", group.rawValue, "--name", "\(group.rawValue)-a", on: servers, errors: .discarded)
+            "worker", "--group", group.name, "--name", "\(group.name)-a", on: servers, errors: .discarded)
     }
 
     /// Runs workers until their groups have applied and acknowledged everything.
-    nonisolated func settle(_ groups: [Group] = Group.allCases) async throws {
+    nonisolated func settle(_ groups: [Group] = Group.builtIn) async throws {
         var workers: [ChildProcess] = []
         for group in groups { workers.append(try await worker(group)) }
         for group in groups { try await applied(group) }
@@ -83,7 +83,7 @@ actor Shop {
 
     /// Waits until a group has nothing left to do.
     nonisolated func applied(_ group: Group) async throws {
-        try await eventually(within: .seconds(20), "\(group.rawValue) has applied all") { try await self.isDone(group) }
+        try await eventually(within: .seconds(20), "\(group.name) has applied all") { try await self.isDone(group) }
     }
 
     private func isDone(_ group: Group) throws -> Bool {
@@ -92,14 +92,14 @@ actor Shop {
             return true
         }
         let groups = try call("XINFO", "GROUPS", log).elements.map { $0.elements.map { $0.string ?? "" } }
-        let own = try #require(groups.first { $0[1] == group.rawValue })
-        let pending = try call("XPENDING", log, group.rawValue)[0].integer
+        let own = try #require(groups.first { $0[1] == group.name })
+        let pending = try call("XPENDING", log, group.name)[0].integer
         return own[7] == last && pending == 0
     }
 
     /// Waits until the status shows the group's partition in a state.
     nonisolated func becomes(_ state: String, _ group: Group) async throws {
-        try await eventually(within: .seconds(20), "\(group.rawValue) is \(state)") {
+        try await eventually(within: .seconds(20), "\(group.name) is \(state)") {
             try await self.status(group).objects("partitions").first?.text("state") == state
         }
     }
@@ -107,7 +107,7 @@ actor Shop {
     // MARK: - Looking
 
     nonisolated func status(_ group: Group) async throws -> [String: Any] {
-        try await run("status", "--json").objects()[0].objects("groups").first { $0.text("name") == group.rawValue }
+        try await run("status", "--json").objects()[0].objects("groups").first { $0.text("name") == group.name }
             ?? [:]
     }
 
@@ -175,10 +175,10 @@ actor Shop {
     }
 
     /// Takes an entry on behalf of groups that have no worker.
-    nonisolated func take(_ seq: Int, by groups: [Group] = Group.allCases) async throws {
+    nonisolated func take(_ seq: Int, by groups: [Group] = Group.builtIn) async throws {
         for group in groups {
             let ran = try await run(
-                "dead", "take", "\(seq)", "--group", group.rawValue, "--partition", "0", "--reason", "a test", "--yes")
+                "dead", "take", "\(seq)", "--group", group.name, "--partition", "0", "--reason", "a test", "--yes")
             try #require(ran.code == 0, "\(ran.errors)")
         }
     }

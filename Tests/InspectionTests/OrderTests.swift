@@ -35,7 +35,7 @@ struct OrderTests {
             try await shop.order("ord-1", "ord-2")
             try await shop.cancel("ord-2")
             let workers = try await [Group.postgres, .stock, .delivery].asyncMap {
-                try await BuiltExecutable.spawn("worker", "--group", $0.rawValue, on: servers, errors: .discarded)
+                try await BuiltExecutable.spawn("worker", "--group", $0.name, on: servers, errors: .discarded)
             }
             try await eventually("all is applied") {
                 try await shop.run("status", "--json").object().objects("groups").allSatisfy { $0.int("lag") == 0 }

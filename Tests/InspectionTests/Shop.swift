@@ -74,7 +74,7 @@ actor Shop {
     func deliver(_ count: Int, to consumer: String, of group: Group, in partition: Partition) throws {
         try call(
             RedisCommand(
-                "XREADGROUP", "GROUP", group.rawValue, consumer, "COUNT", count, "STREAMS", keys.log(partition), ">"))
+                "XREADGROUP", "GROUP", group.name, consumer, "COUNT", count, "STREAMS", keys.log(partition), ">"))
     }
 
     /// Shows a worker as present to everybody, as long as the returned subscription lives.

@@ -52,7 +52,7 @@ final class World {
         switch group {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
-        case .postgres:
+        default:
             let postgres = PostgresSink(try Self.connectPostgres(servers), scripts: scripts)
             ledger = postgres
             sink = postgres
@@ -117,16 +117,16 @@ final class World {
         switch group {
         case .postgres: try ledger()
         case .delivery: try deliveries()
-        case .stock: []
+        default: []
         }
     }
 
     func pending(_ group: Group) throws -> Int64 {
-        try #require(try call("XPENDING", keys.log(partition), group.rawValue)[0].integer)
+        try #require(try call("XPENDING", keys.log(partition), group.name)[0].integer)
     }
 
     func consumers(_ group: Group) throws -> Set<String> {
-        Set(try call("XINFO", "CONSUMERS", keys.log(partition), group.rawValue).elements.compactMap { $0[1].string })
+        Set(try call("XINFO", "CONSUMERS", keys.log(partition), group.name).elements.compactMap { $0[1].string })
     }
 
     func position(_ group: Group) throws -> Int64? {

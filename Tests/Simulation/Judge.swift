@@ -73,7 +73,7 @@ final class Judge {
         switch group {
         case .postgres:
             guard let postgres, postgres.record(partition, seq)?.mark != item.mark else { return }
-        case .stock, .delivery:
+        default:
             guard (keys.positions[group.place]?.seq ?? .none) < seq else { return }
         }
         violated("\(item.mark) at \(partition)/\(seq) was acknowledged in \(group) on \(redis.name), and not applied")

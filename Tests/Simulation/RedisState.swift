@@ -92,7 +92,7 @@ extension Group {
         switch self {
         case .postgres: 0
         case .stock: 1
-        case .delivery: 2
+        default: 2
         }
     }
 }

@@ -125,7 +125,7 @@ final class RealServers {
                     case .mismatch: return "mismatch"
                     }
                 },
-                destroyGroup: { _ = try call(["XGROUP", "DESTROY", keys.log(partition), $0.rawValue]) },
+                destroyGroup: { _ = try call(["XGROUP", "DESTROY", keys.log(partition), $0.name]) },
                 loseLast: {
                     let last = try call(["XREVRANGE", keys.log(partition), "+", "-", "COUNT", "1"])
                     guard let entry = last.elements.first, let id = entry[0].string else { return }

@@ -64,7 +64,7 @@ final class Shop: Sendable {
 
     func worker(_ group: Group) async throws -> ChildProcess {
         try await BuiltExecutable.spawn(
-            "worker", "--group", group.rawValue, on: servers, errors: .appended(to: path("\(group.rawValue).log")))
+            "worker", "--group", group.name, on: servers, errors: .appended(to: path("\(group.name).log")))
     }
 
     // MARK: - What the stores hold

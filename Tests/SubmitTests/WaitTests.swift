@@ -137,7 +137,7 @@ struct WaitTests {
                 "main",
                 "lines", "TEA:40 TEA:41")
             var workers: [ChildProcess] = []
-            for group in Group.allCases { workers.append(try await shop.worker(group)) }
+            for group in Group.builtIn { workers.append(try await shop.worker(group)) }
             let after = try await shop.run("stock", "receive", "--shop", "main", "MUG:2", "--wait")
             #expect(after.status == .exited(0), "\(after.errors)")
             for worker in workers { await worker.stop() }

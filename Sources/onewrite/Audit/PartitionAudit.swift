@@ -60,7 +60,7 @@ struct PartitionAudit {
             findings.count(.positions)
             if seq > head {
                 findings.differ(
-                    .positions, in: partition.number, "the position of \(group.rawValue)",
+                    .positions, in: partition.number, "the position of \(group.name)",
                     expected: "at most \(head), the log's last seq", found: "\(seq)")
             }
         }
@@ -128,9 +128,9 @@ struct PartitionAudit {
                 .log, in: partition.number, at: seq.number, name, expected: expected, found: found, settledIn: groups)
         }
         if case .missing = found {
-            differ("an entry in the log", "none", settledIn: Group.allCases)
+            differ("an entry in the log", "none", settledIn: Group.builtIn)
         } else if seq > min(start.stock, start.delivery, accounted) {
-            differ("an entry in the log, until every group has applied it", "none", settledIn: Group.allCases)
+            differ("an entry in the log, until every group has applied it", "none", settledIn: Group.builtIn)
         } else if let row, let kept, let field = row.difference(from: kept) {
             differ("the ledger's fields to agree", "another \(field)")
         } else if row != nil, kept == nil {
@@ -186,11 +186,11 @@ struct PartitionAudit {
             letter?.reason == LedgerSnapshot.takenReason ? Group.postgres : nil,
             pass.taken.stock.contains(seq) ? .stock : nil, pass.taken.delivery.contains(seq) ? .delivery : nil,
         ].compactMap(\.self)
-        if (1..<Group.allCases.count).contains(groups.count) {
+        if (1..<Group.builtIn.count).contains(groups.count) {
             pass.findings.explain(
                 AuditExplanation(
                     partition: partition.number, seq: seq.number, name: change.name,
-                    groups: groups.map(\.rawValue)))
+                    groups: groups.map(\.name)))
         }
     }
 

@@ -117,9 +117,9 @@ struct SinkReader {
 
     static func seq(_ reply: RedisReply, _ group: Group) throws -> Seq {
         if reply.isNull { return .none }
-        if let error = reply.error { throw Trouble(text: "the position of \(group.rawValue) can't be read: \(error)") }
+        if let error = reply.error { throw Trouble(text: "the position of \(group.name) can't be read: \(error)") }
         guard let number = reply.string.flatMap({ Int64($0) }), number >= 0 else {
-            throw Trouble(text: "the position of \(group.rawValue) is no number")
+            throw Trouble(text: "the position of \(group.name) is no number")
         }
         return Seq(number)
     }

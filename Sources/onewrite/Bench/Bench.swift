@@ -119,7 +119,7 @@ struct Bench: Sendable {
         _ stage: BenchPlan.Stage, _ round: Int, _ servers: BenchServers, _ drain: Drain, _ bare: BareLoop?
     ) async throws -> StageRound {
         let drained = try await measure(stage, round, servers, ours: { try await drain.run(stage.groups) }) {
-            try await bare?.drain(stage.groups.map(\.rawValue))
+            try await bare?.drain(stage.groups.map(\.name))
         }
         say(round, stage, servers, drained)
         return drained

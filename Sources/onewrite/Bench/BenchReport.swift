@@ -133,7 +133,7 @@ struct BenchReport: Sendable, Encodable {
                 ms: Latencies.Percentiles(medianOf: percentiles), rounds: percentiles)
         }
         let sinks = BenchPlan.Stage.latency.groups.map { group in
-            figures(group.rawValue, rounds.compactMap { $0.sinks[group] })
+            figures(group.name, rounds.compactMap { $0.sinks[group] })
         }
         return [figures("accepted", rounds.map(\.accepted))] + sinks + [figures("all", rounds.map(\.all))]
     }

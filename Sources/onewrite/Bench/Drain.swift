@@ -37,7 +37,7 @@ struct Drain: Sendable {
         for group in groups {
             let orders = try await servers.gauge.orders(in: group, of: shops)
             guard orders == plan.orders else {
-                throw Failure(.no, "\(group.rawValue) holds \(orders) orders after \(plan.orders) were applied")
+                throw Failure(.no, "\(group.name) holds \(orders) orders after \(plan.orders) were applied")
             }
         }
         return pace
@@ -48,10 +48,10 @@ struct Drain: Sendable {
         var workers: [ChildProcess] = []
         for number in 0..<plan.workers {
             for group in groups {
-                let name = "\(group.rawValue)-\(number)"
+                let name = "\(group.name)-\(number)"
                 workers.append(
                     try await servers.shop.spawn(
-                        ["worker", "--group", group.rawValue, "--name", name, "--lanes", "\(plan.lanes)"],
+                        ["worker", "--group", group.name, "--name", name, "--lanes", "\(plan.lanes)"],
                         errors: .appended(to: servers.shop.logPath(name))))
             }
         }
@@ -98,7 +98,7 @@ struct Drain: Sendable {
     }
 
     private static func logTail(_ groups: [Group], _ shop: Shop) -> String {
-        groups.compactMap { FileManager.default.contents(atPath: shop.logPath("\($0.rawValue)-0")) }
+        groups.compactMap { FileManager.default.contents(atPath: shop.logPath("\($0)-0")) }
             .flatMap { String(decoding: $0, as: UTF8.self).split(separator: "\n").suffix(2) }
             .joined(separator: "; ")
     }

@@ -80,7 +80,7 @@ actor PositionTrace {
         let redis = try servers.redis()
         let commands = groups.flatMap { group in
             (0..<partitions).map {
-                RedisCommand("HGET", "{\(servers.namespace):\($0)}:position:\(group.rawValue)", "seq")
+                RedisCommand("HGET", "{\(servers.namespace):\($0)}:position:\(group.name)", "seq")
             }
         }
         return { [self] in

@@ -99,7 +99,7 @@ actor StoreGauge {
         var isAcknowledged = false
         if applied == orders {
             let commands = groups.flatMap { group in
-                tags.map { RedisCommand("XPENDING", "\($0):log", group.rawValue) }
+                tags.map { RedisCommand("XPENDING", "\($0):log", group.name) }
             }
             isAcknowledged = try redis.pipeline(commands, until: limit).allSatisfy {
                 try $0.requireArray(count: 4)[0].requireInteger() == 0
@@ -113,7 +113,7 @@ actor StoreGauge {
         if group == .postgres {
             return Int(try postgres.query(Self.position, until: limit).first?.requireInt64(0) ?? 0)
         }
-        let commands = tags.map { RedisCommand("HGET", "\($0):position:\(group.rawValue)", "seq") }
+        let commands = tags.map { RedisCommand("HGET", "\($0):position:\(group.name)", "seq") }
         return try redis.pipeline(commands, until: limit).reduce(0) { $0 + ($1.string.flatMap { Int($0) } ?? 0) }
     }
 
@@ -123,7 +123,7 @@ actor StoreGauge {
     func isShared(_ groups: [Group], among workers: Int) throws -> Bool {
         let redis = try connected().redis
         for group in groups {
-            let commands = tags.map { RedisCommand("GET", "\($0):lease:\(group.rawValue)") }
+            let commands = tags.map { RedisCommand("GET", "\($0):lease:\(group.name)") }
             let holders = try redis.pipeline(commands, until: limit).map(\.string)
             if holders.contains(nil) || Set(holders).count < min(workers, partitions) { return false }
         }
@@ -139,7 +139,7 @@ actor StoreGauge {
         case .delivery:
             let commands = tags.map { RedisCommand("LLEN", "\($0):deliveries") }
             return try redis.pipeline(commands, until: limit).reduce(0) { $0 + Int(try $1.requireInteger()) }
-        case .stock:
+        default:
             guard let partitioning = Partitioning(count: partitions) else { return 0 }
             let commands = shops.map {
                 RedisCommand("HVALS", "\(tags[partitioning.partition(ofShop: $0).number]):stock:\($0)")

@@ -48,8 +48,8 @@ struct DeadTakeCommand: AsyncParsableCommand {
         guard (0..<count).contains(partition) else {
             throw Failure(.usage, "--partition: expected 0 to \(count - 1), got \(partition)")
         }
-        let seen = snapshot.groups.first { $0.name == group.rawValue }?.partitions[partition]
-        if let error = seen?.error { Console.error("\(group.rawValue) partition \(partition): \(sanitized(error))") }
+        let seen = snapshot.groups.first { $0.name == group.name }?.partitions[partition]
+        if let error = seen?.error { Console.error("\(group.name) partition \(partition): \(sanitized(error))") }
         let row = try await CommandLane().run { [taking = Taking(self)] _ in
             try await taking.run(servers, isServed: seen?.state == .serving)
         }
@@ -89,12 +89,12 @@ private struct Taking: Sendable {
         if let seq, seq != place {
             throw Failure(
                 .no,
-                "\(group.rawValue) is at seq \(position.seq): only the entry at seq \(place) can be taken, not \(seq)")
+                "\(group.name) is at seq \(position.seq): only the entry at seq \(place) can be taken, not \(seq)")
         }
         if isServed, seq == nil, acts {
             throw Failure(
                 .no,
-                "\(group.rawValue) is not stalled in partition \(partition): a worker serves it. To take the entry all the "
+                "\(group.name) is not stalled in partition \(partition): a worker serves it. To take the entry all the "
                     + "same, name its seq, \(place)")
         }
         let now = try SnapshotReader.milliseconds(
@@ -105,12 +105,12 @@ private struct Taking: Sendable {
         let letter = DeadLetter(
             partition: partition, seq: place, entry: entry.id.description, fields: entry.fields, parts: [part])
         var row = DeadLetterRow(letter: letter, now: now, knowsPostgres: true)
-        row.outcome = .planned("to be set aside by \(group.rawValue): \(reason)")
+        row.outcome = .planned("to be set aside by \(group.name): \(reason)")
         guard acts else { return row }
         switch try await taking.take(place, why: reason) {
         case .taken: row.outcome = .taken
         case .moved(let position):
-            throw Failure(.no, "\(group.rawValue) went on by itself, to seq \(position.seq): nothing was set aside")
+            throw Failure(.no, "\(group.name) went on by itself, to seq \(position.seq): nothing was set aside")
         case .again(let why): throw Failure(.tryAgain, "nothing was set aside: \(why)")
         }
         return row
@@ -122,7 +122,7 @@ private struct Taking: Sendable {
         case .nothing(let position):
             throw Failure(
                 .no,
-                "\(group.rawValue) has applied all of partition \(partition), up to seq \(position.seq): nothing is "
+                "\(group.name) has applied all of partition \(partition), up to seq \(position.seq): nothing is "
                     + "stalled")
         case .refused(let why): throw Failure(.tryAgain, "partition \(partition): \(why)")
         }

@@ -109,7 +109,7 @@ struct IncidentSettleCommand: AsyncParsableCommand {
     func run() async throws {
         let servers = try Servers(try common.settings(), name: "onewrite-incident")
         let incident = Incident(
-            at: nil, who: by ?? Resolution.person, kind: group.rawValue, partition: place.partition, seqs: place.seqs,
+            at: nil, who: by ?? Resolution.person, kind: group.name, partition: place.partition, seqs: place.seqs,
             what: what, reason: reason)
         try servers.sayWhere()
         let plan = try await CommandLane().run { [place, group, yes] _ in
@@ -153,7 +153,7 @@ struct IncidentSettleCommand: AsyncParsableCommand {
             ? applied : try SinkReader(redis: redis, keys: servers.keys).position(partition, group).number
         if position < seqs.last {
             plan.append(
-                "\(group.rawValue) is at seq \(position): it stays halted until its position is moved over seq \(seqs.last)"
+                "\(group.name) is at seq \(position): it stays halted until its position is moved over seq \(seqs.last)"
             )
         }
         if acts { try book.record(incident) }

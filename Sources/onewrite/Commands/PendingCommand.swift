@@ -37,7 +37,7 @@ struct PendingCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try common.settings(), name: "onewrite-pending")
-        let groups = group.map { [$0] } ?? Group.allCases
+        let groups = group.map { [$0] } ?? Group.builtIn
         let (entries, total, missing) = try await CommandLane().run { [limit] _ in
             var patience = Patience()
             return try patience.attempt {
@@ -56,7 +56,7 @@ struct PendingCommand: AsyncParsableCommand {
             Console.error("the oldest \(limit) of \(FieldError.spaced(total)); --limit shows more")
         }
         for group in missing {
-            Console.error("warning: the consumer group \(group.rawValue) is missing in some partitions")
+            Console.error("warning: the consumer group \(group.name) is missing in some partitions")
         }
     }
 }

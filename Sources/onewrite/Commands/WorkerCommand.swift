@@ -67,7 +67,7 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     }
 
     private static func workerName(_ given: String?, _ group: Group) throws -> WorkerName {
-        let text = given ?? "\(group.rawValue)-\(String(UInt32.random(in: 0..<(1 << 24)), radix: 16))"
+        let text = given ?? "\(group.name)-\(String(UInt32.random(in: 0..<(1 << 24)), radix: 16))"
         guard let name = WorkerName(text) else { throw Failure(.usage, "--name: \(FieldError.quote(text)) is no name") }
         return name
     }
@@ -123,5 +123,3 @@ private final class WorkerStop: Sendable {
         return true
     }
 }
-
-extension Group: ExpressibleByArgument {}

@@ -94,7 +94,7 @@ struct DeadLetterRetry {
     /// One that claims no place was applied by nobody.
     private func refusal(_ letter: DeadLetter) -> DeadLetterOutcome? {
         guard letter.claimed != nil else { return nil }
-        let others = Group.allCases.filter { !letter.groups.contains($0) }
+        let others = Group.builtIn.filter { !letter.groups.contains($0) }
         if others.isEmpty { return nil }
         guard let seq = letter.seq else {
             return .refused(
@@ -113,6 +113,6 @@ struct DeadLetterRetry {
     }
 
     private static func list(_ groups: [Group]) -> String {
-        groups.map(\.rawValue).joined(separator: " and ")
+        groups.map(\.name).joined(separator: " and ")
     }
 }

@@ -30,11 +30,11 @@ struct DeadLetterRow: Encodable {
         try json.encode(letter.parts.first?.reason, forKey: .reason)
         try json.encode(letter.parts.first?.error, forKey: .error)
         try json.encode(letter.isResolved, forKey: .resolved)
-        try json.encode(knowsPostgres ? [] : [Group.postgres.rawValue], forKey: .unknown)
+        try json.encode(knowsPostgres ? [] : [Group.postgres.name], forKey: .unknown)
         var groups = json.nestedUnkeyedContainer(forKey: .groups)
         for part in letter.parts {
             var group = groups.nestedContainer(keyedBy: Key.self)
-            try group.encode(part.group.rawValue, forKey: .group)
+            try group.encode(part.group.name, forKey: .group)
             try group.encode(part.reason, forKey: .reason)
             try group.encode(part.error, forKey: .error)
             try group.encode(part.milliseconds, forKey: .at_ms)

@@ -11,7 +11,7 @@ enum DeadLetterText {
             let letter = row.letter
             let unknown = row.knowsPostgres ? [] : ["postgres?"]
             return [
-                letter.id, age(row), (unknown + letter.groups.map(\.rawValue)).joined(separator: " "),
+                letter.id, age(row), (unknown + letter.groups.map(\.name)).joined(separator: " "),
                 letter.parts.first?.reason ?? "?", letter.text("shop") ?? "–", letter.text("id") ?? "–",
             ].map { shortened($0) }
                 + (withResolutions ? [letter.parts.lazy.compactMap(\.resolution).first?.text ?? "–"] : [])
@@ -44,7 +44,7 @@ enum DeadLetterText {
         )
         for part in letter.parts {
             lines.append(
-                named(part.group.rawValue) + "\(sanitized(part.reason)), \(age(of: part, row.now)) ago: "
+                named(part.group.name) + "\(sanitized(part.reason)), \(age(of: part, row.now)) ago: "
                     + sanitized(part.error))
             if let resolution = part.resolution {
                 lines.append(named("") + sanitized("\(resolution.text) (by \(resolution.by) at \(resolution.at))"))

@@ -16,7 +16,7 @@ struct Incident: Sendable, Equatable {
 
     /// Whether a person settled this place in a group.
     func settles(_ seq: Int64, in partition: Int, of groups: [Group]) -> Bool {
-        self.partition == partition && groups.contains { $0.rawValue == kind } && seqs?.contains(seq) == true
+        self.partition == partition && groups.contains { $0.name == kind } && seqs?.contains(seq) == true
     }
 
     /// `delivery 5:15137-15138 settled by root@db1 at 2026-…: jobs pushed from the ledger (a test's XDEL)`.

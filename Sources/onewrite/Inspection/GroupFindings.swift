@@ -27,7 +27,7 @@ struct GroupFindings {
         orphaned = sinks.flatMap { $0.pending?.consumers ?? [] }.filter { !workforce.contains($0.name) }
             .reduce(0) { $0 + $1.count }
         shown = Snapshot.Group(
-            name: group.rawValue, lag: Self.sum(partitions.map(\.lag)), pending: Self.sum(partitions.map(\.pending)),
+            name: group.name, lag: Self.sum(partitions.map(\.lag)), pending: Self.sum(partitions.map(\.pending)),
             oldestPendingMilliseconds: Self.oldest(sinks).map { max(0, now - Int(clamping: $0.milliseconds)) },
             oldestUnappliedMilliseconds: Self.oldestUnapplied(sinks, heads, appendTimes)
                 .map { max(0, now - Int(clamping: $0)) },

@@ -141,17 +141,17 @@ struct OrderReader {
     ) throws -> OrderTrail.Way {
         guard var place else {
             return OrderTrail.Way(
-                id: id, place: nil, steps: Group.allCases.map { OrderTrail.Step(group: $0, state: .unknown) },
+                id: id, place: nil, steps: Group.builtIn.map { OrderTrail.Step(group: $0, state: .unknown) },
                 job: .unknown)
         }
         var questions = Questions()
         let log = keys.log(partition)
         let entry = questions.ask(RedisCommand("XRANGE", log, place.entry, place.entry))
-        let positions = Group.allCases.filter { $0 != .postgres }.map { group in
+        let positions = Group.builtIn.filter { $0 != .postgres }.map { group in
             (group, questions.ask(RedisCommand("HGET", keys.position(partition, group), "seq")))
         }
-        let pendings = Group.allCases.map { group in
-            (group, questions.ask(RedisCommand("XPENDING", log, group.rawValue, place.entry, place.entry, 1)))
+        let pendings = Group.builtIn.map { group in
+            (group, questions.ask(RedisCommand("XPENDING", log, group.name, place.entry, place.entry, 1)))
         }
         let replies = try redis.pipeline(questions.commands, until: .after(SnapshotReader.timeout))
         let fields = replies[entry].elements.first.map(EntryFields.init(ofEntry:))

@@ -40,7 +40,7 @@ extension OrderTrail.Way {
         } else {
             lines.append(OrderTrail.line("log", "partition \(partition)  seq ?"))
         }
-        lines += steps.map { OrderTrail.line($0.group.rawValue, $0.text) }
+        lines += steps.map { OrderTrail.line($0.group.name, $0.text) }
         lines.append(OrderTrail.line("job", job.text))
         return lines
     }

@@ -135,7 +135,7 @@ extension OrderTrail.Step: Encodable {
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
-        try container.encode(group.rawValue, forKey: .name)
+        try container.encode(group.name, forKey: .name)
         try container.encode(state, forKey: .state)
         try container.encode(appliedAt, forKey: .appliedAt)
         try container.encode(consumer, forKey: .consumer)

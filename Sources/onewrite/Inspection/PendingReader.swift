@@ -99,7 +99,7 @@ struct PendingReader {
             let replies = try redis.pipeline(
                 open.map {
                     RedisCommand(
-                        "XPENDING", keys.log($0.source.partition), $0.source.group.rawValue, $0.from, "+", step)
+                        "XPENDING", keys.log($0.source.partition), $0.source.group.name, $0.from, "+", step)
                 },
                 until: .after(SnapshotReader.timeout))
             var next: [(source: Source, from: String, last: EntryID)] = []
@@ -157,7 +157,7 @@ struct PendingReader {
                 let isInFlight = workforces[delivery.group]?.contains(delivery.consumer) == true
                 entries.append(
                     PendingEntry(
-                        group: delivery.group.rawValue, partition: delivery.partition.number,
+                        group: delivery.group.name, partition: delivery.partition.number,
                         entry: delivery.id.description, seq: content?.seq, consumer: delivery.consumer,
                         idleMilliseconds: delivery.idleMilliseconds, deliveries: delivery.deliveries,
                         id: content?.text("id"), type: content?.text("type"),
@@ -182,7 +182,7 @@ struct PendingReader {
         guard !deliveries.isEmpty else { return [] }
         let replies = try redis.pipeline(
             deliveries.map {
-                RedisCommand("XPENDING", keys.log($0.partition), $0.group.rawValue, "\($0.id)", "\($0.id)", 1)
+                RedisCommand("XPENDING", keys.log($0.partition), $0.group.name, "\($0.id)", "\($0.id)", 1)
             }, until: .after(SnapshotReader.timeout))
         return Set(zip(deliveries, replies).filter { $1.count > 0 }.map { Place($0.0) })
     }

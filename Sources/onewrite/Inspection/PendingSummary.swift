@@ -19,7 +19,7 @@ struct PendingSummary {
     let consumers: [(name: String, count: Int)]
 
     static func question(_ key: String, _ group: Group) -> RedisCommand {
-        RedisCommand("XPENDING", key, group.rawValue)
+        RedisCommand("XPENDING", key, group.name)
     }
 
     static func answer(_ reply: RedisReply) throws(RedisError) -> Answer {

@@ -35,7 +35,7 @@ struct SnapshotReader {
         var questions = Questions()
         let calls = Dictionary(
             uniqueKeysWithValues: rolls.map { ($0, Workforce.Call($1, $0, keys, asking: &questions)) })
-        let asked = Group.allCases.map { group in
+        let asked = Group.builtIn.map { group in
             (group, identity.partitioning.all.map { SinkLook.Asked($0, group, keys, asking: &questions) })
         }
         // Behind the positions: the same connection's commands are carried out in their order.
@@ -77,7 +77,7 @@ struct SnapshotReader {
     }
 
     private func readServer() throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll], time: Int) {
-        let groups = Group.allCases
+        let groups = Group.builtIn
         let replies = try redis.pipeline(
             [RedisCommand("TIME")] + ServerFacts.sections.map { RedisCommand("INFO", $0) }
                 + groups.map { Workforce.Roll.question($0, keys) },
@@ -112,7 +112,7 @@ struct SnapshotReader {
     private func page(
         _ query: DashboardQuery?, _ findings: [GroupFindings], _ identity: LogIdentity
     ) throws(RedisError) -> Snapshot.PendingPage? {
-        guard let query, let group = query.group.flatMap({ Group(rawValue: $0) }),
+        guard let query, let group = query.group.flatMap({ Group($0) }),
             let found = findings.first(where: { $0.group == group })
         else { return nil }
         let sources = identity.partitioning.all.filter { query.partition == nil || $0.number == query.partition }
@@ -122,7 +122,7 @@ struct SnapshotReader {
         let entries = try PendingReader(redis: redis, keys: keys)
             .oldest(query.limit, of: sources, workforces: [group: found.workforce])
         return Snapshot.PendingPage(
-            group: group.rawValue, partition: query.partition, entries: entries,
+            group: group.name, partition: query.partition, entries: entries,
             total: sources.reduce(0) { $0 + $1.summary.count })
     }
 

@@ -47,7 +47,7 @@ struct Warnings {
     }
 
     private mutating func add(_ code: String, _ group: Group? = nil, partition: Int? = nil, hint: String) {
-        all.append(Snapshot.Warning(code: code, group: group?.rawValue, partition: partition, hint: hint))
+        all.append(Snapshot.Warning(code: code, group: group?.name, partition: partition, hint: hint))
     }
 
     /// What is about a group as a whole.
@@ -55,7 +55,7 @@ struct Warnings {
         let (group, shown) = (found.group, found.shown)
         let hasWork = (shown.lag ?? 1) > 0 || (shown.pending ?? 1) > 0
         if found.workforce.present.isEmpty, hasWork {
-            add("no-worker", group, hint: "no worker: onewrite worker --group \(group.rawValue)")
+            add("no-worker", group, hint: "no worker: onewrite worker --group \(group.name)")
         }
         if group == .postgres {
             switch ledger {

@@ -102,7 +102,7 @@ struct AppliedWait {
     /// `applied of 99 994: postgres 61 200, stock 99 994`.
     private static func text(_ applied: [Group: Int], of accepted: Int, _ groups: [Group]) -> String {
         let counts = groups.map { group in
-            "\(group.rawValue) \(applied[group].map { FieldError.spaced($0) } ?? "?")"
+            "\(group.name) \(applied[group].map { FieldError.spaced($0) } ?? "?")"
         }
         return "applied of \(FieldError.spaced(accepted)): " + counts.joined(separator: ", ")
     }
@@ -123,7 +123,7 @@ struct AppliedWait {
             switch progress {
             case .applied: continue
             case .behind(let seq): return ((target, seq), [])
-            case .setAside(let reason): setAside.append("\(target.id) was set aside by \(group.rawValue): \(reason)")
+            case .setAside(let reason): setAside.append("\(target.id) was set aside by \(group.name): \(reason)")
             case .lost, .uncertain: throw Self.failure(progress, target, group)
             }
         }
@@ -238,7 +238,7 @@ struct AppliedWait {
         }
         return Failure(
             .tryAgain,
-            "the log was opened anew after \(target.id), and without Postgres nobody can tell whether \(group.rawValue) "
+            "the log was opened anew after \(target.id), and without Postgres nobody can tell whether \(group.name) "
                 + "applied it. Submit the same again: what is in the log is not taken twice")
     }
 
@@ -247,13 +247,13 @@ struct AppliedWait {
     ) -> Failure {
         guard let lagging, obstacle == nil else {
             return Failure(
-                .tryAgain, "can't tell whether \(group.rawValue) applied it: \(obstacle ?? "no answer in time")")
+                .tryAgain, "can't tell whether \(group.name) applied it: \(obstacle ?? "no answer in time")")
         }
         var text =
-            "\(lagging.group.rawValue) has not applied partition \(lagging.target.partition) up to seq "
+            "\(lagging.group.name) has not applied partition \(lagging.target.partition) up to seq "
             + "\(lagging.target.last) in time: it is at seq \(lagging.at)"
         switch workers(of: lagging.group) {
-        case 0: text += ", and no worker serves it. Start one: onewrite worker --group \(lagging.group.rawValue)"
+        case 0: text += ", and no worker serves it. Start one: onewrite worker --group \(lagging.group.name)"
         case let count?: text += ", and \(count) worker\(count == 1 ? " serves" : "s serve") it. See: onewrite status"
         case nil: break
         }

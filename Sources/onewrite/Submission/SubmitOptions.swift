@@ -13,7 +13,7 @@ struct SubmitOptions: ParsableArguments {
         defaultAsFlag: WaitGroups.all, parsing: .next,
         help: ArgumentHelp(
             "Return when these groups have applied it: --wait for all three, or --wait=stock,delivery.",
-            valueName: "groups"), completion: .list(Group.allCases.map(\.rawValue)))
+            valueName: "groups"), completion: .list(Group.builtIn.map(\.name)))
     var wait: WaitGroups?
 
     @Option(

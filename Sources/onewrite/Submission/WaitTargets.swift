@@ -37,7 +37,7 @@ struct WaitTargets {
 
 /// The groups that `--wait` names.
 struct WaitGroups: ExpressibleByArgument, CustomStringConvertible {
-    static let all = WaitGroups(text: Group.allCases.map(\.rawValue).joined(separator: ","))
+    static let all = WaitGroups(text: Group.builtIn.map(\.name).joined(separator: ","))
 
     private let text: String
 
@@ -54,7 +54,7 @@ struct WaitGroups: ExpressibleByArgument, CustomStringConvertible {
     /// The groups, or why the text names none.
     func groups() throws -> [Group] {
         try text.split(separator: ",", omittingEmptySubsequences: false).map { name in
-            guard let group = Group(rawValue: String(name)) else {
+            guard let group = Group(String(name)) else {
                 throw ValidationError(
                     "--wait: no group \(FieldError.quote(String(name))); expected postgres, stock, delivery as in "
                         + "--wait=stock,delivery (--wait alone means all three, and stands last)")

@@ -30,7 +30,7 @@ struct ServerConnector: WorkerConnector {
         switch group {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
-        case .postgres:
+        default:
             // Statistics made while a table was small would have it scanned when it has grown to millions.
             let connection = try servers.primary { $0.avoidsScans = true }
             let postgres = PostgresSink(connection, scripts: scripts)

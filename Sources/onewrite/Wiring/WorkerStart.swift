@@ -61,7 +61,7 @@ struct WorkerStart {
             RedisCommand("PUBSUB", "NUMSUB", servers.keys.presencePrefix(group) + worker.text),
             until: .after(StreamLog.timeout))
         if present.count == 2, let count = present[1].integer, count > 0 {
-            throw Failure(.tryAgain, "a worker named \(worker) serves \(group.rawValue) already. Choose another --name")
+            throw Failure(.tryAgain, "a worker named \(worker) serves \(group.name) already. Choose another --name")
         }
         return identity
     }

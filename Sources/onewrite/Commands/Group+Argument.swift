@@ -1,0 +1,10 @@
+public import ArgumentParser
+public import OrderLog
+
+extension Group: ExpressibleByArgument {
+    /// Takes any group's name.
+    public init?(argument: String) { self.init(argument) }
+
+    /// The built-in ones, for help and completion.
+    public static var allValueStrings: [String] { builtIn.map(\.name) }
+}
