@@ -60,6 +60,14 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // The servers, as the settings name them.
+        .target(
+            name: "Connections",
+            dependencies: [
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient", "ThreadedIO",
+            ],
+            swiftSettings: swiftSettings),
+
         // What people meet.
         .target(name: "Dashboard", swiftSettings: swiftSettings),
         .target(
@@ -71,8 +79,8 @@ let package = Package(
         .executableTarget(
             name: "onewrite",
             dependencies: [
-                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "RedisClient", "PostgresClient",
-                "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
+                "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -176,7 +184,8 @@ let package = Package(
         .testTarget(
             name: "AdversityTests",
             dependencies: [
-                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "onewrite", "Connections", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
@@ -188,7 +197,8 @@ let package = Package(
         .testTarget(
             name: "PoolerTests",
             dependencies: [
-                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "onewrite", "Connections", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
@@ -208,7 +218,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "onewrite", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "onewrite", "Connections", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient",
+                "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
             ],
             swiftSettings: swiftSettings),

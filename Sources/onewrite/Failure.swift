@@ -1,8 +1,5 @@
+import Connections
 import Harness
-import OrderLog
-import RedisClient
-import RedisLog
-import Sinks
 
 /// The exit codes of the contract.
 enum ExitStatus: Int32 {
@@ -37,28 +34,26 @@ struct Failure: Error, CustomStringConvertible {
     init?(_ error: any Error) {
         switch error {
         case let failure as Failure: self = failure
-        case let refusal as LogCreation.Refusal:
-            switch refusal {
-            case .partitions, .twoLogs: self.init(.badConfiguration, "\(refusal)")
-            case .halted, .waiting, .contended: self.init(.tryAgain, "\(refusal)")
-            }
         case let error as HarnessError:
             if case .notInTime = error { self.init(.tryAgain, "\(error)") } else { self.init(.bug, "\(error)") }
-        case let error as RedisURLError: self.init(.badConfiguration, "the Redis URL (REDIS_URL): \(error)")
         default:
-            guard let error = StoreError(anyOf: error) else { return nil }
+            guard let error = LogError(anyOf: error) else { return nil }
             self.init(error)
         }
     }
 
-    private init(_ error: StoreError) {
+    private init(_ error: LogError) {
         let status: ExitStatus =
             switch error.kind {
-            case .unavailable, .busy: .unreachable
+            case .no: .no
+            case .unreachable: .unreachable
+            case .tryAgain: .tryAgain
             case .notPermitted: .notPermitted
-            case .interrupted, .refused, .groupMissing: .tryAgain
-            case .malformed, .misconfigured, .replica: .badConfiguration
+            case .badConfiguration: .badConfiguration
+            case .bug: .bug
             }
         self.init(status, error.message)
     }
+
+    func adding(_ text: String) -> Failure { Failure(status, message + text) }
 }

@@ -1,3 +1,4 @@
+import Connections
 import Harness
 import PostgresClient
 import PrivateServers

@@ -1,3 +1,4 @@
+import Connections
 import OrderLog
 import PostgresClient
 import RedisLog

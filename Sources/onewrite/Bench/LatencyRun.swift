@@ -1,3 +1,4 @@
+import Connections
 import Foundation
 import Harness
 import OrderLog
@@ -24,9 +25,9 @@ struct LatencyRun: Sendable {
         }
         let schedule = OrderSchedule(
             start: .now + .milliseconds(200), rate: rate, count: rate * (Self.warmUpSeconds + plan.seconds))
-        let settings = try await self.settings()
+        let configuration = try configuration()
         let traces = [PositionTrace(servers.shop, [.stock, .delivery]), PositionTrace(servers.shop, [.postgres])]
-        async let submitted = submit(schedule, settings)
+        async let submitted = submit(schedule, configuration)
         async let redis = traces[0].record(schedule, partitions: servers.partitions)
         async let postgres = traces[1].record(schedule, partitions: servers.partitions)
         let (places, steps) = (try await submitted, try await redis + postgres)
@@ -35,14 +36,14 @@ struct LatencyRun: Sendable {
     }
 
     /// The product's own path, in this process: a thread that submits what is due, and waits for the answer.
-    private func submit(_ schedule: OrderSchedule, _ settings: Settings) async throws -> [OrderPlace] {
+    private func submit(_ schedule: OrderSchedule, _ configuration: LogConfiguration) async throws -> [OrderPlace] {
         try await CommandLane("submit").run { [plan] _ in
             FineSleep.prepareThread()
             let stop = StopRequest()
             var places: [OrderPlace] = []
             var refusal: String?
             let submitter = try Submitter(
-                try Servers(settings, name: "onewrite-bench"), stop: stop, notice: { refusal = $0 },
+                Servers(configuration, name: "onewrite-bench"), stop: stop, notice: { refusal = $0 },
                 take: { receipt in
                     guard case .answered(let result, let partition, _) = receipt.outcome else { return }
                     places.append(
@@ -68,15 +69,11 @@ struct LatencyRun: Sendable {
         }
     }
 
-    /// Those of the workers; nothing that the user has set.
-    private func settings() async throws -> Settings {
-        var values: [String: String] = [:]
-        for setting in Setting.all { values[setting.key] = setting.fallback }
-        values[Setting.redisURL.key] = servers.shop.redisURL
-        values[Setting.databaseURL.key] = servers.shop.postgresURL
-        values[Setting.namespace.key] = servers.shop.namespace
-        values[Setting.schema.key] = servers.shop.namespace
-        return Settings(flags: values, file: nil, environment: [:])
+    /// The workers' log; nothing that the user has set.
+    private func configuration() throws -> LogConfiguration {
+        let shop = servers.shop
+        return try LogConfiguration(
+            redis: shop.redisURL, postgres: shop.postgresURL, namespace: shop.namespace, schema: shop.namespace)
     }
 }
 

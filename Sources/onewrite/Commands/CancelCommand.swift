@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Dashboard
 import OrderLog
@@ -49,7 +50,7 @@ struct CancelCommand: AsyncParsableCommand {
         let wanted = lines.isEmpty ? nil : OrderReader.sorted(given.lines.items)
         if force, let wanted { return try await options.submit(try change(of: wanted), to: servers) }
         let standing = try await CommandLane().run { _ in
-            var patience = Patience(try servers.settings.timeout(), for: .allServers)
+            var patience = Patience(servers.configuration.timeout, for: .allServers)
             return try patience.attempt { try look(servers) }
         }
         switch standing {
@@ -124,7 +125,7 @@ struct CancelCommand: AsyncParsableCommand {
         }
         let result = Appender.Result(outcome: .duplicate, seq: Seq(Int64(place.seq)), entry: entry)
         // Postgres has it, which is what the level `applied` means, whichever was asked for.
-        let durability: Durability? = try servers.settings.durability() == .server ? nil : .applied
+        let durability: Durability? = servers.configuration.durability == .server ? nil : .applied
         try options.show(
             Receipt(
                 line: nil, id: change.id, shop: shop, input: nil,

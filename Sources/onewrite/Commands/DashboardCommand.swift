@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Dashboard
 import Foundation
@@ -28,8 +29,9 @@ struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let servers = try Servers(try common.settings(), name: "onewrite-dashboard")
-        let inspector = Inspector(servers)
+        let settings = try common.settings()
+        let servers = try Servers(settings, name: "onewrite-dashboard")
+        let inspector = Inspector(servers, environment: try settings.environment())
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
         let first = try await inspector.snapshot(patiently: true)
         do {

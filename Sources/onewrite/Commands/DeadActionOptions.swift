@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Foundation
 import OrderLog
@@ -62,7 +63,7 @@ struct DeadActionOptions: ParsableArguments {
             @escaping @Sendable (DeadLetterStores, DeadLetterReader.Found, DeadLetter, Bool) throws -> DeadLetterOutcome
     ) async throws {
         let servers = try Servers(settings, name: "onewrite-dead")
-        try servers.sayWhere()
+        try settings.sayWhere()
         let choose = { @Sendable [self] found in choice(of: found, reason: reason) }
         let (acts, json) = (acting.acts, acting.json)
         let (statuses, missing, count) = try await CommandLane().run { _ in

@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Foundation
 import OrderLog

@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Coordination
 import Dashboard
@@ -41,9 +42,10 @@ struct DeadTakeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try common.settings(), name: "onewrite-dead")
-        try servers.sayWhere()
-        let snapshot = try await Inspector(servers).snapshot(patiently: true)
+        let settings = try common.settings()
+        let servers = try Servers(settings, name: "onewrite-dead")
+        try settings.sayWhere()
+        let snapshot = try await Inspector(servers, environment: settings.environment()).snapshot(patiently: true)
         let count = snapshot.partitions ?? 0
         guard (0..<count).contains(partition) else {
             throw Failure(.usage, "--partition: expected 0 to \(count - 1), got \(partition)")

@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Foundation
 import OrderLog
@@ -107,11 +108,12 @@ struct IncidentSettleCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let servers = try Servers(try common.settings(), name: "onewrite-incident")
+        let settings = try common.settings()
+        let servers = try Servers(settings, name: "onewrite-incident")
         let incident = Incident(
             at: nil, who: by ?? Resolution.person, kind: group.name, partition: place.partition, seqs: place.seqs,
             what: what, reason: reason)
-        try servers.sayWhere()
+        try settings.sayWhere()
         let plan = try await CommandLane().run { [place, group, yes] _ in
             var patience = Patience()
             return try patience.attempt { try Self.settle(incident, at: place, group, servers, acts: yes) }

@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Coordination
 import OrderLog
@@ -31,8 +32,9 @@ struct OpenCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let servers = try Servers(try common.settings(), name: "onewrite-open")
-        if force { try servers.sayWhere() }
+        let settings = try common.settings()
+        let servers = try Servers(settings, name: "onewrite-open")
+        if force { try settings.sayWhere() }
         let results = try await CommandLane().run { [force] _ in
             var patience = Patience()
             return try await patience.attempt { try await Self.open(servers, force: force) }

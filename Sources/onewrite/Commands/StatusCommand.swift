@@ -1,3 +1,4 @@
+import Connections
 import ArgumentParser
 import Dashboard
 import Foundation
@@ -21,8 +22,9 @@ struct StatusCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let servers = try Servers(try common.settings(), name: "onewrite-status")
-        let snapshot = try await Inspector(servers).snapshot(patiently: true)
+        let settings = try common.settings()
+        let servers = try Servers(settings, name: "onewrite-status")
+        let snapshot = try await Inspector(servers, environment: settings.environment()).snapshot(patiently: true)
         if json {
             try Console.printJSON(snapshot)
         } else {

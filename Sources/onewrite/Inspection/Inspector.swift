@@ -1,3 +1,4 @@
+import Connections
 import Dashboard
 import OrderLog
 import PostgresClient
@@ -14,6 +15,7 @@ actor Inspector {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private let servers: Servers
+    private let environment: Environment
     private let interrupt = Interrupt()
     private var redis: RedisConnection?
     private var postgres: PostgresConnection?
@@ -25,8 +27,9 @@ actor Inspector {
     /// Somebody waits: a server that takes longer is as good as down.
     private static let connectTimeout: Duration = .seconds(2)
 
-    init(_ servers: Servers) {
+    init(_ servers: Servers, environment: Environment) {
         self.servers = servers
+        self.environment = environment
     }
 
     /// Takes a snapshot; ends soon when the task is cancelled.
@@ -67,7 +70,7 @@ actor Inspector {
         let identity = try servers.identity(redis)
         let ledger = try look(log: identity.log)
         return try SnapshotReader(
-            redis: redis, keys: servers.keys, environment: try servers.settings.environment(), standby: standby
+            redis: redis, keys: servers.keys, environment: environment, standby: standby
         ).read(identity, ledger: ledger, query: query)
     }
 
@@ -91,7 +94,7 @@ actor Inspector {
 
     private func look(log: String?) throws -> LedgerLook {
         if let postgresTrouble, !postgresTrouble.until.hasPassed { return .unreachable(postgresTrouble.text) }
-        guard var configuration = try servers.settings.postgres(applicationName: servers.name) else {
+        guard var configuration = servers.configuration.postgres else {
             return .notConfigured
         }
         configuration.connectTimeout = Self.connectTimeout

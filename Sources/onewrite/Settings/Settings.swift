@@ -1,4 +1,5 @@
 import Configuration
+import Connections
 import Dashboard
 import Foundation
 import OrderLog
@@ -159,7 +160,7 @@ struct Settings: Sendable {
     }
 
     func schema() throws -> String {
-        guard (1...63).contains(text(.schema).utf8.count), text(.schema).utf8.allSatisfy(Alphabet.sku.contains) else {
+        guard LogConfiguration.isSchema(text(.schema)) else {
             throw wrong(.schema, "expected 1 to 63 of A-Z a-z 0-9 . _ -")
         }
         return text(.schema)
@@ -207,6 +208,18 @@ struct Settings: Sendable {
             label: try environmentLabel(), color: try environmentColor(), redis: try redis(clientName: "").address,
             postgres: try postgres(applicationName: "")?.address, namespace: try keys().namespace,
             schema: try schema())
+    }
+
+    /// All that the libraries are told.
+    func configuration() throws -> LogConfiguration {
+        var configuration = LogConfiguration(
+            redis: try redis(clientName: ""), postgres: try postgres(applicationName: ""), keys: try keys())
+        _ = try schema()
+        configuration.lease = try lease()
+        configuration.window = try window()
+        configuration.timeout = try timeout()
+        configuration.durability = try durability()
+        return configuration
     }
 
     private func duration(_ setting: Setting, _ range: ClosedRange<Duration>) throws -> Duration {

@@ -1,3 +1,4 @@
+import Connections
 import OrderLog
 import PostgresClient
 import RedisClient
@@ -45,7 +46,7 @@ struct AppliedWait {
         self.servers = servers
         self.targets = targets.all
         self.stop = stop
-        deadline = .after(try servers.settings.timeout())
+        deadline = .after(servers.configuration.timeout)
     }
 
     /// Returns when all groups have applied everything.
@@ -188,7 +189,7 @@ struct AppliedWait {
             }
             if epoch != target.epoch.number {
                 if held == nil {
-                    held = servers.settings.value(.databaseURL) != nil ? try ledger() : targets.map { _ in .uncertain }
+                    held = servers.configuration.postgres != nil ? try ledger() : targets.map { _ in .uncertain }
                 }
                 if let place = held?[index], !place.isHeld {
                     progress.append(place)

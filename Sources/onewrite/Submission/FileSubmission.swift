@@ -1,3 +1,4 @@
+import Connections
 import ChangeInput
 import Foundation
 import OrderLog

@@ -1,3 +1,4 @@
+import Connections
 import ChangeInput
 import Coordination
 import Faults
@@ -83,9 +84,9 @@ final class Submitter {
         self.stop = stop
         self.notice = notice
         self.take = take
-        timeout = try servers.settings.timeout()
-        window = try servers.settings.window()
-        durability = try servers.settings.durability()
+        timeout = servers.configuration.timeout
+        window = servers.configuration.window
+        durability = servers.configuration.durability
         let (durability, window) = (durability, window)
         var patience = Patience(timeout, for: .allServers, interrupt: stop.interrupt)
         do {

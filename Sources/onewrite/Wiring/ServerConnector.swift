@@ -1,3 +1,4 @@
+import Connections
 import Coordination
 import OrderLog
 import PostgresClient
@@ -44,7 +45,7 @@ struct ServerConnector: WorkerConnector {
 
     func connectCoordinator() async throws -> any CoordinationPort {
         try GroupMembership(
-            servers.settings.redis(clientName: servers.name), keys: servers.keys, group: group, worker: worker,
+            servers.configuration.redis, keys: servers.keys, group: group, worker: worker,
             term: term)
     }
 }

@@ -1,3 +1,4 @@
+import Connections
 import Coordination
 import OrderLog
 import PostgresClient

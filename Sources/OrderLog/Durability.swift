@@ -1,7 +1,7 @@
 /// What has to hold before a change counts as accepted, and before a duplicate is said to be one.
 ///
 /// A level that isn't reached in time makes the outcome unknown, never accepted.
-enum Durability: Hashable, Sendable {
+public enum Durability: Hashable, Sendable {
     /// What the server's own policy gives.
     case server
     /// On the server's disk.
@@ -15,7 +15,7 @@ enum Durability: Hashable, Sendable {
     private static let replicasRange = 1...100
 
     /// Reads `server`, `fsync`, `replicas=2` or `applied`; nil for any other text.
-    init?(text: String) {
+    public init?(text: String) {
         switch text {
         case "server": self = .server
         case "fsync": self = .fsync
@@ -30,7 +30,8 @@ enum Durability: Hashable, Sendable {
 }
 
 extension Durability: CustomStringConvertible {
-    var description: String {
+    /// As in settings: `replicas=2`.
+    public var description: String {
         switch self {
         case .server: "server"
         case .fsync: "fsync"

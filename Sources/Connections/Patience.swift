@@ -1,17 +1,17 @@
 import Coordination
 import OrderLog
-import PostgresClient
+package import PostgresClient
 import RedisClient
 import RedisLog
 import Sinks
-import ThreadedIO
+package import ThreadedIO
 
 /// Tries again what passes by itself, with growing, jittered pauses, for a while.
 ///
 /// For a lane, whose thread it blocks.
-struct Patience {
+package struct Patience {
     /// What is waited for.
-    enum Awaited {
+    package enum Awaited {
         /// A server that is there and does nothing just now: it loads or starts, runs somebody's script, has no room for
         /// another client. One that can't be reached is an answer too, for whoever looks.
         case busyServers
@@ -20,11 +20,12 @@ struct Patience {
     }
 
     /// How long a command waits that only looks: somebody waits for it.
-    static let ofLooking: Duration = .seconds(10)
+    package static let ofLooking: Duration = .seconds(10)
 
     private let limit: Duration
     private let awaited: Awaited
     private let interrupt: Interrupt
+    private let notice: (String) -> Void
     private let deadline: Deadline
     private var backoff = Backoff(most: .seconds(1))
     private var told: String?
@@ -35,22 +36,27 @@ struct Patience {
     ///   - limit: How long in all.
     ///   - awaited: What is waited for.
     ///   - interrupt: Ends the pauses, and with them the trying.
-    init(_ limit: Duration = Self.ofLooking, for awaited: Awaited = .busyServers, interrupt: Interrupt? = nil) {
+    ///   - notice: Takes a line for people, about what is waited for.
+    package init(
+        _ limit: Duration = Self.ofLooking, for awaited: Awaited = .busyServers, interrupt: Interrupt? = nil,
+        notice: @escaping (String) -> Void
+    ) {
         self.limit = limit
         self.awaited = awaited
+        self.notice = notice
         self.interrupt = interrupt ?? Interrupt()
         deadline = .after(limit)
     }
 
     /// Does what is safe to repeat, until it goes well or fails for good.
-    mutating func attempt<Result>(_ body: () throws -> Result) throws -> Result {
+    package mutating func attempt<Result>(_ body: () throws -> Result) throws -> Result {
         while true {
             do { return try body() } catch { try pause(after: error) }
         }
     }
 
     /// Does what is safe to repeat, until it goes well or fails for good.
-    mutating func attempt<Result>(_ body: () async throws -> Result) async throws -> Result {
+    package mutating func attempt<Result>(_ body: () async throws -> Result) async throws -> Result {
         while true {
             do { return try await body() } catch { try pause(after: error) }
         }
@@ -58,9 +64,9 @@ struct Patience {
 
     /// Waits until the next try; throws when there is none, the server's own words first.
     private mutating func pause(after error: any Error) throws {
-        guard passes(error), let failure = Failure(error) else { throw error }
+        guard passes(error), let failure = LogError(anyOf: error) else { throw error }
         guard !deadline.hasPassed else { throw failure.adding(" (tried for \(limit.text))") }
-        if told != failure.message { Console.error("\(failure.message); trying again") }
+        if told != failure.message { notice("\(failure.message); trying again") }
         told = failure.message
         var generator = SystemRandomNumberGenerator()
         let next = Deadline.after(backoff.next(using: &generator))
@@ -78,30 +84,14 @@ struct Patience {
     }
 }
 
-extension StoreError {
-    /// The servers' errors in the domain's terms; nil for others.
-    init?(anyOf error: any Error) {
-        switch error {
-        case let error as StoreError: self = error
-        case let error as RedisError: self.init(error)
-        case let error as PostgresError: self.init(error)
-        default: return nil
-        }
-    }
-}
-
 extension PostgresError {
     /// Whether the server is away, or refuses what is asked of it: not what passes soon, nor what a person has to put right.
-    var isAboutTheServer: Bool {
+    package var isAboutTheServer: Bool {
         switch StoreError(self).kind {
         case .unavailable, .refused: true
         default: false
         }
     }
-}
-
-extension Failure {
-    func adding(_ text: String) -> Failure { Failure(status, message + text) }
 }
 
 extension Duration {
