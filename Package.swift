@@ -13,7 +13,8 @@ let swiftSettings: [SwiftSetting] = [
 let package = Package(
     name: "onewrite",
     products: [
-        .executable(name: "onewrite", targets: ["onewrite"]),
+        .library(name: "Onewrite", targets: ["Onewrite"]),
+        .executable(name: "onewrite", targets: ["OnewriteCommand"]),
         // For tests: loaded into a Redis server whose clock must be behind.
         .library(name: "ClockShim", type: .dynamic, targets: ["CClockShim"]),
     ],
@@ -68,6 +69,17 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // What an application uses.
+        .target(
+            name: "Onewrite",
+            dependencies: [
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient", "PostgresClient",
+                "ThreadedIO",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings),
+
         // What people meet.
         .target(name: "Dashboard", swiftSettings: swiftSettings),
         .target(
@@ -77,7 +89,7 @@ let package = Package(
             name: "Harness", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             swiftSettings: swiftSettings),
         .executableTarget(
-            name: "onewrite",
+            name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
                 "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
@@ -120,10 +132,11 @@ let package = Package(
             name: "PrivateServersTests", dependencies: ["PrivateServers", "RedisClient", "ThreadedIO", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "onewrite"],
+            name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "OnewriteCommand"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "FaultMatrixTests", dependencies: ["onewrite", "Harness", "Faults", "TestSupport", "ThreadedIO"],
+            name: "FaultMatrixTests",
+            dependencies: ["OnewriteCommand", "Harness", "Faults", "TestSupport", "ThreadedIO"],
             swiftSettings: swiftSettings),
         .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
         .testTarget(
@@ -153,7 +166,7 @@ let package = Package(
         .testTarget(
             name: "InspectionTests",
             dependencies: [
-                "onewrite", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
+                "OnewriteCommand", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -161,64 +174,73 @@ let package = Package(
         .testTarget(
             name: "DeadLetterTests",
             dependencies: [
-                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "OnewriteCommand", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient",
+                "ThreadedIO",
                 "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "SubmitTests",
             dependencies: [
-                "onewrite", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "OnewriteCommand", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient",
+                "ThreadedIO",
                 "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "DemoTests",
             dependencies: [
-                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "OnewriteCommand", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "BenchTests", dependencies: ["onewrite", "OrderLog", "PrivateServers", "TestSupport"],
+            name: "BenchTests", dependencies: ["OnewriteCommand", "OrderLog", "PrivateServers", "TestSupport"],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "AdversityTests",
             dependencies: [
-                "onewrite", "Connections", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "OnewriteCommand", "Connections", "Harness", "PrivateServers", "RedisClient", "PostgresClient",
+                "ThreadedIO",
                 "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "FailoverTests",
             dependencies: [
-                "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO", "TestSupport",
+                "OnewriteCommand", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "PoolerTests",
             dependencies: [
-                "onewrite", "Connections", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "OnewriteCommand", "Connections", "Harness", "PrivateServers", "RedisClient", "PostgresClient",
+                "ThreadedIO",
                 "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "AuditTests",
             dependencies: [
-                "onewrite", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO", "PrivateServers",
+                "OnewriteCommand", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "PrivateServers",
                 "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "TortureTests",
             dependencies: [
-                "torture", "onewrite", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "torture", "OnewriteCommand", "Harness", "PrivateServers", "RedisClient", "PostgresClient",
+                "ThreadedIO",
                 "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "onewrite", "Connections", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient",
+                "OnewriteCommand", "Connections", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog",
+                "RedisClient",
                 "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
             ],

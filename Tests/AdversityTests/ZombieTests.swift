@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import ThreadedIO
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("Zombies: workers stopped past their lease, resumed when others are done")
 struct ZombieTests {

@@ -1,7 +1,7 @@
 import OrderLog
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("the benchmark's arithmetic")
 struct LatenciesTests {

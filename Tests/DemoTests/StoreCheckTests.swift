@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import ThreadedIO
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("The demo's check")
 struct StoreCheckTests {

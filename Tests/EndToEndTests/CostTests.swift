@@ -5,7 +5,7 @@ import PrivateServers
 import TestSupport
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 /// What workers cost.
 ///

@@ -3,7 +3,7 @@ import Harness
 import Testing
 import ThreadedIO
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("Two clients set the same stock count at the same moment")
 struct CountRaceTests {

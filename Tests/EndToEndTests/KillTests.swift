@@ -4,7 +4,7 @@ import PrivateServers
 import TestSupport
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("Workers killed at random moments", .serialized)
 struct KillTests {

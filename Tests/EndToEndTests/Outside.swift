@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import ThreadedIO
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 /// A look at the servers from outside, over a new connection each time: tests kill servers and cut connections.
 struct Outside: Sendable {

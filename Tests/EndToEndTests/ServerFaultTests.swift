@@ -4,7 +4,7 @@ import PrivateServers
 import TestSupport
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("Servers that fail under load", .serialized)
 struct ServerFaultTests {
@@ -110,7 +110,7 @@ struct ServerFaultTests {
                     "TEA:1",
                     "--timeout", "300ms",
                 ], environment: shop.demo.environment)
-            #expect(refused.status == .exited(onewrite.ExitStatus.tryAgain.rawValue))
+            #expect(refused.status == .exited(OnewriteCommand.ExitStatus.tryAgain.rawValue))
             #expect(refused.errors.contains("OOM") || refused.errors.contains("memory"), "\(refused.errors)")
             try await shop.fleet.startAll()
             try await shop.drained()

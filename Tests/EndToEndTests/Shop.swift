@@ -4,7 +4,7 @@ import PrivateServers
 import TestSupport
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 /// A log on servers of a test's own, worked on by real processes of the built executable.
 struct Shop: Sendable {

@@ -3,7 +3,7 @@ import PrivateServers
 import TestSupport
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("Starting things the wrong way: one clear line, and the contract's exit code")
 struct StartTests {
@@ -16,7 +16,7 @@ struct StartTests {
     }
 
     private func expect(
-        _ completed: ChildProcess.Completed, _ status: onewrite.ExitStatus, says parts: String...,
+        _ completed: ChildProcess.Completed, _ status: OnewriteCommand.ExitStatus, says parts: String...,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         #expect(completed.status == .exited(status.rawValue), "\(completed.errors)", sourceLocation: sourceLocation)

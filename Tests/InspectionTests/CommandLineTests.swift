@@ -4,7 +4,7 @@ import PrivateServers
 import TestSupport
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("the command line")
 struct CommandLineTests {
@@ -54,7 +54,7 @@ struct CommandLineTests {
     func examples() async throws {
         try await withServers { servers in
             var count = 0
-            for (path, command) in Self.commands(of: Onewrite.self) {
+            for (path, command) in Self.commands(of: RootCommand.self) {
                 let examples = Self.examples(in: command.configuration.discussion)
                 #expect(!examples.isEmpty, "\(path) has no example")
                 #expect(!command.configuration.discussion.contains("Example: "), "\(path)")
@@ -63,7 +63,7 @@ struct CommandLineTests {
                 for example in examples {
                     #expect(lines.contains { $0 == "  \(example)" }, "\(example) is wrapped")
                     guard let arguments = try await Self.arguments(of: example) else { continue }
-                    #expect(throws: Never.self, "\(example)") { try Onewrite.parseAsRoot(arguments) }
+                    #expect(throws: Never.self, "\(example)") { try RootCommand.parseAsRoot(arguments) }
                     count += 1
                 }
             }

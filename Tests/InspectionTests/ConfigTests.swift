@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("config")
 struct ConfigTests {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import ThreadedIO
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 /// A log whose workers and commands find Postgres behind a pgbouncer; who checks them goes past it.
 struct PooledShop: Sendable {

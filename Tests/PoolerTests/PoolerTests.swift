@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import ThreadedIO
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("Postgres behind pgbouncer", .serialized)
 struct PoolerTests {

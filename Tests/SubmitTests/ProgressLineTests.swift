@@ -1,6 +1,6 @@
 import Testing
 
-@testable import onewrite
+@testable import OnewriteCommand
 
 @Suite("The progress line")
 struct ProgressLineTests {

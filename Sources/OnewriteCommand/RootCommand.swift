@@ -4,7 +4,7 @@ import ThreadedIO
 
 /// The command `onewrite`.
 @main
-struct Onewrite: AsyncParsableCommand {
+struct RootCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "onewrite",
         abstract: "One write to one log; Postgres, the stock count and the delivery list follow, in order, once.",

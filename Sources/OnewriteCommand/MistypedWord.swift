@@ -65,7 +65,7 @@ enum MistypedWord {
 
     /// The long names of a command's options, without dashes, as its help has them.
     static func names(of command: any ParsableCommand.Type) -> [String] {
-        Onewrite.helpMessage(for: command, columns: 200).split(separator: "\n").compactMap { line in
+        RootCommand.helpMessage(for: command, columns: 200).split(separator: "\n").compactMap { line in
             guard let label = line.firstMatch(of: /^  (?:-\w, )?--([a-z][a-z-]*)/) else { return nil }
             return String(label.1)
         }
