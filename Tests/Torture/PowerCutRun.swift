@@ -16,6 +16,8 @@ final class PowerCutRun: Sendable {
     private let book = ReceiptBook()
     private let stream: SubmitStream
     private let state = Mutex(PowerCutFacts())
+    /// The file that `init` wrote to, and how much of it: what nobody has a second copy of yet is not cut.
+    private let creation = Mutex<(path: String, bytes: Int)?>(nil)
 
     init(arena: Arena, orders: OrderSource) {
         self.arena = arena
@@ -41,6 +43,7 @@ final class PowerCutRun: Sendable {
     private func run(seed: UInt64) async throws -> PowerCutOutcome {
         var generator = SeededGenerator(seed: seed)
         try await settled()
+        try noteCreation()
         let delay = Int.random(in: 0...250, using: &generator)
         let isQuiet = Int.random(in: 0..<3, using: &generator) == 0
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -95,9 +98,10 @@ final class PowerCutRun: Sendable {
 
     /// Somewhere in what the server has written since it began the file; near its end mostly.
     private func cut(_ generator: inout SeededGenerator) throws -> Int {
-        let length = try FileManager.default.attributesOfItem(atPath: arena.redis.aofPath())[.size] as? Int ?? 0
-        guard length > 1 else { return 0 }
-        let bound = min(length, [1000, 10_000, 100_000][Int.random(in: 0..<3, using: &generator)])
+        let kept = try creation.withLock { $0?.path == (try arena.redis.aofPath()) ? $0?.bytes ?? 0 : 0 }
+        let written = try size(of: arena.redis.aofPath()) - kept
+        guard written > 1 else { return 0 }
+        let bound = min(written, [1000, 10_000, 100_000][Int.random(in: 0..<3, using: &generator)])
         let bytes = Int.random(in: 1...bound, using: &generator)
         let (lost, isInTransaction) = try LostTail.cut(arena.redis, bytes: bytes)
         book.cut(lost)
@@ -106,6 +110,16 @@ final class PowerCutRun: Sendable {
             state.isInTransaction = isInTransaction
         }
         return bytes
+    }
+
+    private func noteCreation() throws {
+        let path = try arena.redis.aofPath()
+        let bytes = try size(of: path)
+        creation.withLock { $0 = $0 ?? (path, bytes) }
+    }
+
+    private func size(of path: String) throws -> Int {
+        try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
     }
 
     private func restart() async throws {
