@@ -86,9 +86,10 @@ package struct EntryTaking {
             batch.quarantine(entry, Quarantine(.taken, why), at: seq)
             switch try await ports.sink.apply(batch) {
             case .applied:
-                if !ports.sink.acknowledgesOnApply {
+                if ports.builtIn?.acknowledgesOnApply != true {
                     // When the log is closed meanwhile, the worker that takes over finds a duplicate.
-                    _ = try await ports.sink.acknowledge([Acknowledgement(seq: seq, entry: entry.id)], under: permit)
+                    _ = try await ports.log.acknowledge(
+                        [Acknowledgement(seq: seq, entry: entry.id)], under: permit, heeding: .nothing)
                 }
                 return .taken
             case .fenced(let owner): reason = "worker \(owner) took the partition over each time"

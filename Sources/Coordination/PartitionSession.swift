@@ -81,7 +81,7 @@ package final class PartitionSession {
         guard case .open(let history) = state, let head = look.head else { return .waiting(Self.explain(state)) }
         let outcome = try await ports.sink.fence(partition, under: history, owner: ports.owner)
         guard case .fenced(let permit, let position) = outcome else { return .waiting("the log was closed meanwhile") }
-        switch try await ports.sink.check(permit) {
+        switch try await ports.builtIn?.check(permit) ?? .agrees {
         case .agrees: break
         case .differs(let how): throw SessionStop.halt("partition \(partition): \(how)")
         case .moved: throw SessionStop.positionMoved
@@ -107,7 +107,7 @@ package final class PartitionSession {
     ///
     /// - Parameters:
     ///   - entries: What was read.
-    ///   - meanwhile: What else there is to do while the sink works; see ``Sink/apply(_:meanwhile:)``.
+    ///   - meanwhile: What else there is to do while the sink works; see ``BuiltInSink/apply(_:meanwhile:)``.
     /// - Returns: What came of them.
     /// - Throws: ``StoreError`` or ``SessionStop``: what was not acknowledged stays pending; take over again.
     package func process(_ entries: [Entry], meanwhile: () async -> Void = {}) async throws -> Progress {
@@ -215,14 +215,15 @@ package final class PartitionSession {
 
     private func apply(_ batch: Batch, _ meanwhile: () async -> Void) async throws -> ApplyOutcome {
         do {
-            return try await ports.sink.apply(batch, meanwhile: meanwhile)
+            guard let sink = ports.builtIn else { return try await ports.sink.apply(batch) }
+            return try await sink.apply(batch, meanwhile: meanwhile)
         } catch let error as StoreError where SeededBug.failedCommitTrusted.isOn && error.outcomeIsUnknown {
             return .applied
         }
     }
 
     private func acknowledge(_ batch: Batch) async throws {
-        if ports.sink.acknowledgesOnApply { return }
+        if ports.builtIn?.acknowledgesOnApply == true { return }
         let placed = batch.placedIDs.map { Acknowledgement(seq: $0.seq, entry: $0.id) }
         let byHand = batch.deadLetters.filter { $0.seq == nil }.map {
             Acknowledgement(seq: nil, entry: $0.entry.id)
@@ -241,7 +242,14 @@ package final class PartitionSession {
     }
 
     private func acknowledge(_ entries: [Acknowledgement], _ permit: Permit) async throws {
-        guard try await ports.sink.acknowledge(entries, under: permit) else { throw SessionStop.historyChanged }
+        guard try await ports.log.acknowledge(entries, under: permit, heeding: heed) else {
+            throw SessionStop.historyChanged
+        }
+    }
+
+    private var heed: AcknowledgementHeed {
+        guard let sink = ports.builtIn else { return serving.map { .showing($0.position) } ?? .nothing }
+        return sink.acknowledgesOnApply ? .position : .nothing
     }
 
     /// A duplicate whose place holds another change in the ledger means that the log forked.

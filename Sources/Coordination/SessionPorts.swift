@@ -8,6 +8,8 @@ package struct SessionPorts {
     package let owner: WorkerName
     package let log: any LogPort
     package let sink: any Sink
+    /// The sink once more when it is in one of the log's own stores.
+    package let builtIn: (any BuiltInSink)?
     /// The sink once more when it is the ledger; nil for the sinks in Redis.
     package let ledger: (any Ledger)?
     package let pacing: any Pacing
@@ -20,6 +22,7 @@ package struct SessionPorts {
         self.owner = owner
         self.log = log
         self.sink = sink
+        builtIn = sink as? any BuiltInSink
         self.ledger = ledger
         self.pacing = pacing
     }

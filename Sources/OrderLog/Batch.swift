@@ -1,12 +1,15 @@
 import Faults
 
 /// Entries that a sink applies in one atomic step, together with its new position.
-package struct Batch: Sendable {
+public struct Batch: Sendable {
     /// An entry whose change takes effect.
-    package struct Applied: Sendable {
-        package let id: EntryID
-        package let place: Place
-        package let change: Change
+    public struct Applied: Sendable {
+        /// The entry's stream ID.
+        public let id: EntryID
+        /// Its place in the log.
+        public let place: Place
+        /// What was submitted.
+        public let change: Change
 
         package init(id: EntryID, place: Place, change: Change) {
             self.id = id
@@ -23,13 +26,16 @@ package struct Batch: Sendable {
         package let seq: Seq?
     }
 
-    package let permit: Permit
+    /// The right under which it is applied.
+    public let permit: Permit
     /// The seq after the position that the sink has.
-    package let first: Seq
-    /// The position's seq and entry once the batch is applied.
-    package private(set) var last: Seq
-    package private(set) var lastEntry: EntryID?
-    package private(set) var applied: [Applied] = []
+    public let first: Seq
+    /// The position's seq once the batch is applied.
+    public private(set) var last: Seq
+    /// The stream ID of the entry at ``last``; nil where no entry is meant.
+    public private(set) var lastEntry: EntryID?
+    /// The changes that take effect, in log order.
+    public private(set) var applied: [Applied] = []
     package private(set) var deadLetters: [DeadLetter] = []
 
     /// An empty batch.
@@ -42,6 +48,18 @@ package struct Batch: Sendable {
         first = position.seq.next
         last = position.seq
         lastEntry = position.entry
+    }
+
+    /// A batch without entries, that moves a position over those before a group's beginning.
+    ///
+    /// - Parameters:
+    ///   - permit: The right under which it will be applied.
+    ///   - position: The sink's position.
+    ///   - end: The last seq that is skipped.
+    package init(_ permit: Permit, after position: Position, skippingThrough end: Seq) {
+        self.init(permit, after: position)
+        last = max(end, last)
+        lastEntry = nil
     }
 
     package var isEmpty: Bool { applied.isEmpty && deadLetters.isEmpty }

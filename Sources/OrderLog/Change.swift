@@ -2,7 +2,7 @@
 ///
 /// A value of this type is valid: it was checked against ``Limits`` when it was made, before the append and again by
 /// whoever applies it.
-package struct Change: Hashable, Sendable {
+public struct Change: Hashable, Sendable {
     /// What happened.
     ///
     /// The raw value is the entry's field `type`.

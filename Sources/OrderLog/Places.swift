@@ -1,24 +1,28 @@
 // The distinct numbers of the log. Each is a type of its own, so that a seq is never taken for an epoch.
 
 /// One of the log's P streams, 0 ..< P.
-package struct Partition: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let number: Int
+public struct Partition: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// From 0 on.
+    public let number: Int
 
     package init(_ number: Int) {
         precondition(number >= 0, "a partition is never negative")
         self.number = number
     }
 
-    package var description: String { String(number) }
+    /// As text.
+    public var description: String { String(number) }
 
-    package static func < (left: Partition, right: Partition) -> Bool { left.number < right.number }
+    /// By number.
+    public static func < (left: Partition, right: Partition) -> Bool { left.number < right.number }
 }
 
 /// An entry's place within its partition: 1, 2, 3 … without holes, for ever.
 ///
 /// 0 stands for "none yet".
-package struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let number: Int64
+public struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// As a number.
+    public let number: Int64
 
     package init(_ number: Int64) {
         precondition(number >= 0, "a seq is never negative")
@@ -26,42 +30,51 @@ package struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 
     /// The place before the first entry.
-    package static let none = Seq(0)
+    public static let none = Seq(0)
 
-    package var next: Seq { Seq(number + 1) }
+    /// The place behind it.
+    public var next: Seq { Seq(number + 1) }
     package var previous: Seq { Seq(number - 1) }
 
-    package var description: String { String(number) }
+    /// As text.
+    public var description: String { String(number) }
 
-    package static func < (left: Seq, right: Seq) -> Bool { left.number < right.number }
+    /// By number.
+    public static func < (left: Seq, right: Seq) -> Bool { left.number < right.number }
 }
 
 /// Rises each time a partition is opened: tells two histories of the log apart.
-package struct Epoch: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let number: Int64
+public struct Epoch: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// As a number.
+    public let number: Int64
 
     package init(_ number: Int64) {
         precondition(number >= 0, "an epoch is never negative")
         self.number = number
     }
 
-    package var description: String { String(number) }
+    /// As text.
+    public var description: String { String(number) }
 
-    package static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
+    /// By number.
+    public static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
 }
 
 /// The fencing token: a sink refuses writes that carry an older one than its own.
-package struct Token: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let number: Int64
+public struct Token: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// As a number.
+    public let number: Int64
 
     package init(_ number: Int64) {
         precondition(number >= 0, "a token is never negative")
         self.number = number
     }
 
-    package var description: String { String(number) }
+    /// As text.
+    public var description: String { String(number) }
 
-    package static func < (left: Token, right: Token) -> Bool { left.number < right.number }
+    /// By number.
+    public static func < (left: Token, right: Token) -> Bool { left.number < right.number }
 }
 
 /// A Redis stream ID: the server's milliseconds and a counter within them.
@@ -69,9 +82,11 @@ package struct Token: Hashable, Sendable, Comparable, CustomStringConvertible {
 /// A hint, never grounds for a decision: IDs are used again after the log lost its tail.
 ///
 /// <https://redis.io/docs/latest/develop/data-types/streams/#entry-ids>
-package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let milliseconds: UInt64
-    package let counter: UInt64
+public struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The server's clock, in milliseconds since 1970.
+    public let milliseconds: UInt64
+    /// Tells entries of one millisecond apart.
+    public let counter: UInt64
 
     package init(milliseconds: UInt64, counter: UInt64) {
         self.milliseconds = milliseconds
@@ -81,7 +96,7 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
     /// Reads `1763905351204-0`; nil unless it is two decimal numbers parted by a dash.
     ///
     /// - Parameter text: What Redis printed, or an older entry's ID from a sink.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         guard let id = text.utf8.span.withUnsafeBytes({ Self(text: $0) }) else { return nil }
         self = id
     }
@@ -110,9 +125,11 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
         return milliseconds > 0 ? EntryID(milliseconds: milliseconds - 1, counter: .max) : nil
     }
 
-    package var description: String { String(milliseconds) + "-" + String(counter) }
+    /// As text.
+    public var description: String { String(milliseconds) + "-" + String(counter) }
 
-    package static func < (left: EntryID, right: EntryID) -> Bool {
+    /// By number.
+    public static func < (left: EntryID, right: EntryID) -> Bool {
         (left.milliseconds, left.counter) < (right.milliseconds, right.counter)
     }
 }
@@ -136,9 +153,11 @@ extension UInt64 {
 }
 
 /// An entry's place in the log, as its fields say.
-package struct Place: Hashable, Sendable {
-    package let epoch: Epoch
-    package let seq: Seq
+public struct Place: Hashable, Sendable {
+    /// The epoch in which it was appended.
+    public let epoch: Epoch
+    /// Its place.
+    public let seq: Seq
 
     package init(epoch: Epoch, seq: Seq) {
         self.epoch = epoch
@@ -149,26 +168,31 @@ package struct Place: Hashable, Sendable {
 /// One uninterrupted life of a partition's log: the epoch it was opened with, on the server of this replid.
 ///
 /// `master_replid` changes at every restart, promotion and slot move, so an equal history means an unbroken log.
-package struct History: Hashable, Sendable, CustomStringConvertible {
-    package let epoch: Epoch
-    package let replid: String
+public struct History: Hashable, Sendable, CustomStringConvertible {
+    /// The epoch.
+    public let epoch: Epoch
+    /// The server's `master_replid`.
+    public let replid: String
 
     package init(epoch: Epoch, replid: String) {
         self.epoch = epoch
         self.replid = replid
     }
 
-    package var description: String { "epoch \(epoch) under \(replid.prefix(8))" }
+    /// As text.
+    public var description: String { "epoch \(epoch) under \(replid.prefix(8))" }
 }
 
 /// How far a sink got in a partition.
 ///
 /// It lives in the sink, beside its data.
-package struct Position: Hashable, Sendable {
-    package let epoch: Epoch
-    package let seq: Seq
+public struct Position: Hashable, Sendable {
+    /// The epoch of the history in which it got there.
+    public let epoch: Epoch
+    /// The last entry's place.
+    public let seq: Seq
     /// The stream ID of the entry at `seq` when it was applied; nil before the first.
-    package let entry: EntryID?
+    public let entry: EntryID?
 
     package init(epoch: Epoch, seq: Seq, entry: EntryID?) {
         self.epoch = epoch
@@ -178,11 +202,15 @@ package struct Position: Hashable, Sendable {
 }
 
 /// The right to change one partition of one sink, as the sink granted it when a worker took over.
-package struct Permit: Hashable, Sendable {
-    package let partition: Partition
-    package let history: History
-    package let token: Token
-    package let owner: WorkerName
+public struct Permit: Hashable, Sendable {
+    /// What may be changed.
+    public let partition: Partition
+    /// The log's history in which it was granted.
+    public let history: History
+    /// What the store compares.
+    public let token: Token
+    /// Who may change it.
+    public let owner: WorkerName
 
     package init(partition: Partition, history: History, token: Token, owner: WorkerName) {
         self.partition = partition
@@ -193,13 +221,14 @@ package struct Permit: Hashable, Sendable {
 }
 
 /// A worker's name: its consumer name in Redis, its owner's mark in the sinks.
-package struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let text: String
+public struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The name.
+    public let text: String
 
     /// Takes a name of 1 to 64 of `[A-Za-z0-9._-]`; nil for any other text.
     ///
     /// - Parameter text: What the user or another worker wrote.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy(Alphabet.sku.contains) else { return nil }
         self.text = text
     }
@@ -212,7 +241,9 @@ package struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertib
     package static let initialiser = WorkerName(known: "init")
     package static let opener = WorkerName(known: "open")
 
-    package var description: String { text }
+    /// As text.
+    public var description: String { text }
 
-    package static func < (left: WorkerName, right: WorkerName) -> Bool { left.text < right.text }
+    /// By number.
+    public static func < (left: WorkerName, right: WorkerName) -> Bool { left.text < right.text }
 }

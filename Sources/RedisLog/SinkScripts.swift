@@ -3,7 +3,7 @@ package import OrderLog
 package import RedisClient
 import ThreadedIO
 
-/// The scripts by which the sinks in Redis are fenced, changed and acknowledged, over one connection.
+/// The scripts by which the sinks in Redis are fenced and changed, over one connection.
 package struct SinkScripts {
     private let connection: RedisConnection
     private let keys: Keys
@@ -73,7 +73,7 @@ package struct SinkScripts {
         }
         try Faults.pass(.beforeScript)
         let script = effect == .stock ? Scripts.stock : Scripts.delivery
-        let reply = try await evaluate(script, names, arguments, sent: .scriptSent, meanwhile)
+        let reply = try await connection.evaluate(script, names, arguments, sent: .scriptSent, meanwhile)
         try Faults.pass(.afterScript)
         return try translatingRedisErrors { () throws(RedisError) in
             let reply = try ScriptReply(reply)
@@ -112,33 +112,6 @@ package struct SinkScripts {
         }
     }
 
-    /// Acknowledges entries under the permit's history.
-    ///
-    /// - Parameters:
-    ///   - entries: Those that the sink has applied or set aside.
-    ///   - permit: The right under which that happened.
-    ///   - isBoundByPosition: Whether nothing above the group's position in Redis is acknowledged.
-    /// - Returns: false when the history is another by now.
-    /// - Throws: ``StoreError``, or a fault that a test injected.
-    package func acknowledge(
-        _ entries: [Acknowledgement], under permit: Permit, isBoundByPosition: Bool
-    ) async throws -> Bool {
-        let partition = permit.partition
-        var names = [keys.head(partition), keys.log(partition)]
-        if isBoundByPosition { names.append(keys.position(partition, group)) }
-        var arguments: RedisArguments = [permit.history.epoch.description, permit.history.replid, group.name]
-        for entry in entries {
-            arguments.append(entry.seq?.description ?? "")
-            arguments.append(entry.entry.description)
-        }
-        try Faults.pass(.beforeAck)
-        let reply = try await evaluate(Scripts.acknowledge, names, arguments, sent: .ackSent) {}
-        try Faults.pass(.afterAck)
-        return try translatingRedisErrors { () throws(RedisError) in
-            try reply.requireArray().first?.string == "ACKNOWLEDGED"
-        }
-    }
-
     // MARK: - What both sinks' scripts take and return
 
     private func keys(of batch: Batch) -> [String] {
@@ -173,26 +146,5 @@ package struct SinkScripts {
             ])
         }
         return arguments
-    }
-
-    /// As `RedisConnection.evaluate`, with a fault point while the answer is awaited.
-    private func evaluate(
-        _ script: RedisScript, _ names: [String], _ arguments: RedisArguments, sent point: FaultPoint,
-        _ meanwhile: () async -> Void
-    ) async throws -> RedisReply {
-        let deadline = Deadline.after(StreamLog.timeout)
-        try translatingRedisErrors { () throws(RedisError) in
-            try connection.load(script, until: deadline)
-            connection.sendEvaluate(script, keys: names, arguments: arguments)
-            try connection.flush(until: deadline)
-        }
-        try Faults.pass(point)
-        await meanwhile()
-        return try translatingRedisErrors { () throws(RedisError) in
-            let reply = try connection.receive(until: deadline)
-            guard let error = reply.error else { return reply }
-            guard error.isMissingScript else { throw .reply(error) }
-            return try connection.evaluate(script, keys: names, arguments: arguments, until: deadline)
-        }
     }
 }

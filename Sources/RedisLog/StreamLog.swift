@@ -1,3 +1,4 @@
+import Faults
 package import OrderLog
 package import RedisClient
 import ThreadedIO
@@ -154,6 +155,33 @@ package final class StreamLog: LogPort {
     package func removeIdleConsumers(from partition: Partition) async throws {
         _ = try evaluate(Scripts.consumersRemove, [keys.log(partition)], [group.name, consumer.text]) {
             reply throws(RedisError) in try reply.requireInteger()
+        }
+    }
+
+    package func acknowledge(
+        _ entries: [Acknowledgement], under permit: Permit, heeding heed: AcknowledgementHeed
+    ) async throws -> Bool {
+        let partition = permit.partition
+        var names = [keys.head(partition), keys.log(partition)]
+        var arguments: RedisArguments = [permit.history.epoch.description, permit.history.replid, group.name]
+        switch heed {
+        case .nothing: arguments.append(contentsOf: ["", "", ""])
+        case .position:
+            names.append(keys.position(partition, group))
+            arguments.append(contentsOf: ["", "", ""])
+        case .showing(let position):
+            names.append(keys.position(partition, group))
+            arguments.append(contentsOf: [position.seq.description, position.entry?.description ?? "", consumer.text])
+        }
+        for entry in entries {
+            arguments.append(entry.seq?.description ?? "")
+            arguments.append(entry.entry.description)
+        }
+        try Faults.pass(.beforeAck)
+        let reply = try await connection.evaluate(Scripts.acknowledge, names, arguments, sent: .ackSent)
+        try Faults.pass(.afterAck)
+        return try translatingRedisErrors { () throws(RedisError) in
+            try reply.requireArray().first?.string == "ACKNOWLEDGED"
         }
     }
 

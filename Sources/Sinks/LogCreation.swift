@@ -72,7 +72,7 @@ package struct LogCreation {
             throw Refusal.twoLogs(redis: try redis.identity(keys)?.log ?? "?", postgres: identity.log)
         }
         let log = StreamLog(redis, keys: keys, group: .postgres, consumer: .initialiser)
-        let ledger = PostgresSink(postgres, scripts: SinkScripts(redis, keys: keys, group: .postgres))
+        let ledger = PostgresSink(postgres)
         let opener = LogOpener(log: log, ledger: ledger, identity: identity, owner: .initialiser)
         for partition in identity.partitioning.all {
             try await open(partition, opener)

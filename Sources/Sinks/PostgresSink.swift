@@ -1,7 +1,6 @@
 import Faults
 package import OrderLog
 package import PostgresClient
-package import RedisLog
 import ThreadedIO
 
 /// The sink `postgres`: orders, lines, stock and the ledger, in one transaction a batch.
@@ -13,14 +12,10 @@ package final class PostgresSink: Ledger {
     package static let timeout: Duration = .seconds(15)
 
     let connection: PostgresConnection
-    private let scripts: SinkScripts
 
-    /// - Parameters:
-    ///   - connection: With the schema in its search path.
-    ///   - scripts: For acknowledging.
-    package init(_ connection: PostgresConnection, scripts: SinkScripts) {
+    /// - Parameter connection: With the schema in its search path.
+    package init(_ connection: PostgresConnection) {
         self.connection = connection
-        self.scripts = scripts
     }
 
     package var acknowledgesOnApply: Bool { false }
@@ -85,10 +80,6 @@ package final class PostgresSink: Ledger {
                 until: .after(Self.timeout))
             return !rows.isEmpty
         }
-    }
-
-    package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
-        try await scripts.acknowledge(entries, under: permit, isBoundByPosition: false)
     }
 
     package func row(of partition: Partition) async throws -> LedgerRow {

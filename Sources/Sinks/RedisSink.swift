@@ -4,7 +4,7 @@ package import RedisLog
 /// A sink in Redis: `stock`, a hash a shop of SKU → on hand, or `delivery`, a list of jobs.
 ///
 /// Each batch is one script, which checks history, token and position, and acknowledges in the same step.
-package final class RedisSink: Sink {
+package final class RedisSink: BuiltInSink {
     private let scripts: SinkScripts
     private let effect: SinkScripts.Effect
 
@@ -37,9 +37,5 @@ package final class RedisSink: Sink {
 
     package func apply(_ batch: Batch, meanwhile: () async -> Void) async throws -> ApplyOutcome {
         try await scripts.apply(batch, to: effect, meanwhile: meanwhile)
-    }
-
-    package func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
-        try await scripts.acknowledge(entries, under: permit, isBoundByPosition: true)
     }
 }

@@ -210,6 +210,12 @@ private final class ReplacedLog: LogPort {
     }
     func extent(of partition: Partition) async throws -> LogExtent { try await log.extent(of: partition) }
     func beginNewFile() async throws -> String? { try await log.beginNewFile() }
+    func acknowledge(
+        _ entries: [Acknowledgement], under permit: Permit, heeding heed: AcknowledgementHeed
+    ) async throws -> Bool {
+        try await log.acknowledge(entries, under: permit, heeding: heed)
+    }
+
     func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool {
         try await log.shut(partition, epoch: epoch)
     }

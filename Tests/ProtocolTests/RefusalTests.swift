@@ -127,7 +127,9 @@ struct RefusalTests {
                 try world.call("HSET", world.keys.position(world.partition, group), "seq", "3")
             }
             try world.closeLog()
-            #expect(try await worker.sink.acknowledge(entries, under: permit) == false)
+            #expect(
+                try await worker.log.acknowledge(
+                    entries, under: permit, heeding: group == .postgres ? .nothing : .position) == false)
             #expect(try world.pending(group) == 3)
         }
     }
@@ -138,7 +140,7 @@ struct RefusalTests {
             let (worker, batch, permit) = try await inHand(world, group)
             let entries = batch.placedIDs.map { Acknowledgement(seq: $0.seq, entry: $0.id) }
             try world.call("HSET", world.keys.position(world.partition, group), "seq", "1")
-            #expect(try await worker.sink.acknowledge(entries, under: permit))
+            #expect(try await worker.log.acknowledge(entries, under: permit, heeding: .position))
             #expect(try world.pending(group) == 2)
         }
     }

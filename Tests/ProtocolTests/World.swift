@@ -48,12 +48,12 @@ final class World {
         let log = StreamLog(redis, keys: keys, group: group, consumer: owner)
         let scripts = SinkScripts(redis, keys: keys, group: group)
         var ledger: PostgresSink?
-        let sink: any Sink
+        let sink: any BuiltInSink
         switch group {
         case .stock: sink = RedisSink.stock(scripts)
         case .delivery: sink = RedisSink.delivery(scripts)
         default:
-            let postgres = PostgresSink(try Self.connectPostgres(servers), scripts: scripts)
+            let postgres = PostgresSink(try Self.connectPostgres(servers))
             ledger = postgres
             sink = postgres
         }
@@ -184,7 +184,7 @@ final class World {
 struct TestSession {
     let session: PartitionSession
     let log: StreamLog
-    let sink: any Sink
+    let sink: any BuiltInSink
     let partition: Partition
 
     /// Takes over, and expects to serve.

@@ -4,18 +4,13 @@ import OrderLog
 final class SimulatedLedger: Ledger {
     private let postgres: SimulatedPostgres
     private let wire: Wire
-    private let redis: SimulatedRedis
-    private let redisWire: Wire
     private let note: (String) -> Void
 
     init(
-        _ postgres: SimulatedPostgres, _ wire: Wire, acknowledging redis: SimulatedRedis, _ redisWire: Wire,
-        note: @escaping (String) -> Void
+        _ postgres: SimulatedPostgres, _ wire: Wire, note: @escaping (String) -> Void
     ) {
         self.postgres = postgres
         self.wire = wire
-        self.redis = redis
-        self.redisWire = redisWire
         self.note = note
     }
 
@@ -39,12 +34,6 @@ final class SimulatedLedger: Ledger {
         if row.epoch != batch.permit.history.epoch { return .historyChanged }
         if row.token != batch.permit.token || row.owner != batch.permit.owner.text { return .fenced(by: row.owner) }
         return .positionMoved(to: row.position.seq)
-    }
-
-    func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
-        try await redisWire.call { [redis] in
-            redis.acknowledge(entries, .postgres, under: permit, isBoundByPosition: false)
-        }
     }
 
     func row(of partition: Partition) async throws -> LedgerRow {

@@ -43,6 +43,14 @@ final class SimulatedLog: LogPort {
         }
     }
 
+    func acknowledge(
+        _ entries: [Acknowledgement], under permit: Permit, heeding heed: AcknowledgementHeed
+    ) async throws -> Bool {
+        try await wire.call { [redis, group] in
+            redis.acknowledge(entries, group, under: permit, isBoundByPosition: heed == .position)
+        }
+    }
+
     func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered] {
         var parked: SimulatedRedis.ParkedRead?
         let delivered: [Delivered] = try await wire.call { [redis, group, consumer, wire, line] in

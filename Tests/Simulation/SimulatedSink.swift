@@ -1,7 +1,7 @@
 import OrderLog
 
 /// The sink stock in a simulated Redis.
-final class SimulatedSink: Sink {
+final class SimulatedSink: BuiltInSink {
     private let redis: SimulatedRedis
     private let wire: Wire
     private let group: Group
@@ -34,11 +34,5 @@ final class SimulatedSink: Sink {
         }
         await meanwhile()
         return outcome
-    }
-
-    func acknowledge(_ entries: [Acknowledgement], under permit: Permit) async throws -> Bool {
-        try await wire.call { [redis, group] in
-            redis.acknowledge(entries, group, under: permit, isBoundByPosition: true)
-        }
     }
 }

@@ -65,9 +65,9 @@ final class SimulatedWorker {
         var ledger: SimulatedLedger?
         if group == .postgres {
             ledger = SimulatedLedger(
-                world.postgres, Wire(world.postgres, .postgres, line), acknowledging: redis, wire, note: note)
+                world.postgres, Wire(world.postgres, .postgres, line), note: note)
         }
-        let sink: any Sink = ledger ?? SimulatedSink(redis, wire, group, note: note)
+        let sink: any BuiltInSink = ledger ?? SimulatedSink(redis, wire, group, note: note)
         let made = Connection(
             redis: redis, wire: wire,
             ports: SessionPorts(

@@ -100,7 +100,7 @@ final class RealServers {
 
     func side(_ partition: Partition) throws -> Side {
         let (redis, keys, identity) = (redis, keys, identity)
-        let ledger = PostgresSink(postgres, scripts: SinkScripts(redis, keys: keys, group: .postgres))
+        let ledger = PostgresSink(postgres)
         var logs: [Group: [any LogPort]] = [:]
         for group in Side.groups {
             logs[group] = Side.names.map { StreamLog(redis, keys: keys, group: group, consumer: $0) }
@@ -159,7 +159,7 @@ enum SimulatedServers {
             for group in Side.groups { keys.groups[group.place] = PartitionKeys.ConsumerGroup(lastDelivered: .zero) }
         }
         let wire = Wire(redis, .redis, nil)
-        let ledger = SimulatedLedger(postgres, Wire(postgres, .postgres, nil), acknowledging: redis, wire) { _ in }
+        let ledger = SimulatedLedger(postgres, Wire(postgres, .postgres, nil)) { _ in }
         var logs: [Group: [any LogPort]] = [:]
         for group in Side.groups {
             logs[group] = Side.names.map { SimulatedLog(redis, wire, group, $0, nil) }

@@ -39,7 +39,7 @@ final class Side {
     let partition: Partition
     private let identity: LogIdentity
     private let logs: [Group: [any LogPort]]
-    private let sinks: [Group: any Sink]
+    private let sinks: [Group: any BuiltInSink]
     private let ledger: any Ledger
     private let outside: Outside
 
@@ -55,7 +55,7 @@ final class Side {
     private var reserved: Epoch?
 
     init(
-        _ partition: Partition, _ identity: LogIdentity, logs: [Group: [any LogPort]], sinks: [Group: any Sink],
+        _ partition: Partition, _ identity: LogIdentity, logs: [Group: [any LogPort]], sinks: [Group: any BuiltInSink],
         ledger: any Ledger, outside: Outside
     ) {
         self.partition = partition
@@ -126,7 +126,8 @@ final class Side {
             let hand = Hand(group: group, worker: worker)
             guard let (permit, _) = permits[hand] else { return "no permit" }
             let entries = (held[hand] ?? []).map { Acknowledgement(seq: $0.place?.seq, entry: $0.id) }
-            return "\(try await sinks[group]?.acknowledge(entries, under: permit) ?? false)"
+            return
+                "\(try await log(group, worker).acknowledge(entries, under: permit, heeding: group == .postgres ? .nothing : .position))"
         case .shut:
             guard let epoch = lastLook?.head?.epoch else { return "no look" }
             return "\(try await log(.postgres, 0).shut(partition, epoch: epoch))"

@@ -56,7 +56,7 @@ struct OpenCommand: AsyncParsableCommand {
                 "the schema in Postgres is missing, or of another log than Redis's. Check --namespace and --schema")
         }
         let log = StreamLog(redis, keys: servers.keys, group: .postgres, consumer: .opener)
-        let ledger = PostgresSink(postgres, scripts: SinkScripts(redis, keys: servers.keys, group: .postgres))
+        let ledger = PostgresSink(postgres)
         let opener = LogOpener(log: log, ledger: ledger, identity: identity, owner: .opener)
         var results: [OpenedPartition] = []
         for partition in identity.partitioning.all {

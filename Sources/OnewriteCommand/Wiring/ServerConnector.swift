@@ -34,7 +34,7 @@ struct ServerConnector: WorkerConnector {
         default:
             // Statistics made while a table was small would have it scanned when it has grown to millions.
             let connection = try servers.primary { $0.avoidsScans = true }
-            let postgres = PostgresSink(connection, scripts: scripts)
+            let postgres = PostgresSink(connection)
             sink = postgres
             ledger = postgres
         }
