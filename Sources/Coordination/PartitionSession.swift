@@ -88,12 +88,14 @@ package final class PartitionSession {
         }
         serving = Serving(permit: permit, position: position, head: head.place)
         try Faults.pass(.afterFence)
+        try await skipToBeginning()
 
         var progress: Progress
         do {
             progress = try await reclaim()
         } catch let error as StoreError where error.kind == .groupMissing {
-            let start = try await EntrySearch(log: ports.log, partition: partition).start(behind: position)
+            let start = try await EntrySearch(log: ports.log, partition: partition).start(
+                behind: serving?.position ?? position)
             try await ports.log.createGroup(in: partition, after: start.predecessor ?? .zero)
             progress = try await reclaim()
         }
@@ -200,17 +202,22 @@ package final class PartitionSession {
         guard !batch.isEmpty else { return }
         guard lease.isUsable(at: ports.pacing.now) else { throw SessionStop.leaseUncertain }
         if SeededBug.acknowledgeBeforeApply.isOn { try await acknowledge(batch) }
+        try await settle(batch, meanwhile)
+        serving?.position = batch.position
+        step.progress.applied += batch.applied.count
+        step.progress.quarantined += batch.deadLetters.count
+        step.batch = Batch(batch.permit, after: batch.position)
+        try await acknowledge(batch)
+    }
+
+    /// Applies, or ends the session.
+    private func settle(_ batch: Batch, _ meanwhile: () async -> Void = {}) async throws {
         switch try await apply(batch, meanwhile) {
         case .applied: break
         case .historyChanged: throw SessionStop.historyChanged
         case .fenced(let owner): throw SessionStop.fenced(by: owner)
         case .positionMoved: throw SessionStop.positionMoved
         }
-        serving?.position = batch.position
-        step.progress.applied += batch.applied.count
-        step.progress.quarantined += batch.deadLetters.count
-        step.batch = Batch(batch.permit, after: batch.position)
-        try await acknowledge(batch)
     }
 
     private func apply(_ batch: Batch, _ meanwhile: () async -> Void) async throws -> ApplyOutcome {
@@ -326,10 +333,39 @@ package final class PartitionSession {
         let wanted = entry?.place?.seq.previous ?? serving?.head.seq ?? last
         if last >= wanted { return true }
         if let entry, try await isInLog(last.next, behind: entry.id) { return false }
+        if try await fillFromLedger(through: wanted, &step) { return true }
         _ = try await headUnder(permit)
         throw SessionStop.halt(
             "partition \(partition): the log lacks seq \(last.next) to \(wanted), which nobody applied here. They were "
                 + "trimmed or deleted")
+    }
+
+    /// Moves a sink of the user's over what lies before its group's beginning.
+    private func skipToBeginning() async throws {
+        guard let serving, let begin = ports.definition?.beginning(of: partition) else { return }
+        guard serving.position.seq.number < begin.seq else { return }
+        let batch = Batch(
+            serving.permit, after: serving.position, skippingThrough: Seq(begin.seq), EntryID(begin.entry))
+        try await settle(batch)
+        self.serving?.position = batch.position
+    }
+
+    /// Applies to a sink of the user's what the log no longer holds: its permanent copy has every entry that was applied.
+    ///
+    /// - Returns: Whether the sink has everything up to `end` now.
+    private func fillFromLedger(through end: Seq, _ step: inout Step) async throws -> Bool {
+        guard let past = ports.past else { return false }
+        while step.batch.last < end {
+            let rows = try await past.entries(in: partition, after: step.batch.last, limit: EntrySearch.chunk)
+            for row in rows where row.seq <= end {
+                guard row.seq == step.batch.last.next else { return false }
+                let entry = row.entry(in: step.batch.permit.history.epoch)
+                add(entry, try await judge(entry, after: step.batch.last, step.batch.permit), to: &step)
+            }
+            guard !step.batch.isEmpty else { return false }
+            try await flush(&step)
+        }
+        return true
     }
 
     private func isInLog(_ seq: Seq, behind id: EntryID) async throws -> Bool {

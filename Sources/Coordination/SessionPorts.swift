@@ -12,11 +12,14 @@ package struct SessionPorts {
     package let builtIn: (any BuiltInSink)?
     /// The sink once more when it is the ledger; nil for the sinks in Redis.
     package let ledger: (any Ledger)?
+    /// For a sink of the user's: what the log's permanent copy holds, and where the group begins; nil for the built-in ones.
+    package let past: (any LedgerPast)?
+    package let definition: GroupDefinition?
     package let pacing: any Pacing
 
     package init(
         identity: LogIdentity, owner: WorkerName, log: any LogPort, sink: any Sink, ledger: (any Ledger)?,
-        pacing: any Pacing
+        past: (any LedgerPast)? = nil, definition: GroupDefinition? = nil, pacing: any Pacing
     ) {
         self.identity = identity
         self.owner = owner
@@ -24,6 +27,8 @@ package struct SessionPorts {
         self.sink = sink
         builtIn = sink as? any BuiltInSink
         self.ledger = ledger
+        self.past = past
+        self.definition = definition
         self.pacing = pacing
     }
 }

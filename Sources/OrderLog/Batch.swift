@@ -56,10 +56,11 @@ public struct Batch: Sendable {
     ///   - permit: The right under which it will be applied.
     ///   - position: The sink's position.
     ///   - end: The last seq that is skipped.
-    package init(_ permit: Permit, after position: Position, skippingThrough end: Seq) {
+    ///   - entry: That entry's stream ID.
+    package init(_ permit: Permit, after position: Position, skippingThrough end: Seq, _ entry: EntryID?) {
         self.init(permit, after: position)
         last = max(end, last)
-        lastEntry = nil
+        lastEntry = entry
     }
 
     package var isEmpty: Bool { applied.isEmpty && deadLetters.isEmpty }

@@ -7,6 +7,10 @@ package struct EntryField: Hashable, Sendable {
         self.name = name
         self.value = value
     }
+
+    init(_ value: some CustomStringConvertible, named name: String) {
+        self.init(name: Array(name.utf8), value: Array(value.description.utf8))
+    }
 }
 
 /// A change in the log, as it was read.
@@ -42,10 +46,7 @@ package struct Entry: Hashable, Sendable {
 
     private static func placeFields(_ place: Place?) -> [EntryField] {
         guard let place else { return [] }
-        return [
-            EntryField(name: Array("epoch".utf8), value: Array(place.epoch.description.utf8)),
-            EntryField(name: Array("seq".utf8), value: Array(place.seq.description.utf8)),
-        ]
+        return [EntryField(place.epoch, named: "epoch"), EntryField(place.seq, named: "seq")]
     }
 }
 

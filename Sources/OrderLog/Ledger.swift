@@ -1,8 +1,21 @@
-/// The sink `postgres`: the log's permanent copy, and the record of its epochs.
-package protocol Ledger: BuiltInSink {
+/// What the log's permanent copy tells whoever follows it.
+package protocol LedgerPast: AnyObject {
     /// A partition's row.
     func row(of partition: Partition) async throws -> LedgerRow
 
+    /// What the ledger and its dead letters hold behind a place.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - seq: The place.
+    ///   - limit: The most entries to return.
+    /// - Returns: Entries by seq.
+    /// - Throws: ``StoreError``.
+    func entries(in partition: Partition, after seq: Seq, limit: Int) async throws -> [LedgerEntry]
+}
+
+/// The sink `postgres`: the log's permanent copy, and the record of its epochs.
+package protocol Ledger: BuiltInSink, LedgerPast {
     /// Claims the next epoch for a server, and ends every older worker's right to commit.
     ///
     /// The row is not confirmed from here until ``confirm(_:epoch:entry:)``.
@@ -27,16 +40,6 @@ package protocol Ledger: BuiltInSink {
     /// - Returns: An ID for each place that is accounted for; nil inside for a dead letter whose ID can't be read.
     /// - Throws: ``StoreError``.
     func changeIDs(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: String?]
-
-    /// What the ledger and its dead letters hold behind a place, for putting it back into the log.
-    ///
-    /// - Parameters:
-    ///   - partition: Which.
-    ///   - seq: The place.
-    ///   - limit: The most entries to return.
-    /// - Returns: Entries by seq.
-    /// - Throws: ``StoreError``.
-    func entries(in partition: Partition, after seq: Seq, limit: Int) async throws -> [LedgerEntry]
 
     /// The entries without a place that were set aside: those that somebody added by hand.
     ///

@@ -12,6 +12,15 @@ package struct LedgerEntry: Hashable, Sendable {
         self.change = change
     }
 
+    /// The entry as if it were read from the log, for a sink that the log can't give it to any more.
+    package func entry(in epoch: Epoch) -> Entry {
+        var decoder = EntryDecoder()
+        for field in [EntryField(epoch, named: "epoch"), EntryField(seq, named: "seq")] + fields {
+            field.name.withUnsafeBytes { name in field.value.withUnsafeBytes { decoder.add(name: name, value: $0) } }
+        }
+        return decoder.finish(id: .zero, rawFields: { fields })
+    }
+
     /// Makes one of a dead letter's fields: a change that was set aside by hand is known by its ID, too.
     package init(seq: Seq, deadLetter fields: [EntryField]) {
         var decoder = EntryDecoder()

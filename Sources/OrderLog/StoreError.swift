@@ -5,6 +5,8 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     package enum Store: String, Sendable {
         case redis = "Redis"
         case postgres = "Postgres"
+        /// A store of the user's.
+        case own = "the store"
     }
 
     package enum Kind: Hashable, Sendable {

@@ -20,6 +20,9 @@ package struct Keys: Hashable, Sendable {
 
     package var meta: String { "\(namespace):meta" }
 
+    /// The groups' definitions.
+    package var groups: String { "\(namespace):groups" }
+
     package func log(_ partition: Partition) -> String { "{\(namespace):\(partition)}:log" }
     package func head(_ partition: Partition) -> String { "{\(namespace):\(partition)}:head" }
     package func seen(_ partition: Partition) -> String { "{\(namespace):\(partition)}:seen" }

@@ -11,6 +11,7 @@ enum Scripts {
     static let stock = script("stock", PackageResources.stock_lua, .sink)
     static let delivery = script("delivery", PackageResources.delivery_lua, .sink)
     static let acknowledge = script("acknowledge", PackageResources.acknowledge_lua, .history)
+    static let setAside = script("set_aside", PackageResources.set_aside_lua, .history)
     static let shut = script("shut", PackageResources.shut_lua)
     static let open = script("open", PackageResources.open_lua, .history)
     static let leaseAcquire = script("lease_acquire", PackageResources.lease_acquire_lua)

@@ -112,6 +112,25 @@ package struct SinkScripts {
         }
     }
 
+    /// Records a batch's dead letters for a sink whose store is the user's.
+    ///
+    /// - Parameter batch: With dead letters.
+    /// - Returns: false when the history is another by now.
+    /// - Throws: ``StoreError``.
+    package func setAside(_ batch: Batch) throws(StoreError) -> Bool {
+        let (partition, history) = (batch.permit.partition, batch.permit.history)
+        var arguments: RedisArguments = [history.epoch.description, history.replid, group.name]
+        for letter in batch.deadLetters { arguments.append(letter) }
+        return try translatingRedisErrors { () throws(RedisError) in
+            try ScriptReply(
+                try connection.evaluate(
+                    Scripts.setAside,
+                    keys: [keys.head(partition), keys.log(partition), keys.dead(partition, group)],
+                    arguments: arguments, until: .after(StreamLog.timeout))
+            ).code == "SET"
+        }
+    }
+
     // MARK: - What both sinks' scripts take and return
 
     private func keys(of batch: Batch) -> [String] {
@@ -131,20 +150,25 @@ package struct SinkScripts {
         arguments.append(acknowledged.count)
         for entry in acknowledged { arguments.append(entry.id.description) }
         arguments.append(batch.deadLetters.count)
-        for letter in batch.deadLetters {
-            let fields = letter.entry.fields
-            arguments.append(letter.entry.id.description)
-            arguments.append(letter.seq == nil ? "0" : "1")
-            arguments.append(2 * fields.count + 6)
-            for field in fields {
-                arguments.append(field.name)
-                arguments.append(field.value)
-            }
-            arguments.append(contentsOf: [
-                "entry", letter.entry.id.description, "reason", letter.quarantine.reason.rawValue, "error",
-                letter.quarantine.error,
-            ])
-        }
+        for letter in batch.deadLetters { arguments.append(letter) }
         return arguments
+    }
+}
+
+extension RedisArguments {
+    /// A dead letter, as the scripts take one.
+    fileprivate mutating func append(_ letter: Batch.DeadLetter) {
+        let fields = letter.entry.fields
+        append(letter.entry.id.description)
+        append(letter.seq == nil ? "0" : "1")
+        append(2 * fields.count + 6)
+        for field in fields {
+            append(field.name)
+            append(field.value)
+        }
+        append(contentsOf: [
+            "entry", letter.entry.id.description, "reason", letter.quarantine.reason.rawValue, "error",
+            letter.quarantine.error,
+        ])
     }
 }

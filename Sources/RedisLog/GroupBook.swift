@@ -1,0 +1,94 @@
+import Foundation
+package import OrderLog
+package import RedisClient
+import ThreadedIO
+
+extension RedisConnection {
+    /// The log's groups, each with its definition: the built-in ones first, then the others by name.
+    ///
+    /// - Parameter keys: The log's keys.
+    /// - Returns: At least the built-in ones, also of a log that was created before groups were recorded.
+    /// - Throws: ``RedisError``.
+    package func groups(_ keys: Keys) throws(RedisError) -> [(group: Group, definition: GroupDefinition)] {
+        let reply = try call(RedisCommand("HGETALL", keys.groups), until: .after(StreamLog.timeout))
+        if let error = reply.error { throw .reply(error) }
+        var own: [(group: Group, definition: GroupDefinition)] = []
+        for index in stride(from: 0, to: reply.count - 1, by: 2) {
+            guard let group = reply[index].string.flatMap({ Group($0) }), !Group.builtIn.contains(group) else {
+                continue
+            }
+            let json = Data((reply[index + 1].string ?? "").utf8)
+            do {
+                own.append((group, try JSONDecoder().decode(GroupDefinition.self, from: json)))
+            } catch {
+                throw .protocolViolation("the definition of group \(group) at \(keys.groups)")
+            }
+        }
+        return Group.builtIn.map { ($0, GroupDefinition(kind: $0.name, from: .start)) }
+            + own.sorted { $0.group < $1.group }
+    }
+
+    /// Records a group, unless it is recorded already.
+    ///
+    /// - Parameters:
+    ///   - group: Which.
+    ///   - start: Where it begins.
+    ///   - keys: The log's keys.
+    ///   - partitioning: The log's.
+    /// - Returns: The definition that is recorded now, and whether it is new.
+    /// - Throws: ``RedisError``.
+    package func add(
+        _ group: Group, from start: GroupDefinition.Start, _ keys: Keys, _ partitioning: Partitioning
+    ) throws(RedisError) -> (definition: GroupDefinition, isNew: Bool) {
+        var began: [String: GroupDefinition.Beginning] = [:]
+        if start == .now {
+            for partition in partitioning.all {
+                guard let head = try look(at: partition, keys).head else { continue }
+                let last = try call(
+                    RedisCommand("XREVRANGE", keys.log(partition), "+", "-", "COUNT", 1),
+                    until: .after(StreamLog.timeout)
+                ).entries().first
+                began[partition.description] = GroupDefinition.Beginning(
+                    seq: head.place.seq.number,
+                    entry: last.flatMap { $0.place?.seq == head.place.seq ? $0.id.description : nil } ?? "")
+            }
+        }
+        let definition = GroupDefinition(kind: GroupDefinition.own, from: start, began: began)
+        let json: String
+        do {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            json = String(decoding: try encoder.encode(definition), as: UTF8.self)
+        } catch {
+            throw .protocolViolation("a definition that is JSON")
+        }
+        let isNew =
+            try call(RedisCommand("HSETNX", keys.groups, group.name, json), until: .after(StreamLog.timeout))
+            .requireInteger() == 1
+        let known = try groups(keys).first { $0.group == group }?.definition
+        return (known ?? definition, isNew)
+    }
+
+    /// Forgets a group: its definition, its consumer groups, and what Redis shows of its positions. Dead letters stay.
+    ///
+    /// - Parameters:
+    ///   - group: Which.
+    ///   - keys: The log's keys.
+    ///   - partitioning: The log's.
+    /// - Returns: Whether it was recorded.
+    /// - Throws: ``RedisError``.
+    package func remove(_ group: Group, _ keys: Keys, _ partitioning: Partitioning) throws(RedisError) -> Bool {
+        let wasThere =
+            try call(RedisCommand("HDEL", keys.groups, group.name), until: .after(StreamLog.timeout)).requireInteger()
+            == 1
+        for partition in partitioning.all {
+            let replies = try pipeline(
+                [
+                    RedisCommand("XGROUP", "DESTROY", keys.log(partition), group.name),
+                    RedisCommand("DEL", keys.position(partition, group)),
+                ], until: .after(StreamLog.timeout))
+            for reply in replies { if let error = reply.error { throw .reply(error) } }
+        }
+        return wasThere
+    }
+}
