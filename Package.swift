@@ -91,7 +91,8 @@ let package = Package(
         .executableTarget(
             name: "OnewriteCommand",
             dependencies: [
-                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Onewrite",
+                "RedisClient",
                 "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),

@@ -6,6 +6,16 @@ package enum Witness: Hashable, Sendable {
     case coordinator
     case lane(Int)
     case partition(Partition)
+    /// One of them in a process that serves several groups.
+    indirect case of(Group, Witness)
+
+    fileprivate var partition: Partition? {
+        switch self {
+        case .partition(let partition): partition
+        case .of(_, let witness): witness.partition
+        case .start, .coordinator, .lane: nil
+        }
+    }
 }
 
 /// What is in trouble.
@@ -188,7 +198,7 @@ extension OutageBook {
     }
 
     private static func list(_ witnesses: Set<Witness>) -> String {
-        witnesses.compactMap { if case .partition(let partition) = $0 { partition } else { nil } }.sorted().list
+        Set(witnesses.compactMap(\.partition)).sorted().list
     }
 
     /// `0.3 s`, `12.3 s`, `3 min 20 s`, `5 h 2 min`.

@@ -5,12 +5,33 @@ import Synchronization
 /// What a worker's process tells people of outages, whichever of its threads meets them.
 ///
 /// Safe from every thread.
-package final class Outages: Sendable {
+package struct Outages: Sendable {
+    private final class Book: Sendable {
+        let state = Mutex(OutageBook())
+    }
+
     private let logger: Logger
-    private let book = Mutex(OutageBook())
+    private let book = Book()
+    /// Whose trouble it is, in a process that serves several groups.
+    private var group: Group?
 
     package init(logger: Logger) {
         self.logger = logger
+    }
+
+    /// The same book for one of several groups: a server's trouble is told once for all of them.
+    package func of(_ group: Group) -> Outages {
+        var outages = self
+        outages.group = group
+        return outages
+    }
+
+    private func whole(_ witness: Witness) -> Witness { group.map { .of($0, witness) } ?? witness }
+
+    /// Partitions of two groups are told of apart.
+    private func whole(_ subject: OutageSubject) -> OutageSubject {
+        guard let group, case .partitions(let reason, let isHalted) = subject else { return subject }
+        return .partitions(reason: "\(group): \(reason)", isHalted: isHalted)
     }
 
     /// A server, or the way to it, is in trouble, or something else is.
@@ -35,9 +56,12 @@ package final class Outages: Sendable {
         _ subject: OutageSubject, _ reason: String, by witness: Witness, isPressing: Bool = false,
         at now: ContinuousClock.Instant
     ) {
+        let reason = if let group, case .partitions = subject { "\(group): \(reason)" } else { reason }
         // Written under the lock, so that a beginning comes before its end.
-        book.withLock { book in
-            write(book.note(subject, reason, by: witness, isPressing: isPressing, at: now).map { [$0] } ?? [])
+        book.state.withLock { book in
+            write(
+                book.note(whole(subject), reason, by: whole(witness), isPressing: isPressing, at: now).map { [$0] }
+                    ?? [])
         }
     }
 
@@ -45,12 +69,12 @@ package final class Outages: Sendable {
     package func over(
         for witness: Witness, with server: StoreError.Store? = nil, at now: ContinuousClock.Instant
     ) {
-        book.withLock { book in write(book.over(for: witness, with: server, at: now)) }
+        book.state.withLock { book in write(book.over(for: whole(witness), with: server, at: now)) }
     }
 
     /// As ``OutageBook/forget(_:)``.
     package func forget(_ witness: Witness) {
-        book.withLock { $0.forget(witness) }
+        book.state.withLock { $0.forget(whole(witness)) }
     }
 
     private func write(_ lines: [OutageBook.Line]) {

@@ -24,6 +24,7 @@ struct RootCommand: AsyncParsableCommand {
             CancelCommand.self,
             StockCommand.self,
             WorkerCommand.self,
+            GroupCommand.self,
             StatusCommand.self,
             DashboardCommand.self,
             PendingCommand.self,

@@ -237,6 +237,12 @@ public struct WorkerName: Hashable, Sendable, Comparable, CustomStringConvertibl
         self.text = text
     }
 
+    /// A name that nobody else is likely to have: `stock-3fa91c`, or `worker-3fa91c` for several groups.
+    public static func madeUp(for groups: [Group]) -> WorkerName {
+        let kind = groups.count == 1 ? groups[0].name : "worker"
+        return WorkerName(known: "\(kind)-\(String(UInt32.random(in: 0..<(1 << 24)), radix: 16))")
+    }
+
     /// Who opens a log on a person's behalf.
     package static let initialiser = WorkerName(known: "init")
     package static let opener = WorkerName(known: "open")

@@ -69,7 +69,9 @@ extension RedisConnection {
         return (known ?? definition, isNew)
     }
 
-    /// Forgets a group: its definition, its consumer groups, and what Redis shows of its positions. Dead letters stay.
+    /// Forgets a group: its definition, its consumer groups, and what Redis shows of its positions.
+    ///
+    /// Dead letters stay.
     ///
     /// - Parameters:
     ///   - group: Which.

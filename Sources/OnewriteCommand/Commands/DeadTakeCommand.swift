@@ -2,6 +2,7 @@ import Connections
 import ArgumentParser
 import Coordination
 import Dashboard
+import Onewrite
 import OrderLog
 import RedisClient
 import RedisLog
@@ -79,12 +80,13 @@ private struct Taking: Sendable {
     func run(_ servers: Servers, isServed: Bool) async throws -> DeadLetterRow {
         let redis = try servers.redis()
         let identity = try servers.identity(redis)
+        guard let sink = SinkDefinition.builtIn.first(where: { $0.group == group }) else {
+            throw Failure(.usage, "--group: the sink of \(group) is in an application, which alone can take it over")
+        }
         guard let owner = WorkerName("take-\(UInt32.random(in: 0..<(1 << 24)))") else {
             throw Failure(.bug, "a made-up name is no name")
         }
-        let connector = ServerConnector(
-            servers: servers, group: group, worker: owner, identity: identity, term: LeaseTerm())
-        let ports = try await connector.connectLane(0, pacing: ThreadPacing()).ports
+        let ports = try await sink.ports(on: servers, of: identity, as: owner)
         let taking = EntryTaking(ports, partition)
         let position = try await position(ports, redis, servers.keys)
         let (entry, place) = try found(try await taking.look(behind: position))

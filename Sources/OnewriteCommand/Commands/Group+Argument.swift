@@ -8,3 +8,5 @@ extension Group: ExpressibleByArgument {
     /// The built-in ones, for help and completion.
     public static var allValueStrings: [String] { builtIn.map(\.name) }
 }
+
+extension GroupDefinition.Start: ExpressibleByArgument {}

@@ -1,20 +1,19 @@
 import Connections
 import ArgumentParser
-import Coordination
 import Foundation
 import Logging
+import Onewrite
 import OrderLog
-import Synchronization
-import ThreadedIO
 import UnixSignals
 
 /// `onewrite worker`.
 struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     static let configuration = CommandConfiguration(
         commandName: "worker",
-        abstract: "Serve a consumer group: postgres, stock or delivery.",
+        abstract: "Serve all consumer groups, or some: apply the log to Postgres, the stock count, the delivery list.",
         discussion: """
-            Example:
+            Examples: one process for everything, and one for a group that has much to do.
+              onewrite worker
               onewrite worker --group stock --name stock-a
 
             Start as many as you like, on as many machines: the workers of a group share its partitions, and take over from \
@@ -22,13 +21,17 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             way: entries stay pending until they are applied. Servers, or a log, that aren't there yet are waited for.
             """)
 
-    @Option(help: "The group: postgres, stock or delivery.")
-    var group: Group
+    @Option(
+        name: .customLong("group"),
+        help: ArgumentHelp("A group to serve; repeat it for several (default: all three).", valueName: "group"))
+    var groups: [Group] = []
 
-    @Option(help: ArgumentHelp("The worker's name, unique in its group (default: made up).", valueName: "name"))
+    @Option(help: ArgumentHelp("The worker's name, unique in its groups (default: made up).", valueName: "name"))
     var name: String?
 
-    @Option(help: ArgumentHelp("Threads, each with its own connections, that share the partitions.", valueName: "N"))
+    @Option(
+        help: ArgumentHelp(
+            "Threads for each group, each with its own connections, that share the partitions.", valueName: "N"))
     var lanes = 1
 
     @OptionGroup var common: CommonOptions
@@ -38,89 +41,46 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         if let name, WorkerName(name) == nil {
             throw ValidationError("--name: expected 1 to 64 of A-Z a-z 0-9 . _ -, got \(FieldError.quote(name))")
         }
+        for group in groups where !Group.builtIn.contains(group) {
+            throw ValidationError(
+                "--group: expected postgres, stock or delivery, got \(FieldError.quote(group.name)); a sink of one's own is "
+                    + "served by the application that brings it")
+        }
     }
 
     func run() async throws {
         let settings = try common.settings()
-        let worker = try Self.workerName(name, group)
-        let servers = try Servers(settings, name: "onewrite-\(worker)")
-        let term = LeaseTerm(duration: try settings.lease())
-        var logger = Logger(label: worker.text) { PersonLogHandler(name: $0) }
+        let wanted = Set(groups)
+        let sinks = SinkDefinition.builtIn.filter { wanted.isEmpty || wanted.contains($0.group) }
+        let name = name.flatMap { WorkerName($0) } ?? WorkerName.madeUp(for: sinks.map(\.group))
+        var logger = Logger(label: name.text) { PersonLogHandler(name: $0) }
         logger.logLevel = .info
-        let outages = Outages(logger: logger)
-        try await WorkerStop.handlingSignals(logger) { [group, lanes, logger] stop in
-            let start = WorkerStart(
-                servers: servers, group: group, worker: worker, outages: outages, interrupt: stop.interrupt)
-            guard let identity = try await CommandLane("start").run({ _ in try start.run() }) else { return }
-            let connector = ServerConnector(
-                servers: servers, group: group, worker: worker, identity: identity, term: term)
-            let served = Worker(
-                WorkerSettings(group: group, name: worker, identity: identity, lanes: lanes, term: term),
-                connector: connector, logger: logger, outages: outages
-            ) { name in
-                let pacing = ThreadPacing()
-                return LaneThread(executor: ThreadExecutor(name: name), pacing: pacing, bell: pacing)
-            }
-            stop.stops(served)
-            await served.run()
-            logger.info("stopped · \(served.applied) applied")
-        }
-    }
-
-    private static func workerName(_ given: String?, _ group: Group) throws -> WorkerName {
-        let text = given ?? "\(group.name)-\(String(UInt32.random(in: 0..<(1 << 24)), radix: 16))"
-        guard let name = WorkerName(text) else { throw Failure(.usage, "--name: \(FieldError.quote(text)) is no name") }
-        return name
+        let worker = try Worker(settings.configuration(), sinks: sinks, name: name, lanes: lanes, logger: logger)
+        try await worker.runHandlingSignals(logger)
+        if worker.isServing { logger.info("stopped · \(worker.applied) applied") }
     }
 }
 
-/// What a signal stops: a worker, or the wait for its servers.
-private final class WorkerStop: Sendable {
-    /// Ends the wait.
-    let interrupt = Interrupt()
-    private let state = Mutex<(isRequested: Bool, worker: Worker?)>((false, nil))
-
-    /// The worker is stopped from now on.
-    func stops(_ worker: Worker) {
-        let isRequested = state.withLock { state in
-            state.worker = worker
-            return state.isRequested
-        }
-        if isRequested { worker.stop() }
-    }
-
-    /// Runs a body; Ctrl-C and SIGTERM stop what it does, and a second one ends the process at once.
-    static func handlingSignals(
-        _ logger: Logger, _ body: @escaping @Sendable (WorkerStop) async throws -> Void
-    ) async throws {
-        let stop = WorkerStop()
+extension Worker {
+    /// Serves; Ctrl-C and SIGTERM stop it, and a second one ends the process at once.
+    fileprivate func runHandlingSignals(_ logger: Logger) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
+                var isStopping = false
                 for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
                     // The shell's own code for an end by this signal.
-                    if !stop.request(signal == .sigint ? "Ctrl-C" : "another signal", logger) {
-                        Foundation.exit(128 + signal.rawValue)
-                    }
+                    if isStopping { Foundation.exit(128 + signal.rawValue) }
+                    isStopping = true
+                    let again = signal == .sigint ? "Ctrl-C" : "another signal"
+                    logger.info(
+                        self.isServing
+                            ? "finishing the batch in hand (\(again) stops at once; nothing is lost, entries stay pending)"
+                            : "stopping before it served anything")
+                    self.stop()
                 }
             }
             defer { tasks.cancelAll() }
-            try await body(stop)
+            try await run()
         }
-    }
-
-    /// Whether it is the first request.
-    private func request(_ again: String, _ logger: Logger) -> Bool {
-        let (isFirst, worker) = state.withLock { state in
-            defer { state.isRequested = true }
-            return (!state.isRequested, state.worker)
-        }
-        guard isFirst else { return false }
-        logger.info(
-            worker == nil
-                ? "stopping before it served anything"
-                : "finishing the batch in hand (\(again) stops at once; nothing is lost, entries stay pending)")
-        interrupt.signal()
-        worker?.stop()
-        return true
     }
 }

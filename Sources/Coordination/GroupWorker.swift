@@ -38,10 +38,10 @@ package struct LaneThread: Sendable {
     }
 }
 
-/// A process's worker: a coordinator, and the lanes that apply.
+/// A process's worker of one group: a coordinator, and the lanes that apply.
 ///
 /// ``run()`` serves until ``stop()``; errors of the servers never end it.
-package final class Worker: Sendable {
+package final class GroupWorker: Sendable {
     private let settings: WorkerSettings
     private let board: AssignmentBoard
     private let coordinator: Coordinator

@@ -13,7 +13,7 @@ import ThreadedIO
 /// For a lane, whose thread it blocks.
 struct WorkerStart {
     let servers: Servers
-    let group: Group
+    let sink: SinkDefinition
     let worker: WorkerName
     let outages: Outages
     /// Ends the waiting.
@@ -21,16 +21,16 @@ struct WorkerStart {
 
     /// Returns when the worker can serve.
     ///
-    /// - Returns: The log; nil when the interrupt was signalled.
-    /// - Throws: ``Failure`` or the servers' errors, for what waiting can't mend.
-    func run() throws -> LogIdentity? {
+    /// - Returns: The log, and the group's definition; nil when the interrupt was signalled.
+    /// - Throws: ``LogError`` or the servers' errors, for what waiting can't mend.
+    func run() throws -> (identity: LogIdentity, definition: GroupDefinition)? {
         var backoff = Backoff(most: .seconds(2))
         var generator = SystemRandomNumberGenerator()
         while !interrupt.isSignalled {
             do {
-                if let identity = try check() {
+                if let found = try check() {
                     outages.over(for: .start, at: .now)
-                    return identity
+                    return found
                 }
             } catch {
                 guard let error = StoreError(anyOf: error) else { throw error }
@@ -48,22 +48,27 @@ struct WorkerStart {
     }
 
     /// Looks once; nil when there is no log yet.
-    private func check() throws -> LogIdentity? {
+    private func check() throws -> (identity: LogIdentity, definition: GroupDefinition)? {
+        let group = sink.group
         let redis = try servers.master(interrupt: interrupt)
         guard let identity = try redis.identity(servers.keys) else {
             outages.over(for: .start, with: .redis, at: .now)
             outages.note(.log, servers.missingLog(redis), by: .start, at: .now)
             return nil
         }
-        if group == .postgres {
+        if sink.needsPostgres {
             try Servers.requireSchema(of: identity, on: servers.primary(interrupt: interrupt))
         }
         let present = try redis.call(
             RedisCommand("PUBSUB", "NUMSUB", servers.keys.presencePrefix(group) + worker.text),
             until: .after(StreamLog.timeout))
         if present.count == 2, let count = present[1].integer, count > 0 {
-            throw Failure(.tryAgain, "a worker named \(worker) serves \(group.name) already. Choose another --name")
+            throw LogError(.tryAgain, "a worker named \(worker) serves \(group.name) already. Choose another --name")
         }
-        return identity
+        let definition =
+            sink.isBuiltIn
+            ? GroupDefinition(kind: group.name, from: .start)
+            : try redis.add(group, from: sink.start, servers.keys, identity.partitioning).definition
+        return (identity, definition)
     }
 }

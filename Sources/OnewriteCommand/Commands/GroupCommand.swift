@@ -1,0 +1,167 @@
+import ArgumentParser
+import Connections
+import Foundation
+import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import Sinks
+import ThreadedIO
+
+/// `onewrite group`.
+struct GroupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "group",
+        abstract: "Show the consumer groups, or add one for a sink of one's own.",
+        discussion: """
+            A sink of one's own is code: an application brings it, and serves its group with the library's Worker. What is \
+            recorded here, with the log, is that the group exists and where it begins, so that all workers, and whoever trims, \
+            agree.
+            """,
+        subcommands: [GroupListCommand.self, GroupAddCommand.self, GroupRemoveCommand.self],
+        defaultSubcommand: GroupListCommand.self)
+}
+
+/// A group, as `group list --json` shows it.
+private struct GroupLine: Encodable {
+    let schema = "onewrite/group/v1"
+    let group: String
+    let kind: String
+    let from: String
+    let guarantee: String
+    /// Over all partitions; 0 for a group that begins at the start.
+    let skipped: Int64
+
+    init(_ group: Group, _ definition: GroupDefinition) {
+        self.group = group.name
+        kind = definition.kind
+        from = definition.from.rawValue
+        guarantee = definition.guarantee
+        skipped = definition.began.values.reduce(0) { $0 + $1.seq }
+    }
+
+    var text: String {
+        "\(group.padding(toLength: max(16, group.count), withPad: " ", startingAt: 0))  "
+            + "\(kind.padding(toLength: 8, withPad: " ", startingAt: 0))  from \(from)  \(guarantee)"
+    }
+}
+
+/// `onewrite group list`.
+struct GroupListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Show the groups: their kind, where they began, and what is promised.",
+        discussion: """
+            Example:
+              onewrite group list
+            """)
+
+    @Flag(help: "Print a JSON object a line.")
+    var json = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let servers = try Servers(try common.settings(), name: "onewrite-group")
+        let lines = try await CommandLane().run { _ in
+            var patience = Patience()
+            return try patience.attempt {
+                let redis = try servers.redis()
+                _ = try servers.identity(redis)
+                return try redis.groups(servers.keys).map { GroupLine($0.group, $0.definition) }
+            }
+        }
+        for line in lines {
+            if json { try Console.printJSON(line) } else { Console.print(line.text) }
+        }
+    }
+}
+
+/// `onewrite group add`.
+struct GroupAddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add", abstract: "Record a group for a sink of one's own, and where it begins.",
+        discussion: """
+            Example:
+              onewrite group add search --from start
+
+            From the start: the sink is given the log's first change and all behind it. What the log no longer holds comes from \
+            the ledger in Postgres, without a gap and without an overlap. From now: only what is appended from now on. Where a \
+            group begins is fixed; remove it to begin anew.
+            """)
+
+    @Argument(help: "The group's name: a-z 0-9 -, 1 to 32 of them, a letter first.")
+    var group: Group
+
+    @Option(help: "Where it begins: start or now.")
+    var from: GroupDefinition.Start = .start
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if Group.builtIn.contains(group) { throw ValidationError("\(group) is built in: every log has it") }
+    }
+
+    func run() async throws {
+        let servers = try Servers(try common.settings(), name: "onewrite-group")
+        let (definition, isNew) = try await CommandLane().run { [group, from] _ in
+            var patience = Patience()
+            return try patience.attempt {
+                let redis = try servers.master()
+                return try redis.add(group, from: from, servers.keys, servers.identity(redis).partitioning)
+            }
+        }
+        if !isNew, definition.from != from {
+            throw Failure(
+                .no,
+                "\(group) is there already, and began from \(definition.from.rawValue). To begin anew: "
+                    + "onewrite group remove \(group)")
+        }
+        Console.print(
+            isNew
+                ? "group \(group) begins from \(from.rawValue). Its worker is in your application"
+                : "group \(group) is there already")
+    }
+}
+
+/// `onewrite group remove`.
+struct GroupRemoveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove", abstract: "Forget a group; its store keeps what it has.",
+        discussion: """
+            Example:
+              onewrite group remove search --yes
+
+            Without --yes it only says what would be done. Its dead letters stay. A worker that still serves the group records \
+            it again when it is started again: stop it first.
+            """)
+
+    @Argument(help: "The group's name.")
+    var group: Group
+
+    @Flag(help: "Do it.")
+    var yes = false
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if Group.builtIn.contains(group) { throw ValidationError("\(group) is built in, and can't be removed") }
+    }
+
+    func run() async throws {
+        let settings = try common.settings()
+        let servers = try Servers(settings, name: "onewrite-group")
+        try settings.sayWhere()
+        let wasThere = try await CommandLane().run { [group, yes] _ in
+            var patience = Patience()
+            return try patience.attempt {
+                let redis = try servers.master()
+                let partitioning = try servers.identity(redis).partitioning
+                guard try redis.groups(servers.keys).contains(where: { $0.group == group }) else { return false }
+                if yes { _ = try redis.remove(group, servers.keys, partitioning) }
+                return true
+            }
+        }
+        guard wasThere else { throw Failure(.no, "there is no group \(group)") }
+        Console.print(yes ? "group \(group) is removed" : "group \(group) would be removed. To do it: --yes")
+    }
+}
