@@ -14,6 +14,7 @@ let package = Package(
     name: "onewrite",
     products: [
         .library(name: "Onewrite", targets: ["Onewrite"]),
+        .library(name: "OnewriteTesting", targets: ["OnewriteTesting"]),
         .executable(name: "onewrite", targets: ["OnewriteCommand"]),
         // For tests: loaded into a Redis server whose clock must be behind.
         .library(name: "ClockShim", type: .dynamic, targets: ["CClockShim"]),
@@ -79,6 +80,9 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swiftSettings),
+
+        // What the tests of a sink of one's own use.
+        .target(name: "OnewriteTesting", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
 
         // What people meet.
         .target(name: "Dashboard", swiftSettings: swiftSettings),
@@ -235,6 +239,15 @@ let package = Package(
                 "torture", "OnewriteCommand", "Harness", "PrivateServers", "RedisClient", "PostgresClient",
                 "ThreadedIO",
                 "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "OwnSinkTests",
+            dependencies: [
+                "Onewrite", "OnewriteTesting", "OnewriteCommand", "OrderLog", "RedisLog", "RedisClient",
+                "PostgresClient",
+                "ThreadedIO", "PrivateServers", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: swiftSettings),
         .testTarget(

@@ -7,6 +7,9 @@ extension Group: ExpressibleByArgument {
 
     /// The built-in ones, for help and completion.
     public static var allValueStrings: [String] { builtIn.map(\.name) }
+
+    /// The built-in ones.
+    public static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 
 extension GroupDefinition.Start: ExpressibleByArgument {}

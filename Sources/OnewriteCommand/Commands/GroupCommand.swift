@@ -14,6 +14,9 @@ struct GroupCommand: AsyncParsableCommand {
         commandName: "group",
         abstract: "Show the consumer groups, or add one for a sink of one's own.",
         discussion: """
+            Example:
+              onewrite group list
+
             A sink of one's own is code: an application brings it, and serves its group with the library's Worker. What is \
             recorded here, with the log, is that the group exists and where it begins, so that all workers, and whoever trims, \
             agree.

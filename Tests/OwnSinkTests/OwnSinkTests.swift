@@ -1,0 +1,134 @@
+import Foundation
+import Logging
+import Onewrite
+import PostgresClient
+import PrivateServers
+import RedisClient
+import RedisLog
+import TestSupport
+import Testing
+import ThreadedIO
+
+@Suite("A sink of one's own, on real servers", .timeLimit(.minutes(3)))
+struct OwnSinkTests {
+    @Test("from the start: it has what Postgres has, in the same order, and shows its position")
+    func fromStart() async throws {
+        try await withOwnShop { shop in
+            try await shop.submit(200)
+            let store = MemoryStore()
+            try await shop.serving(store) {
+                try await shop.isEqual(store, count: 200)
+                try await shop.submit(200)
+                try await shop.isEqual(store, count: 400)
+                try await eventually("nothing is pending") { try shop.pending("search") == 0 }
+            }
+            let shown = try await shop.run("group", "list", "--json")
+            #expect(shown.output.contains(#""group":"search""#), "\(shown.output)\(shown.errors)")
+        }
+    }
+
+    @Test("a group that is added later has what the log holds no more from the ledger, without a gap or an overlap")
+    func backfill() async throws {
+        try await withOwnShop { shop in
+            try await shop.submit(2000)
+            try await shop.settled(2000)
+            try shop.deleteFirstHalf()
+            #expect(try await shop.run("group", "add", "search", "--from", "start").status == .exited(0))
+            let store = MemoryStore()
+            try await shop.serving(store) {
+                try await shop.isEqual(store, count: 2000)
+                try await shop.submit(100)
+                try await shop.isEqual(store, count: 2100)
+            }
+        }
+    }
+
+    @Test("from now: it has what is appended from then on, and nothing else")
+    func fromNow() async throws {
+        try await withOwnShop { shop in
+            try await shop.submit(50)
+            try await shop.settled(50)
+            #expect(try await shop.run("group", "add", "search", "--from", "now").status == .exited(0))
+            let again = try await shop.run("group", "add", "search", "--from", "start")
+            #expect(again.status == .exited(1) && again.errors.contains("began from now"), "\(again.errors)")
+            try await shop.submit(70)
+            let store = MemoryStore()
+            try await shop.serving(store) {
+                try await eventually("the later ones are there") { shop.orders(store).count >= 70 }
+            }
+            #expect(Set(shop.orders(store)) == Set((50..<120).map { "order-\($0)" }))
+            #expect(shop.orders(store).count == 70)
+        }
+    }
+
+    @Test("a store that fails before or behind its effect is asked again: nothing is lost, nothing twice")
+    func failures() async throws {
+        try await withOwnShop { shop in
+            let store = MemoryStore()
+            store.fail(before: 5, behind: 5)
+            try await shop.serving(store) {
+                try await shop.submit(200)
+                try await shop.isEqual(store, count: 200)
+            }
+        }
+    }
+
+    @Test("it is never ahead of the ledger")
+    func behindLedger() async throws {
+        try await withOwnShop(workers: ["stock"]) { shop in
+            let store = MemoryStore()
+            try await shop.serving(store) {
+                try await shop.submit(20)
+                try await eventually("its trouble is told") {
+                    try await shop.run("status", "--json").output.contains("waits for group postgres")
+                        || shop.log.contains("waits for group postgres")
+                }
+                #expect(shop.orders(store).isEmpty)
+                try await shop.starting("postgres") { try await shop.isEqual(store, count: 20) }
+            }
+        }
+    }
+
+    @Test("what nobody can apply is set aside once, under the group's name, and the rest goes on")
+    func deadLetters() async throws {
+        try await withOwnShop { shop in
+            try await shop.submit(10)
+            try await shop.settled(10)
+            try shop.addByHand()
+            let store = MemoryStore()
+            store.fail(before: 2, behind: 0)
+            try await shop.serving(store) {
+                try await shop.submit(10)
+                try await shop.isEqual(store, count: 20)
+                try await eventually("it is set aside") { try shop.deadLetters("search") == 1 }
+            }
+            #expect(try shop.deadLetters("search") == 1)
+        }
+    }
+
+    @Test("workers share the partitions, and one that stops leaves none behind")
+    func takeover() async throws {
+        try await withOwnShop { shop in
+            let store = MemoryStore()
+            try await shop.serving(store) {
+                try await shop.serving(store) {
+                    try await shop.submit(100)
+                    try await shop.isEqual(store, count: 100)
+                }
+                try await shop.submit(100)
+                try await shop.isEqual(store, count: 200)
+            }
+        }
+    }
+
+    @Test("a worker that can't serve says why")
+    func refused() async throws {
+        let configuration = try LogConfiguration(redis: "redis://127.0.0.1:1/0")
+        #expect(throws: LogError.self) { try Worker(configuration, logger: Logger(label: "w")) }
+        #expect(throws: LogError.self) { try Worker(configuration, sinks: [], logger: Logger(label: "w")) }
+        #expect(throws: LogError.self) {
+            try Worker(configuration, sinks: [.stock, .stock], logger: Logger(label: "w"))
+        }
+        #expect(throws: Never.self) { try Worker(configuration, sinks: [.stock], logger: Logger(label: "w")) }
+    }
+}
