@@ -61,6 +61,9 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // What is told of the stores: values, and their JSON.
+        .target(name: "Reports", swiftSettings: swiftSettings),
+
         // The servers, as the settings name them.
         .target(
             name: "Connections",
@@ -81,7 +84,7 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         // What people meet.
-        .target(name: "Dashboard", swiftSettings: swiftSettings),
+        .target(name: "Dashboard", dependencies: ["Reports"], swiftSettings: swiftSettings),
         .target(
             name: "PrivateServers", dependencies: ["ThreadedIO", "CThreadedIO"], swiftSettings: swiftSettings),
         // Runs whole systems and checks them from outside, with none of the code above but the two clients.
@@ -92,7 +95,7 @@ let package = Package(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
-                "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
+                "PostgresClient", "ThreadedIO", "Reports", "Dashboard", "PrivateServers", "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -147,7 +150,7 @@ let package = Package(
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "DashboardTests", dependencies: ["Dashboard", "TestSupport"], swiftSettings: swiftSettings),
+            name: "DashboardTests", dependencies: ["Dashboard", "Reports", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SimulationTests",
             dependencies: [

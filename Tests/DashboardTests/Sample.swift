@@ -1,3 +1,4 @@
+import Reports
 import Dashboard
 import Foundation
 
@@ -5,7 +6,7 @@ import Foundation
 enum Sample {
     static let at = Date(timeIntervalSince1970: 1_763_906_551.204)  // 2025-11-23T14:02:31.204Z
 
-    static let stores = Environment(
+    static let stores = Snapshot.Environment(
         label: "production", color: .red, redis: "10.0.0.1:6379/0", postgres: "db.internal:5432/shop",
         namespace: "onewrite", schema: "onewrite")
 

@@ -1,3 +1,4 @@
+import Reports
 import Glibc
 
 /// The dashboard on a terminal: waits for keys, signals, snapshots and time, and lets the model decide.
@@ -28,7 +29,7 @@ final class DashboardSession {
     private var lastQuery: DashboardQuery?
     private var nextAsk = Duration.zero
 
-    init(terminal: Terminal, feed: SnapshotFeed, stores: Environment, interval: Duration) {
+    init(terminal: Terminal, feed: SnapshotFeed, stores: Snapshot.Environment, interval: Duration) {
         self.terminal = terminal
         self.feed = feed
         start = clock.now

@@ -1,3 +1,4 @@
+import Reports
 import Synchronization
 
 /// Carries questions from the dashboard's thread to the task that takes snapshots, and the answers back.

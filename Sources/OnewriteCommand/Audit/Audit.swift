@@ -1,3 +1,4 @@
+import Reports
 import Connections
 import Foundation
 import OrderLog

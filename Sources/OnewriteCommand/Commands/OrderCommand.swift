@@ -1,3 +1,4 @@
+import Reports
 import Connections
 import ArgumentParser
 import Dashboard

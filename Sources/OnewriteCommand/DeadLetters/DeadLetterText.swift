@@ -1,3 +1,4 @@
+import Reports
 import Dashboard
 import Foundation
 import OrderLog

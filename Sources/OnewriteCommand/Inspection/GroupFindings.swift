@@ -1,3 +1,4 @@
+import Reports
 import Coordination
 import Dashboard
 import OrderLog

@@ -1,3 +1,4 @@
+import Reports
 import Connections
 import Dashboard
 import OrderLog
@@ -15,7 +16,7 @@ actor Inspector {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private let servers: Servers
-    private let environment: Environment
+    private let environment: Snapshot.Environment
     private let interrupt = Interrupt()
     private var redis: RedisConnection?
     private var postgres: PostgresConnection?
@@ -27,7 +28,7 @@ actor Inspector {
     /// Somebody waits: a server that takes longer is as good as down.
     private static let connectTimeout: Duration = .seconds(2)
 
-    init(_ servers: Servers, environment: Environment) {
+    init(_ servers: Servers, environment: Snapshot.Environment) {
         self.servers = servers
         self.environment = environment
     }

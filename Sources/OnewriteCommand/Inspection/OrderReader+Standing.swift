@@ -1,3 +1,4 @@
+import Reports
 import Dashboard
 import OrderLog
 import PostgresClient

@@ -1,3 +1,4 @@
+import Reports
 import Dashboard
 import Foundation
 import OrderLog
@@ -13,7 +14,7 @@ import ThreadedIO
 struct SnapshotReader {
     let redis: RedisConnection
     let keys: Keys
-    let environment: Environment
+    let environment: Snapshot.Environment
     /// Why Postgres takes no writes, if it is a standby.
     let standby: String?
 

@@ -1,30 +1,6 @@
-/// Which stores these are: what tells production from staging.
-package struct Environment: Sendable, Equatable {
-    /// What its owner calls it; nil when it has no name.
-    package var label: String?
-    /// The colour of the label.
-    package var color: Style.Color?
-    /// Host, port and database of Redis, without secrets.
-    package var redis: String
-    /// Host, port and database of Postgres, without secrets; nil when none is configured.
-    package var postgres: String?
-    /// What the keys in Redis begin with.
-    package var namespace: String
-    /// The schema in Postgres.
-    package var schema: String
+package import Reports
 
-    /// Makes an environment.
-    package init(
-        label: String?, color: Style.Color?, redis: String, postgres: String?, namespace: String, schema: String
-    ) {
-        self.label = label
-        self.color = color
-        self.redis = redis
-        self.postgres = postgres
-        self.namespace = namespace
-        self.schema = schema
-    }
-
+extension Snapshot.Environment {
     /// One line: `production · 10.0.0.1:6379/0 · db.internal:5432/shop · onewrite`.
     package var text: String { ([label].compactMap(\.self) + places).map { sanitized($0) }.joined(separator: " · ") }
 
@@ -60,19 +36,5 @@ extension String {
             if head.count > tail.count { head.removeLast() } else { tail.removeFirst() }
         }
         return head + "…" + tail
-    }
-}
-
-extension Environment: Encodable {
-    private enum CodingKeys: String, CodingKey { case label, redis, postgres, namespace, schema }
-
-    /// Encodes the contract's `environment`; what isn't set is null.
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(label, forKey: .label)
-        try container.encode(redis, forKey: .redis)
-        try container.encode(postgres, forKey: .postgres)
-        try container.encode(namespace, forKey: .namespace)
-        try container.encode(schema, forKey: .schema)
     }
 }

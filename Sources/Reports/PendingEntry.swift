@@ -1,7 +1,7 @@
 /// An entry that was delivered to a consumer and not acknowledged yet; a line of `pending --json`.
-package struct PendingEntry: Sendable, Equatable {
+public struct PendingEntry: Sendable, Equatable {
     /// Who has the entry.
-    package enum State: String, Sendable, Equatable, CaseIterable, Encodable {
+    public enum State: String, Sendable, Equatable, CaseIterable, Encodable {
         /// A live worker has it.
         case inFlight = "in-flight"
         /// Its consumer has no live worker.
@@ -11,25 +11,25 @@ package struct PendingEntry: Sendable, Equatable {
     }
 
     /// The consumer group.
-    package var group: String
+    public var group: String
     /// The partition's number.
-    package var partition: Int
+    public var partition: Int
     /// The stream ID.
-    package var entry: String
+    public var entry: String
     /// The entry's seq; `nil` when the entry is lost or has none.
-    package var seq: Int?
+    public var seq: Int?
     /// The consumer it was last delivered to.
-    package var consumer: String
+    public var consumer: String
     /// How long ago that was, in milliseconds.
-    package var idleMilliseconds: Int
+    public var idleMilliseconds: Int
     /// How often it was delivered.
-    package var deliveries: Int
+    public var deliveries: Int
     /// The change's ID; `nil` when the entry is lost.
-    package var id: String?
+    public var id: String?
     /// The change's type; `nil` when the entry is lost.
-    package var type: String?
+    public var type: String?
     /// Who has it.
-    package var state: State
+    public var state: State
 
     /// Makes an entry.
     package init(

@@ -1,24 +1,24 @@
-package import FoundationEssentials
+public import FoundationEssentials
 
 /// What the stores looked like at one moment: what `status`, `dashboard` and the web page all show.
 ///
 /// `nil` is *unknown*, never zero: it is drawn as `?`, and is null in JSON.
-package struct Snapshot: Sendable, Equatable {
+public struct Snapshot: Sendable, Equatable {
     /// When the snapshot was taken.
-    package var at: Date
+    public var at: Date
     /// Which stores these are.
-    package var environment: Environment
+    public var environment: Environment
     /// How many partitions the log has; `nil` when Redis couldn't tell.
-    package var partitions: Int?
+    public var partitions: Int?
     /// The log's server.
-    package var redis: Server
+    public var redis: Server
     /// The ledger's server.
-    package var postgres: Server
+    public var postgres: Server
     /// The consumer groups, in the order in which they are shown.
-    package var groups: [Group]
+    public var groups: [Group]
     /// What needs a person, gravest first.
-    package var warnings: [Warning]
-    /// The pending entries that a ``DashboardQuery`` asked for; not part of `onewrite/status/v1`.
+    public var warnings: [Warning]
+    /// The pending entries that a look asked for; not part of `onewrite/status/v1`.
     package var pendingPage: PendingPage?
 
     /// Makes a snapshot.
@@ -40,7 +40,7 @@ package struct Snapshot: Sendable, Equatable {
 
 extension Snapshot {
     /// A server that the snapshot was taken from.
-    package enum Server: Sendable, Equatable {
+    public enum Server: Sendable, Equatable {
         /// No connection to it is configured.
         case notConfigured
         /// It answered; the name is what it calls itself, where that may be one or another: `redis`, `valkey`.
@@ -49,19 +49,19 @@ extension Snapshot {
         case unreachable(error: String)
 
         /// The server's version, when it answered.
-        package var version: String? {
+        public var version: String? {
             guard case .reachable(let version, _) = self else { return nil }
             return version
         }
 
         /// What the server calls itself, when it answered with that.
-        package var name: String? {
+        public var name: String? {
             guard case .reachable(_, let name) = self else { return nil }
             return name
         }
 
         /// Why it can't be reached, when it can't.
-        package var error: String? {
+        public var error: String? {
             guard case .unreachable(let error) = self else { return nil }
             return error
         }
@@ -87,30 +87,30 @@ extension Snapshot {
     }
 
     /// A consumer group over all partitions.
-    package struct Group: Sendable, Equatable {
+    public struct Group: Sendable, Equatable {
         /// The group's name.
-        package var name: String
+        public var name: String
         /// How many entries of the log it hasn't applied.
-        package var lag: Int?
+        public var lag: Int?
         /// How many entries are delivered and not acknowledged.
-        package var pending: Int?
+        public var pending: Int?
         /// How long the oldest pending entry has waited, in milliseconds; `nil` too when none is pending.
-        package var oldestPendingMilliseconds: Int?
+        public var oldestPendingMilliseconds: Int?
         /// How long ago the oldest entry that it hasn't applied was appended, in milliseconds; `nil` too when it has
         /// applied all.
-        package var oldestUnappliedMilliseconds: Int?
+        public var oldestUnappliedMilliseconds: Int?
         /// How many dead letters it has.
-        package var dead: Int?
+        public var dead: Int?
         /// How many batches its sink refused because another worker had taken over.
-        package var refused: Int?
+        public var refused: Int?
         /// Entries appended to the log per second lately.
-        package var appendPerSecond: Double?
+        public var appendPerSecond: Double?
         /// Entries applied per second lately.
-        package var appliedPerSecond: Double?
+        public var appliedPerSecond: Double?
         /// The names of its live workers.
-        package var workers: [String]?
+        public var workers: [String]?
         /// Its partitions, in ascending order.
-        package var partitions: [Partition]
+        public var partitions: [Partition]
 
         /// Makes a group.
         package init(
@@ -133,7 +133,7 @@ extension Snapshot {
     }
 
     /// When a group that goes on as it does will have applied all there is.
-    package enum CatchUp: Sendable, Equatable {
+    public enum CatchUp: Sendable, Equatable {
         /// Seconds from now; 0 when it has applied all.
         case after(seconds: Double)
         /// More is appended than it applies.
@@ -142,9 +142,9 @@ extension Snapshot {
     }
 
     /// One partition, as one group sees it.
-    package struct Partition: Sendable, Equatable {
+    public struct Partition: Sendable, Equatable {
         /// What a group does with a partition.
-        package enum State: String, Sendable, Equatable, CaseIterable, Encodable {
+        public enum State: String, Sendable, Equatable, CaseIterable, Encodable {
             /// A live worker holds it and gets on.
             case serving
             /// A worker waits for a server or a person, and tries again.
@@ -158,27 +158,27 @@ extension Snapshot {
         }
 
         /// The partition's number.
-        package var partition: Int
+        public var partition: Int
         /// The epoch of the log's history.
-        package var epoch: Int?
+        public var epoch: Int?
         /// The seq of the log's last entry.
-        package var head: Int?
+        public var head: Int?
         /// The seq of the last entry that the sink applied.
-        package var position: Int?
+        public var position: Int?
         /// Head minus position.
-        package var lag: Int?
+        public var lag: Int?
         /// How many entries are delivered and not acknowledged.
-        package var pending: Int?
+        public var pending: Int?
         /// The worker that holds the partition; `nil` when nobody does.
-        package var owner: String?
+        public var owner: String?
         /// The fencing token.
-        package var token: Int?
+        public var token: Int?
         /// How many batches were refused here because they came with an old token.
-        package var refused: Int?
+        public var refused: Int?
         /// What the group does with it.
-        package var state: State?
+        public var state: State?
         /// Why it is stalled, halted or closed; for people, without payloads.
-        package var error: String?
+        public var error: String?
 
         /// Makes a partition.
         package init(
@@ -200,15 +200,15 @@ extension Snapshot {
     }
 
     /// Something that a person should look at, and what to do about it.
-    package struct Warning: Sendable, Equatable {
+    public struct Warning: Sendable, Equatable {
         /// A stable code for programs, `no-worker` say.
-        package var code: String
+        public var code: String
         /// The group it is about, when it is about one.
-        package var group: String?
+        public var group: String?
         /// The partition it is about, when it is about one.
-        package var partition: Int?
+        public var partition: Int?
         /// What is wrong and what to do, in one line.
-        package var hint: String
+        public var hint: String
 
         /// Makes a warning.
         package init(code: String, group: String? = nil, partition: Int? = nil, hint: String) {
@@ -242,7 +242,7 @@ extension Snapshot {
 
 extension Snapshot.Group {
     /// When it will have applied all there is, at the present rates.
-    package var catchUp: Snapshot.CatchUp {
+    public var catchUp: Snapshot.CatchUp {
         if lag == 0 { return .after(seconds: 0) }
         guard let lag, let applied = appliedPerSecond, let appended = appendPerSecond,
             applied.isFinite, appended.isFinite

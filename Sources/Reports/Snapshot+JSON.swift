@@ -1,11 +1,11 @@
-import FoundationEssentials
+package import FoundationEssentials
 
 // The contract `onewrite/status/v1`. Written by hand so that unknown is an explicit null (synthesised conformances leave
 // the key out) and renaming a property can't change the contract.
 
 extension Snapshot: Encodable {
     /// The schema of ``encode(to:)``.
-    package static let schema = "onewrite/status/v1"
+    public static let schema = "onewrite/status/v1"
 
     private enum CodingKeys: String, CodingKey {
         case schema, at, environment, partitions, redis, postgres, groups, warnings
@@ -17,7 +17,7 @@ extension Snapshot: Encodable {
     ///
     /// A server that isn't configured or can't be reached is null; why is in `redis_error` and `postgres_error`. The page
     /// of pending entries is left out: it has a command of its own.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(Self.schema, forKey: .schema)
         try container.encode(Self.timestamp(at), forKey: .at)
@@ -32,7 +32,7 @@ extension Snapshot: Encodable {
     }
 
     /// ISO 8601 in UTC with milliseconds, `2025-11-23T14:02:31.204Z`.
-    static func timestamp(_ date: Date) -> String {
+    package static func timestamp(_ date: Date) -> String {
         // The style cuts, so that .204 held as .20399… would become .203.
         let milliseconds = (date.timeIntervalSince1970 * 1000).rounded()
         let nudged = Date(timeIntervalSince1970: (milliseconds + 0.25) / 1000)
@@ -44,7 +44,7 @@ extension Snapshot.Server: Encodable {
     private enum CodingKeys: String, CodingKey { case name, version }
 
     /// Encodes `{"version":…}`, for Redis with the `name` of the server, or null when the server didn't answer or isn't configured.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         guard let version else {
             var container = encoder.singleValueContainer()
             try container.encodeNil()
@@ -69,7 +69,7 @@ extension Snapshot.Group: Encodable {
     }
 
     /// Encodes an element of the contract's `groups`.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(name, forKey: .name)
         try container.encode(lag, forKey: .lag)
@@ -94,7 +94,7 @@ extension Snapshot.Partition: Encodable {
     }
 
     /// Encodes an element of the contract's `partitions` of a group.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(partition, forKey: .partition)
         try container.encode(epoch, forKey: .epoch)
@@ -114,7 +114,7 @@ extension Snapshot.Warning: Encodable {
     private enum CodingKeys: String, CodingKey { case code, group, partition, hint }
 
     /// Encodes an element of the contract's `warnings`; what a warning isn't about is left out.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(code, forKey: .code)
         try container.encodeIfPresent(group, forKey: .group)
@@ -131,7 +131,7 @@ extension PendingEntry: Encodable {
     }
 
     /// Encodes a line of `pending --json`.
-    package func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(group, forKey: .group)
         try container.encode(partition, forKey: .partition)
