@@ -72,12 +72,28 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // What people ask of the stores, and whether these agree.
+        .target(
+            name: "Inspection",
+            dependencies: [
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "RedisClient",
+                "PostgresClient", "ThreadedIO",
+            ],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Audit",
+            dependencies: [
+                "OrderLog", "RedisLog", "Sinks", "Connections", "Inspection", "RedisClient", "PostgresClient",
+                "ThreadedIO", "Coordination",
+            ],
+            swiftSettings: swiftSettings),
+
         // What an application uses.
         .target(
             name: "Onewrite",
             dependencies: [
-                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient", "PostgresClient",
-                "ThreadedIO",
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit",
+                "RedisClient", "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -95,7 +111,8 @@ let package = Package(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
-                "PostgresClient", "ThreadedIO", "Reports", "Dashboard", "PrivateServers", "Harness", "Faults",
+                "PostgresClient", "ThreadedIO", "Reports", "Inspection", "Audit", "Dashboard", "PrivateServers",
+                "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

@@ -27,7 +27,7 @@ package func runDashboard(
     of stores: Snapshot.Environment, every interval: Duration, input: Int32 = STDIN_FILENO,
     output: Int32 = STDOUT_FILENO,
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    takeSnapshot: @escaping @Sendable (DashboardQuery) async throws -> Snapshot
+    takeSnapshot: @escaping @Sendable (PendingQuery) async throws -> Snapshot
 ) async throws {
     // Before anything is touched, so that the caller can print a table instead.
     _ = try Terminal(input: input, output: output, environment: environment)

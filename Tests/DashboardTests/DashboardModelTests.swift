@@ -18,7 +18,7 @@ struct DashboardModelTests {
 
     @Test("it starts on the group that needs a person, and asks for its pending entries")
     func start() {
-        #expect(model.query == DashboardQuery(group: "delivery", partition: nil, limit: 200))
+        #expect(model.query == PendingQuery(group: "delivery", partition: nil, limit: 200))
         #expect(model.focus == .groups)
     }
 
@@ -42,7 +42,7 @@ struct DashboardModelTests {
         #expect(model.focus == .partitions)
         _ = press(.down, .down, .down, .enter)
         #expect(model.focus == .pending)
-        #expect(model.query == DashboardQuery(group: "delivery", partition: 3, limit: 200))
+        #expect(model.query == PendingQuery(group: "delivery", partition: 3, limit: 200))
         #expect(model.pendingEntries.allSatisfy { $0.partition == 3 })
         answer()
         _ = press(.enter)

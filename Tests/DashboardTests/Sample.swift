@@ -61,7 +61,7 @@ enum Sample {
     }
 
     /// Answers a query as the stores would.
-    static func answer(_ query: DashboardQuery, after seconds: Double = 0) -> Snapshot {
+    static func answer(_ query: PendingQuery, after seconds: Double = 0) -> Snapshot {
         var snapshot = snapshot(after: seconds)
         guard let name = query.group else { return snapshot }
         let total = snapshot.groups.first { $0.name == name }?.pending

@@ -2,7 +2,7 @@ package import Reports
 
 /// All that the dashboard knows and where its reader is; decides, draws and waits for nothing.
 ///
-/// Keys, snapshots and the time go in; a ``Screen``, the next ``DashboardQuery`` and an ``Action`` come out. Time is
+/// Keys, snapshots and the time go in; a ``Screen``, the next ``PendingQuery`` and an ``Action`` come out. Time is
 /// counted from the dashboard's start, and never looked up.
 package struct DashboardModel: Sendable {
     /// What the shell must do after a key.
@@ -65,8 +65,8 @@ package struct DashboardModel: Sendable {
     }
 
     /// The pending entries that the next snapshot should bring.
-    package var query: DashboardQuery {
-        DashboardQuery(group: selectedGroup?.name, partition: openedPartition, limit: Self.pendingEntriesMax)
+    package var query: PendingQuery {
+        PendingQuery(group: selectedGroup?.name, partition: openedPartition, limit: Self.pendingEntriesMax)
     }
 
     /// Takes a new snapshot.

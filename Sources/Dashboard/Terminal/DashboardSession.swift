@@ -25,8 +25,8 @@ final class DashboardSession {
     /// When the bytes that are no key yet came.
     private var waitingSince: Duration?
     /// The question that is being answered.
-    private var asked: DashboardQuery?
-    private var lastQuery: DashboardQuery?
+    private var asked: PendingQuery?
+    private var lastQuery: PendingQuery?
     private var nextAsk = Duration.zero
 
     init(terminal: Terminal, feed: SnapshotFeed, stores: Snapshot.Environment, interval: Duration) {

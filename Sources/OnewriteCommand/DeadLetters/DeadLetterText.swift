@@ -1,3 +1,4 @@
+import Inspection
 import Reports
 import Dashboard
 import Foundation
