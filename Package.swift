@@ -62,6 +62,9 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // What is told of the stores: values, and their JSON.
+        .target(name: "Reports", swiftSettings: swiftSettings),
+
         // The servers, as the settings name them.
         .target(
             name: "Connections",
@@ -70,12 +73,28 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // What people ask of the stores, and whether these agree.
+        .target(
+            name: "Inspection",
+            dependencies: [
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "RedisClient",
+                "PostgresClient", "ThreadedIO",
+            ],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Audit",
+            dependencies: [
+                "OrderLog", "RedisLog", "Sinks", "Connections", "Inspection", "RedisClient", "PostgresClient",
+                "ThreadedIO", "Coordination",
+            ],
+            swiftSettings: swiftSettings),
+
         // What an application uses.
         .target(
             name: "Onewrite",
             dependencies: [
-                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient", "PostgresClient",
-                "ThreadedIO",
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit",
+                "RedisClient", "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -85,7 +104,7 @@ let package = Package(
         .target(name: "OnewriteTesting", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
 
         // What people meet.
-        .target(name: "Dashboard", swiftSettings: swiftSettings),
+        .target(name: "Dashboard", dependencies: ["Reports"], swiftSettings: swiftSettings),
         .target(
             name: "PrivateServers", dependencies: ["ThreadedIO", "CThreadedIO"], swiftSettings: swiftSettings),
         // Runs whole systems and checks them from outside, with none of the code above but the two clients.
@@ -95,9 +114,9 @@ let package = Package(
         .executableTarget(
             name: "OnewriteCommand",
             dependencies: [
-                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Onewrite",
-                "RedisClient",
-                "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
+                "Audit", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers",
+                "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -152,7 +171,7 @@ let package = Package(
         .testTarget(
             name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "DashboardTests", dependencies: ["Dashboard", "TestSupport"], swiftSettings: swiftSettings),
+            name: "DashboardTests", dependencies: ["Dashboard", "Reports", "TestSupport"], swiftSettings: swiftSettings),
         .testTarget(
             name: "SimulationTests",
             dependencies: [

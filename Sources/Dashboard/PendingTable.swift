@@ -1,3 +1,5 @@
+package import Reports
+
 /// The plain table of `onewrite pending`: a line an entry, oldest first.
 ///
 /// Never coloured, so that it reads the same in a terminal, a file and a mail.

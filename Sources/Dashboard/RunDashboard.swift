@@ -1,3 +1,4 @@
+package import Reports
 import Dispatch
 import FoundationEssentials
 import Glibc
@@ -23,9 +24,10 @@ import Glibc
 /// - Throws: ``DashboardError``; nothing was drawn when it is ``DashboardError/notATerminal`` or
 ///   ``DashboardError/dumbTerminal``.
 package func runDashboard(
-    of stores: Environment, every interval: Duration, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO,
+    of stores: Snapshot.Environment, every interval: Duration, input: Int32 = STDIN_FILENO,
+    output: Int32 = STDOUT_FILENO,
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    takeSnapshot: @escaping @Sendable (DashboardQuery) async throws -> Snapshot
+    takeSnapshot: @escaping @Sendable (PendingQuery) async throws -> Snapshot
 ) async throws {
     // Before anything is touched, so that the caller can print a table instead.
     _ = try Terminal(input: input, output: output, environment: environment)

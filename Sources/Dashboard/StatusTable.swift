@@ -1,3 +1,5 @@
+package import Reports
+
 /// The plain table of `onewrite status`: which stores these are, a line a group, then what needs a person.
 ///
 /// Never coloured, so that it reads the same in a terminal, a file and a mail.

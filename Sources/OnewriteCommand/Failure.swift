@@ -1,5 +1,6 @@
 import Connections
 import Harness
+import Inspection
 
 /// The exit codes of the contract.
 enum ExitStatus: Int32 {
@@ -34,6 +35,7 @@ struct Failure: Error, CustomStringConvertible {
     init?(_ error: any Error) {
         switch error {
         case let failure as Failure: self = failure
+        case let error as WrongQuestion: self.init(.usage, error.message)
         case let error as HarnessError:
             if case .notInTime = error { self.init(.tryAgain, "\(error)") } else { self.init(.bug, "\(error)") }
         default:

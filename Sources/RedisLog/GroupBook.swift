@@ -4,12 +4,17 @@ package import RedisClient
 import ThreadedIO
 
 extension RedisConnection {
+    /// The log's groups: the built-in ones first, then the others by name.
+    package func groups(_ keys: Keys) throws(RedisError) -> [Group] { try groupDefinitions(keys).map(\.group) }
+
     /// The log's groups, each with its definition: the built-in ones first, then the others by name.
     ///
     /// - Parameter keys: The log's keys.
     /// - Returns: At least the built-in ones, also of a log that was created before groups were recorded.
     /// - Throws: ``RedisError``.
-    package func groups(_ keys: Keys) throws(RedisError) -> [(group: Group, definition: GroupDefinition)] {
+    package func groupDefinitions(
+        _ keys: Keys
+    ) throws(RedisError) -> [(group: Group, definition: GroupDefinition)] {
         let reply = try call(RedisCommand("HGETALL", keys.groups), until: .after(StreamLog.timeout))
         if let error = reply.error { throw .reply(error) }
         var own: [(group: Group, definition: GroupDefinition)] = []
@@ -65,7 +70,7 @@ extension RedisConnection {
         let isNew =
             try call(RedisCommand("HSETNX", keys.groups, group.name, json), until: .after(StreamLog.timeout))
             .requireInteger() == 1
-        let known = try groups(keys).first { $0.group == group }?.definition
+        let known = try groupDefinitions(keys).first { $0.group == group }?.definition
         return (known ?? definition, isNew)
     }
 

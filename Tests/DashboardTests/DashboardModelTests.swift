@@ -1,3 +1,4 @@
+import Reports
 import Testing
 
 @testable import Dashboard
@@ -17,7 +18,7 @@ struct DashboardModelTests {
 
     @Test("it starts on the group that needs a person, and asks for its pending entries")
     func start() {
-        #expect(model.query == DashboardQuery(group: "delivery", partition: nil, limit: 200))
+        #expect(model.query == PendingQuery(group: "delivery", partition: nil, limit: 200))
         #expect(model.focus == .groups)
     }
 
@@ -41,7 +42,7 @@ struct DashboardModelTests {
         #expect(model.focus == .partitions)
         _ = press(.down, .down, .down, .enter)
         #expect(model.focus == .pending)
-        #expect(model.query == DashboardQuery(group: "delivery", partition: 3, limit: 200))
+        #expect(model.query == PendingQuery(group: "delivery", partition: 3, limit: 200))
         #expect(model.pendingEntries.allSatisfy { $0.partition == 3 })
         answer()
         _ = press(.enter)
@@ -219,7 +220,7 @@ struct DashboardModelTests {
 
     @Test("the environment is on every screen, and its label is never cut")
     mutating func environment() {
-        let long = Environment(
+        let long = Snapshot.Environment(
             label: "production-of-the-eastern-region", color: .red,
             redis: "redis-master-0.redis.shop.svc.cluster.local:6379/12",
             postgres: "postgres-primary.shop.svc.cluster.local:5432/orders", namespace: "onewrite", schema: "shop")
@@ -258,7 +259,7 @@ struct DashboardModelTests {
             #expect(String(reversed.compactMap(\.character)) == " production ")
         }
         #expect(long.places(columns: 40) == "redis…79/12 · postg…rders · onewri… shop")
-        let bare = Environment(
+        let bare = Snapshot.Environment(
             label: nil, color: nil, redis: "127.0.0.1:6379/0", postgres: nil, namespace: "onewrite", schema: "onewrite")
         let unnamed = DashboardModel(of: bare, interval: .seconds(1), size: ScreenSize(width: 80, height: 24))
         #expect(unnamed.render().text[1] == " 127.0.0.1:6379/0 · no postgres · onewrite")

@@ -1,3 +1,4 @@
+import Reports
 import Glibc
 import Synchronization
 import TestSupport
@@ -20,7 +21,7 @@ struct RunDashboardTests {
     private func withDashboard(
         on terminal: PseudoTerminal, every interval: Duration = .milliseconds(50),
         environment: [String: String] = Self.environment,
-        takeSnapshot: @escaping @Sendable (DashboardQuery) async throws -> Snapshot = { Sample.answer($0) },
+        takeSnapshot: @escaping @Sendable (PendingQuery) async throws -> Snapshot = { Sample.answer($0) },
         person: (Task<Void, any Error>) async throws -> Void
     ) async throws {
         let before = terminal.modes
@@ -163,7 +164,7 @@ struct RunDashboardTests {
     @Test("it asks for the entries of the selected group and partition, without waiting for the interval")
     func queries() async throws {
         let terminal = try PseudoTerminal(width: 80, height: 24)
-        let queries = Mutex<[DashboardQuery]>([])
+        let queries = Mutex<[PendingQuery]>([])
         try await withDashboard(
             on: terminal, every: .seconds(3600),
             takeSnapshot: { query in
@@ -174,13 +175,13 @@ struct RunDashboardTests {
                 #expect(try await shows("ord-7714", terminal))
                 terminal.type("\r\u{1B}[B\r")
                 #expect(try await shows("Pending in delivery, partition 1", terminal))
-                let wanted = DashboardQuery(group: "delivery", partition: 1, limit: 200)
+                let wanted = PendingQuery(group: "delivery", partition: 1, limit: 200)
                 let came = try await eventually { queries.withLock { $0.last == wanted } }
                 #expect(came)
                 terminal.type("\u{3}")
                 try await dashboard.value
             })
-        #expect(queries.withLock { $0.first } == DashboardQuery(group: nil, partition: nil, limit: 200))
+        #expect(queries.withLock { $0.first } == PendingQuery(group: nil, partition: nil, limit: 200))
     }
 
     @Test("while paused it takes no snapshot but the one that is wished for")

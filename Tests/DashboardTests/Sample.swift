@@ -1,3 +1,4 @@
+import Reports
 import Dashboard
 import Foundation
 
@@ -5,7 +6,7 @@ import Foundation
 enum Sample {
     static let at = Date(timeIntervalSince1970: 1_763_906_551.204)  // 2025-11-23T14:02:31.204Z
 
-    static let stores = Environment(
+    static let stores = Snapshot.Environment(
         label: "production", color: .red, redis: "10.0.0.1:6379/0", postgres: "db.internal:5432/shop",
         namespace: "onewrite", schema: "onewrite")
 
@@ -60,7 +61,7 @@ enum Sample {
     }
 
     /// Answers a query as the stores would.
-    static func answer(_ query: DashboardQuery, after seconds: Double = 0) -> Snapshot {
+    static func answer(_ query: PendingQuery, after seconds: Double = 0) -> Snapshot {
         var snapshot = snapshot(after: seconds)
         guard let name = query.group else { return snapshot }
         let total = snapshot.groups.first { $0.name == name }?.pending

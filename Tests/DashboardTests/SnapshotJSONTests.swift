@@ -1,3 +1,4 @@
+import Reports
 import Dashboard
 import FoundationEssentials
 import Testing
@@ -45,7 +46,7 @@ struct SnapshotJSONTests {
 
     @Test("unknown is an explicit null, never zero and never left out")
     func unknownIsNull() throws {
-        let unnamed = Environment(
+        let unnamed = Snapshot.Environment(
             label: nil, color: nil, redis: "mymaster/0 (by Sentinel)", postgres: nil, namespace: "a", schema: "b")
         let snapshot = Snapshot(
             at: Date(timeIntervalSince1970: 0), environment: unnamed, partitions: nil,

@@ -1,3 +1,5 @@
+import Reports
+
 // What needs a person. The dashboard marks it with `!`, and never by colour alone.
 
 /// From this age on an entry isn't simply being worked on: reclaiming takes seconds.

@@ -1,3 +1,5 @@
+import Reports
+
 extension DashboardModel {
     /// Does what a key asks for.
     ///

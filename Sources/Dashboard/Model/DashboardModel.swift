@@ -1,6 +1,8 @@
+package import Reports
+
 /// All that the dashboard knows and where its reader is; decides, draws and waits for nothing.
 ///
-/// Keys, snapshots and the time go in; a ``Screen``, the next ``DashboardQuery`` and an ``Action`` come out. Time is
+/// Keys, snapshots and the time go in; a ``Screen``, the next ``PendingQuery`` and an ``Action`` come out. Time is
 /// counted from the dashboard's start, and never looked up.
 package struct DashboardModel: Sendable {
     /// What the shell must do after a key.
@@ -32,7 +34,7 @@ package struct DashboardModel: Sendable {
     static let filterCharactersMax = 40
 
     /// Which stores are looked at.
-    let stores: Environment
+    let stores: Snapshot.Environment
     /// How often a snapshot is expected.
     let interval: Duration
     package internal(set) var size: ScreenSize
@@ -56,15 +58,15 @@ package struct DashboardModel: Sendable {
     var overlay: Overlay?
 
     /// Makes the model of a dashboard that just started.
-    package init(of stores: Environment, interval: Duration, size: ScreenSize) {
+    package init(of stores: Snapshot.Environment, interval: Duration, size: ScreenSize) {
         self.stores = stores
         self.interval = interval
         self.size = size
     }
 
     /// The pending entries that the next snapshot should bring.
-    package var query: DashboardQuery {
-        DashboardQuery(group: selectedGroup?.name, partition: openedPartition, limit: Self.pendingEntriesMax)
+    package var query: PendingQuery {
+        PendingQuery(group: selectedGroup?.name, partition: openedPartition, limit: Self.pendingEntriesMax)
     }
 
     /// Takes a new snapshot.

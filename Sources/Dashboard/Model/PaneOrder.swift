@@ -1,3 +1,5 @@
+import Reports
+
 /// An order in which a pane's rows can stand; the first of each pane is where it starts.
 struct PaneOrder<Row: Sendable>: Sendable {
     /// What the title says; `nil` is the order of the snapshot.

@@ -1,3 +1,5 @@
+import Reports
+
 /// The size of a terminal in characters.
 package struct ScreenSize: Sendable, Equatable {
     /// Columns.

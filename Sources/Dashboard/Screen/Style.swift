@@ -1,22 +1,9 @@
+package import Reports
+
 /// How a cell looks: a colour of the terminal's own palette, and its weight.
 package struct Style: Sendable, Equatable {
-    /// The colours in use; few, so that each means one thing.
-    package enum Color: Int, Sendable, Equatable, CaseIterable {
-        /// What needs a person.
-        case red = 31
-        /// What is well.
-        case green = 32
-        /// What waits or ages.
-        case yellow = 33
-        /// Where the reader is.
-        case cyan = 36
-        // The reader's own choice for an environment only.
-        case blue = 34
-        case magenta = 35
-
-        /// As settings call it.
-        package var name: String { "\(self)" }
-    }
+    /// The colours in use.
+    package typealias Color = PaletteColor
 
     /// The colour; `nil` is the terminal's text colour.
     package var color: Color?

@@ -1,3 +1,4 @@
+import Reports
 import Glibc
 
 /// The dashboard on a terminal: waits for keys, signals, snapshots and time, and lets the model decide.
@@ -24,11 +25,11 @@ final class DashboardSession {
     /// When the bytes that are no key yet came.
     private var waitingSince: Duration?
     /// The question that is being answered.
-    private var asked: DashboardQuery?
-    private var lastQuery: DashboardQuery?
+    private var asked: PendingQuery?
+    private var lastQuery: PendingQuery?
     private var nextAsk = Duration.zero
 
-    init(terminal: Terminal, feed: SnapshotFeed, stores: Environment, interval: Duration) {
+    init(terminal: Terminal, feed: SnapshotFeed, stores: Snapshot.Environment, interval: Duration) {
         self.terminal = terminal
         self.feed = feed
         start = clock.now

@@ -1,3 +1,4 @@
+import Reports
 import Synchronization
 
 /// Carries questions from the dashboard's thread to the task that takes snapshots, and the answers back.
@@ -5,8 +6,8 @@ import Synchronization
 /// One question is under way at a time, so neither side can fill up.
 final class SnapshotFeed: Sendable {
     let pipe: DashboardPipe
-    private let queries: AsyncStream<DashboardQuery>
-    private let continuation: AsyncStream<DashboardQuery>.Continuation
+    private let queries: AsyncStream<PendingQuery>
+    private let continuation: AsyncStream<PendingQuery>.Continuation
     private let answer = Mutex<Result<Snapshot, Snapshot.Unavailable>?>(nil)
     private let stopped = Atomic(false)
 
@@ -16,7 +17,7 @@ final class SnapshotFeed: Sendable {
     }
 
     /// Asks for a snapshot; the answer wakes the pipe.
-    func ask(_ query: DashboardQuery) {
+    func ask(_ query: PendingQuery) {
         continuation.yield(query)
     }
 
@@ -38,7 +39,7 @@ final class SnapshotFeed: Sendable {
     var isStopped: Bool { stopped.load(ordering: .sequentiallyConsistent) }
 
     /// Answers questions until ``stop()``, or until cancelled.
-    func answer(with takeSnapshot: @Sendable (DashboardQuery) async throws -> Snapshot) async {
+    func answer(with takeSnapshot: @Sendable (PendingQuery) async throws -> Snapshot) async {
         for await query in queries {
             let result: Result<Snapshot, Snapshot.Unavailable>
             do {

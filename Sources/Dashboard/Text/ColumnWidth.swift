@@ -1,3 +1,5 @@
+import Reports
+
 /// Where text stands in a column that is wider than it.
 enum Alignment: Sendable {
     case leading

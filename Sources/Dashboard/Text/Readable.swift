@@ -1,3 +1,4 @@
+import Reports
 import FoundationEssentials
 
 /// Numbers and ages as a person reads them; unknown is `?`.

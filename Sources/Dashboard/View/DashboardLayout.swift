@@ -1,3 +1,5 @@
+import Reports
+
 /// Which rows of the screen belong to what.
 struct DashboardLayout: Equatable {
     /// The rows that nothing may cover.

@@ -1,3 +1,5 @@
+import Reports
+
 // The first two lines and the last.
 
 extension DashboardModel {

@@ -1,3 +1,4 @@
+import Reports
 import FoundationEssentials
 
 extension DashboardModel {

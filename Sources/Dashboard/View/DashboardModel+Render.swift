@@ -1,3 +1,5 @@
+import Reports
+
 extension DashboardModel {
     /// Draws the model.
     package func render() -> Screen {

@@ -1,3 +1,5 @@
+import Reports
+
 // The three panes' columns and cells.
 
 extension DashboardModel {

@@ -1,3 +1,5 @@
+import Reports
+
 extension Screen {
     /// Draws a frame with a title at its left and a status at its right.
     mutating func box(rows: Range<Int>, columns: Range<Int>, title: String, status: String, isFocused: Bool) {

@@ -1,3 +1,5 @@
+import Reports
+
 /// A column of a pane's table.
 struct Column {
     let title: String

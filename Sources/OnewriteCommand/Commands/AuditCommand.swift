@@ -1,3 +1,4 @@
+import Audit
 import Connections
 import ArgumentParser
 
@@ -39,7 +40,9 @@ struct AuditCommand: AsyncParsableCommand {
                 return try await CommandLane().run { _ in
                     var patience = Patience(interrupt: stop.interrupt)
                     return try await patience.attempt {
-                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt).run()
+                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
+                            ProgressLine.say($0)
+                        }.run()
                     }
                 }
             } catch {

@@ -1,3 +1,5 @@
+import Inspection
+import Reports
 import Connections
 import ArgumentParser
 import Dashboard
@@ -98,22 +100,8 @@ struct CancelCommand: AsyncParsableCommand {
     }
 
     private func look(_ servers: Servers) throws -> OrderReader.Standing {
-        let redis = try servers.redis()
-        let identity = try servers.identity(redis)
-        var (ledger, trouble): (OrderLedger?, String?)
-        do {
-            if let postgres = try servers.postgres() {
-                try Servers.requireSchema(of: identity, on: postgres)
-                ledger = OrderLedger(postgres: postgres)
-            }
-        } catch let error as PostgresError where error.isAboutTheServer {
-            // What is not applied yet only the log knows anyway.
-            trouble = "\(error)"
-        }
-        return try OrderReader(
-            redis: redis, keys: servers.keys, partitioning: identity.partitioning, ledger: ledger,
-            ledgerTrouble: trouble
-        ).standing(of: order, ofShop: shop)
+        try OrderReader(servers, isSchemaNeeded: true, progress: { ProgressLine.say($0) })
+            .standing(of: order, ofShop: shop)
     }
 
     /// Says that the order is cancelled already: beyond the idempotency window the log would take it twice.

@@ -1,3 +1,5 @@
+import Inspection
+import Reports
 import Connections
 import ArgumentParser
 import Dashboard
@@ -31,7 +33,7 @@ struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     func run() async throws {
         let settings = try common.settings()
         let servers = try Servers(settings, name: "onewrite-dashboard")
-        let inspector = Inspector(servers, environment: try settings.environment())
+        let inspector = StatusWatch(servers, environment: try settings.environment(), notice: Console.error)
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
         let first = try await inspector.snapshot(patiently: true)
         do {

@@ -1,3 +1,4 @@
+import Inspection
 import Connections
 import ArgumentParser
 import Foundation
@@ -77,7 +78,7 @@ struct DeadActionOptions: ParsableArguments {
             for (index, letter) in choice.letters.enumerated() {
                 ProgressLine.say("letter \(index + 1) of \(choice.letters.count)")
                 let outcome = try body(stores, found, letter, acts)
-                if case .refused(let status, _) = outcome { statuses.append(status) }
+                if case .refused(let refusal, _) = outcome { statuses.append(refusal == .never ? .badRows : .tryAgain) }
                 let row = DeadLetterRow(letter: letter, now: found.now, knowsPostgres: true, outcome: outcome)
                 if json { try Console.printJSON(row) } else { Console.print(DeadLetterText.line(row)) }
             }

@@ -1,3 +1,4 @@
+import Inspection
 import Connections
 import ArgumentParser
 import Foundation
@@ -64,11 +65,8 @@ struct DeadListCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let look = try await DeadLetterLook.read(try common.settings())
-        let chosen = look.rows.filter { row in
-            (all || !row.letter.isResolved) && (letters.isEmpty || letters.contains(where: row.letter.isNamed))
-                && (group.map(row.letter.groups.contains) ?? true) && row.letter.has(reason: reason)
-        }
+        let look = try await DeadLetterLook.read(common)
+        let chosen = look.chosen(named: letters, group: group, reason: reason, withResolved: all)
         let shown = Array(chosen.prefix(limit))
         if json {
             for row in shown { try Console.printJSON(row) }
@@ -102,7 +100,7 @@ struct DeadShowCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let look = try await DeadLetterLook.read(try common.settings())
+        let look = try await DeadLetterLook.read(common)
         look.warn()
         let found = look.rows.filter { $0.letter.isNamed(letter) }
         guard !found.isEmpty else { throw Failure(.no, "there is no dead letter \(FieldError.quote(letter))") }
@@ -113,23 +111,12 @@ struct DeadShowCommand: AsyncParsableCommand {
     }
 }
 
-/// All dead letters, with or without Postgres.
-struct DeadLetterLook: Sendable {
-    let rows: [DeadLetterRow]
-    let trouble: String?
-
-    static func read(_ settings: Settings) async throws -> DeadLetterLook {
-        let servers = try Servers(settings, name: "onewrite-dead")
+extension DeadLetterLook {
+    fileprivate static func read(_ common: CommonOptions) async throws -> DeadLetterLook {
+        let servers = try Servers(try common.settings(), name: "onewrite-dead")
         return try await CommandLane().run { _ in
             var patience = Patience()
-            let (stores, found) = try patience.attempt {
-                let stores = try DeadLetterStores(servers, isPostgresNeeded: false)
-                return (stores, try stores.read())
-            }
-            let rows = found.letters.map {
-                DeadLetterRow(letter: $0, now: found.now, knowsPostgres: stores.postgres != nil)
-            }
-            return DeadLetterLook(rows: rows, trouble: stores.trouble)
+            return try patience.attempt { try DeadLetterLook(servers) }
         }
     }
 
@@ -139,10 +126,3 @@ struct DeadLetterLook: Sendable {
 }
 
 extension DeadLetter.Reason: ExpressibleByArgument {}
-
-extension DeadLetter {
-    /// Whether any group set it aside for that reason; nil is any.
-    func has(reason: Reason?) -> Bool {
-        reason == nil || parts.contains { $0.reason == reason?.rawValue }
-    }
-}

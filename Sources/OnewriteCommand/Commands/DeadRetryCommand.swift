@@ -1,3 +1,4 @@
+import Inspection
 import ArgumentParser
 import OrderLog
 
@@ -60,13 +61,9 @@ struct DeadDropCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let resolution = Resolution.dropped(reason)
+        let drop = DeadLetterDrop(reason)
         try await options.run(try options.common.settings(), reason: setAsideReason) { stores, _, letter, acts in
-            if let retried = letter.retried { return .refused(.badRows, "it was \(retried.text)") }
-            if letter.isResolved, let dropped = letter.parts.first?.resolution { return .already(dropped) }
-            guard acts else { return .planned("to be dropped: \(resolution.reason ?? "")") }
-            try stores.record(resolution, of: letter)
-            return .done(resolution)
+            try drop.run(letter, in: stores, acts: acts)
         }
     }
 }

@@ -1,3 +1,5 @@
+import Inspection
+import Reports
 import Connections
 import ArgumentParser
 import Coordination
@@ -46,7 +48,8 @@ struct DeadTakeCommand: AsyncParsableCommand {
         let settings = try common.settings()
         let servers = try Servers(settings, name: "onewrite-dead")
         try settings.sayWhere()
-        let snapshot = try await Inspector(servers, environment: settings.environment()).snapshot(patiently: true)
+        let snapshot = try await StatusWatch(servers, environment: settings.environment(), notice: Console.error)
+            .snapshot(patiently: true)
         let count = snapshot.partitions ?? 0
         guard (0..<count).contains(partition) else {
             throw Failure(.usage, "--partition: expected 0 to \(count - 1), got \(partition)")

@@ -70,7 +70,7 @@ struct GroupListCommand: AsyncParsableCommand {
             return try patience.attempt {
                 let redis = try servers.redis()
                 _ = try servers.identity(redis)
-                return try redis.groups(servers.keys).map { GroupLine($0.group, $0.definition) }
+                return try redis.groupDefinitions(servers.keys).map { GroupLine($0.group, $0.definition) }
             }
         }
         for line in lines {
@@ -159,7 +159,7 @@ struct GroupRemoveCommand: AsyncParsableCommand {
             return try patience.attempt {
                 let redis = try servers.master()
                 let partitioning = try servers.identity(redis).partitioning
-                guard try redis.groups(servers.keys).contains(where: { $0.group == group }) else { return false }
+                guard try redis.groups(servers.keys).contains(group) else { return false }
                 if yes { _ = try redis.remove(group, servers.keys, partitioning) }
                 return true
             }

@@ -1,3 +1,4 @@
+import Inspection
 import Connections
 import ArgumentParser
 import Foundation
@@ -53,8 +54,7 @@ struct IncidentListCommand: AsyncParsableCommand {
         let incidents = try await CommandLane().run { [partition] _ in
             var patience = Patience()
             return try patience.attempt {
-                try IncidentBook(postgres: try servers.requiredPostgres()).incidents(
-                    in: partition.map { Partition($0) })
+                try IncidentBook(servers).incidents(in: partition.map { Partition($0) })
             }
         }
         for incident in incidents {
@@ -116,50 +116,13 @@ struct IncidentSettleCommand: AsyncParsableCommand {
         try settings.sayWhere()
         let plan = try await CommandLane().run { [place, group, yes] _ in
             var patience = Patience()
-            return try patience.attempt { try Self.settle(incident, at: place, group, servers, acts: yes) }
+            return try patience.attempt {
+                try IncidentBook.settle(incident, in: place.partition, place.seqs, of: group, servers, acts: yes)
+            }
         }
         if json { try Console.printJSON(incident) } else { Console.print(incident.text) }
         for line in plan { Console.error(line) }
         if !yes { Console.error("nothing was recorded; --yes does it") }
-    }
-
-    /// Records it when it is told so.
-    ///
-    /// - Returns: What there is at these places.
-    private static func settle(
-        _ incident: Incident, at place: IncidentPlace, _ group: Group, _ servers: Servers, acts: Bool
-    ) throws -> [String] {
-        let (number, seqs) = (place.partition, place.seqs)
-        let redis = try servers.redis()
-        let identity = try servers.identity(redis)
-        let book = IncidentBook(postgres: try servers.requiredPostgres())
-        guard try PostgresSchema.identity(on: book.postgres) == identity, try book.exists() else {
-            throw Failure(
-                .badConfiguration,
-                "the schema in Postgres is missing, older than this program, or of another log than Redis's. Run: onewrite init"
-            )
-        }
-        guard (0..<identity.partitioning.count).contains(number) else {
-            throw Failure(.usage, "expected a partition from 0 to \(identity.partitioning.count - 1), got \(number)")
-        }
-        let partition = Partition(number)
-        let applied = Int64(try OrderLedger(postgres: book.postgres).position(partition) ?? 0)
-        let head = try redis.look(at: partition, servers.keys).head?.seq.number ?? applied
-        guard seqs.last <= max(head, applied) else {
-            throw Failure(
-                .usage, "the log's last seq is \(max(head, applied)), and what is not there yet can't be settled")
-        }
-        var plan = ["Postgres accounts for \(try book.accounts(for: seqs, in: partition)) of \(seqs.count)"]
-        let position =
-            group == .postgres
-            ? applied : try SinkReader(redis: redis, keys: servers.keys).position(partition, group).number
-        if position < seqs.last {
-            plan.append(
-                "\(group.name) is at seq \(position): it stays halted until its position is moved over seq \(seqs.last)"
-            )
-        }
-        if acts { try book.record(incident) }
-        return plan
     }
 }
 

@@ -1,12 +1,10 @@
+import Inspection
+import Reports
 import Connections
 import ArgumentParser
 import Dashboard
 import Foundation
 import OrderLog
-import PostgresClient
-import RedisClient
-import RedisLog
-import ThreadedIO
 
 /// `onewrite order`.
 struct OrderCommand: AsyncParsableCommand {
@@ -47,54 +45,14 @@ struct OrderCommand: AsyncParsableCommand {
         let servers = try Servers(try common.settings(), name: "onewrite-order")
         let trail = try await CommandLane().run { [id, shop] _ in
             var patience = Patience()
-            return try patience.attempt { try Self.trail(id, shop, servers) }
+            return try patience.attempt {
+                try OrderReader(servers, progress: { ProgressLine.say($0) }).trail(of: id, inShop: shop)
+            }
         }
         if json {
             try Console.printJSON(trail)
         } else {
             Console.write(trail.text, to: STDOUT_FILENO)
         }
-    }
-
-    private static func trail(_ id: String, _ shop: String?, _ servers: Servers) throws -> OrderTrail {
-        let redis = try servers.redis()
-        let identity = try servers.identity(redis)
-        var ledger: OrderLedger?
-        var trouble: String?
-        do {
-            ledger = try servers.postgres().map(OrderLedger.init)
-            if ledger == nil { trouble = "none is configured" }
-        } catch let error as PostgresError where error.isAboutTheServer {
-            // Redis alone can still tell much.
-            trouble = "\(error)"
-        }
-        let shop = try shop ?? onlyShop(of: id, ledger, trouble, redis, servers.keys, identity.partitioning)
-        let reader = OrderReader(
-            redis: redis, keys: servers.keys, partitioning: identity.partitioning, ledger: ledger,
-            ledgerTrouble: trouble)
-        if let trail = try reader.trail(of: id, ofShop: shop) { return trail }
-        throw Failure(.no, "\(id) of shop \(shop) is no order that Postgres has, nor one that Redis remembers")
-    }
-
-    /// The shop of the order, when there is just one.
-    private static func onlyShop(
-        of id: String, _ ledger: OrderLedger?, _ trouble: String?, _ redis: RedisConnection, _ keys: Keys,
-        _ partitioning: Partitioning
-    ) throws -> String {
-        let shops =
-            try ledger?.shops(ofOrder: id)
-            ?? LogSearch(redis: redis, keys: keys).entries(of: id, .orderPlaced, in: partitioning.all).map(\.shop)
-        guard let first = shops.first else {
-            if let trouble {
-                throw Failure(.unreachable, "\(id) is not in the log, and Postgres can't tell: \(trouble)")
-            }
-            throw Failure(.no, "Postgres has no order \(id). One that is not applied yet is found with --shop")
-        }
-        guard shops.count == 1 else {
-            let names = shops.prefix(OrderLedger.shopsMax).map(sanitized).joined(separator: " ")
-            let more = shops.count > OrderLedger.shopsMax ? " …" : ""
-            throw Failure(.usage, "several shops have an order \(id): \(names)\(more). Say which with --shop")
-        }
-        return first
     }
 }

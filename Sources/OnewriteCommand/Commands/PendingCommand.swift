@@ -1,3 +1,4 @@
+import Inspection
 import Connections
 import ArgumentParser
 import Dashboard
@@ -38,25 +39,21 @@ struct PendingCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try common.settings(), name: "onewrite-pending")
-        let groups = group.map { [$0] } ?? Group.builtIn
-        let (entries, total, missing) = try await CommandLane().run { [limit] _ in
+        let answer = try await CommandLane().run { [group, limit] _ in
             var patience = Patience()
-            return try patience.attempt {
-                let redis = try servers.redis()
-                let identity = try servers.identity(redis)
-                return try PendingReader(redis: redis, keys: servers.keys).read(groups, of: identity, limit: limit)
-            }
+            return try patience.attempt { try PendingReader.answer(servers, group: group, limit: limit) }
         }
+        let entries = answer.entries
         if json {
             for entry in entries { try Console.printJSON(entry) }
         } else if !entries.isEmpty {
             Console.write(PendingTable.text(entries), to: STDOUT_FILENO)
         }
         if entries.isEmpty { Console.error("nothing is pending") }
-        if entries.count == limit, total > limit {
-            Console.error("the oldest \(limit) of \(FieldError.spaced(total)); --limit shows more")
+        if entries.count == limit, answer.total > limit {
+            Console.error("the oldest \(limit) of \(FieldError.spaced(answer.total)); --limit shows more")
         }
-        for group in missing {
+        for group in answer.missing {
             Console.error("warning: the consumer group \(group.name) is missing in some partitions")
         }
     }

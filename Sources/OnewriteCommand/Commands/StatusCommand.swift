@@ -1,3 +1,4 @@
+import Inspection
 import Connections
 import ArgumentParser
 import Dashboard
@@ -24,7 +25,8 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try common.settings()
         let servers = try Servers(settings, name: "onewrite-status")
-        let snapshot = try await Inspector(servers, environment: settings.environment()).snapshot(patiently: true)
+        let snapshot = try await StatusWatch(servers, environment: settings.environment(), notice: Console.error)
+            .snapshot(patiently: true)
         if json {
             try Console.printJSON(snapshot)
         } else {

@@ -1,3 +1,5 @@
+import Inspection
+import Reports
 import Dashboard
 import OrderLog
 

@@ -1,3 +1,4 @@
+import Reports
 import Configuration
 import Connections
 import Dashboard
@@ -203,8 +204,8 @@ struct Settings: Sendable {
     }
 
     /// Which stores these are.
-    func environment() throws -> Environment {
-        Environment(
+    func environment() throws -> Snapshot.Environment {
+        Snapshot.Environment(
             label: try environmentLabel(), color: try environmentColor(), redis: try redis(clientName: "").address,
             postgres: try postgres(applicationName: "")?.address, namespace: try keys().namespace,
             schema: try schema())

@@ -1,0 +1,82 @@
+import Reports
+package import OrderLog
+import PostgresClient
+import RedisClient
+import RedisLog
+import ThreadedIO
+
+extension OrderReader {
+    /// What an order is at this moment, for who wants to cancel it.
+    package enum Standing: Sendable {
+        /// Accepted, applied or not: with its lines in the order of their SKUs' bytes.
+        case placed([Line])
+        /// With the place of its cancellation; nil when the ledger has none.
+        case cancelled([Line], in: Partition, OrderTrail.LogPlace?)
+        /// Its ID is there, and is no order that anything was done for.
+        case noOrder(String)
+        /// Neither Postgres nor the idempotency window knows it.
+        case absent
+        /// Who would have to know can't tell now.
+        case unknown(String)
+    }
+
+    /// Looks for an order in Postgres, and where that has not applied it, or can't be asked, in the log.
+    ///
+    /// - Parameters:
+    ///   - id: The order's.
+    ///   - shop: Whose it is.
+    /// - Returns: What it is.
+    /// - Throws: `RedisError`; `PostgresError` when the wait was interrupted.
+    package func standing(of id: String, ofShop shop: String) throws -> Standing {
+        let partition = partitioning.partition(ofShop: shop)
+        var trouble = ledgerTrouble
+        do throws(PostgresError) {
+            if let ledger, let (stored, seq) = try ledger.order(id, ofShop: shop) {
+                let lines = Self.sorted(stored.lines.map { Line(sku: $0.sku, quantity: $0.quantity) })
+                if stored.status == "placed" { return .placed(lines) }
+                return .cancelled(
+                    lines, in: partition,
+                    try ledger.change("\(id)/cancel", ofShop: shop, partition: partition, behind: seq)?.place)
+            }
+        } catch {
+            if case .interrupted = error { throw error }
+            trouble = "\(error)"
+        }
+        let recent = try seen("\(shop) \(id)", partition)
+        guard let place = try trouble == nil || recent != nil ? recent : search(id, .orderPlaced, shop, partition)
+        else {
+            return trouble.map { .unknown("it is not in the log, and Postgres can't tell: \($0)") } ?? .absent
+        }
+        let entry = try redis.call(
+            RedisCommand("XRANGE", keys.log(partition), place.entry, place.entry), until: .after(SnapshotReader.timeout)
+        ).entries().first
+        guard let entry, entry.place?.seq.number == Int64(place.seq) else {
+            return .unknown(
+                "its entry at partition \(partition), seq \(place.seq) is not in the log any more, and Postgres "
+                    + (trouble.map { "can't tell: \($0)" } ?? "has not applied it"))
+        }
+        switch entry.content {
+        case .change(let change) where change.kind == .orderPlaced && change.id == id && change.shop == shop:
+            if trouble == nil,
+                let dead = try ledger?.change(id, ofShop: shop, partition: partition, seq: place.seq)?.dead
+            {
+                return .noOrder(
+                    "was set aside by postgres (\(sanitized(dead.reason))): onewrite dead show \(partition):\(place.seq)"
+                )
+            }
+            let lines = Self.sorted(change.lines.items)
+            // The log would take a second cancellation of what the window has forgotten.
+            if recent == nil, let cancelled = try search("\(id)/cancel", .orderCancelled, shop, partition) {
+                return .cancelled(lines, in: partition, cancelled)
+            }
+            return .placed(lines)
+        case .change(let change): return .noOrder("is the ID of another change, \(change.kind.rawValue)")
+        case .unusable(let quarantine, _): return .noOrder("is no order that can be applied: \(quarantine.error)")
+        }
+    }
+
+    /// In one order, whoever told of the lines: the log tells one cancellation from another by its text.
+    package static func sorted(_ lines: [Line]) -> [Line] {
+        lines.sorted { $0.sku.utf8.lexicographicallyPrecedes($1.sku.utf8) }
+    }
+}

@@ -1,0 +1,59 @@
+package import RedisClient
+package import RedisLog
+
+/// Commands that travel together; an answer is found by the ticket that asking gave.
+package struct Questions {
+    private(set) var commands: [RedisCommand] = []
+
+    /// Adds a command.
+    ///
+    /// - Parameter command: What to ask.
+    /// - Returns: The index of its reply.
+    package mutating func ask(_ command: RedisCommand) -> Int {
+        commands.append(command)
+        return commands.count - 1
+    }
+}
+
+/// What the Redis server says of itself.
+package struct ServerFacts {
+    /// The history that its replication stream has at present.
+    package let replid: String
+    package let isMaster: Bool
+    /// Where its master is; nil when it is a master itself.
+    package let master: String?
+    /// nil when it doesn't say.
+    package let evictionPolicy: String?
+    /// nil when it doesn't say.
+    package let appendOnlyFile: AppendOnlyFile?
+
+    /// The sections of INFO that are needed, one a command: several in one need Redis 7.
+    package static let sections = ["replication", "memory", "persistence"]
+
+    /// Reads the replies to INFO with each of ``sections``.
+    ///
+    /// Redis: <https://redis.io/docs/latest/commands/info/>
+    package init(_ replies: some Collection<RedisReply>) throws(RedisError) {
+        master = try replies.first?.masterOfReplica()
+        var values: [Substring: Substring] = [:]
+        for reply in replies {
+            values.merge(try reply.requireInfo()) { _, last in last }
+        }
+        replid = values["master_replid"].map(String.init) ?? ""
+        isMaster = master == nil
+        evictionPolicy = values["maxmemory_policy"].map(String.init)
+        appendOnlyFile = AppendOnlyFile(values)
+    }
+}
+
+extension RedisReply {
+    /// The text, with anything that is not UTF-8 replaced; nil for other types.
+    package var repairedText: String? {
+        bytes.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// A whole number, 0 or more, as an integer or as text.
+    package var wholeNumber: Int? {
+        (integer.map(Int.init) ?? string.flatMap { Int($0) }).flatMap { $0 >= 0 ? $0 : nil }
+    }
+}
