@@ -69,12 +69,21 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // Changes on their way into the log.
+        .target(
+            name: "Submission",
+            dependencies: [
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
+                "PostgresClient", "ThreadedIO", "Faults",
+            ],
+            swiftSettings: swiftSettings),
+
         // What an application uses.
         .target(
             name: "Onewrite",
             dependencies: [
-                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient", "PostgresClient",
-                "ThreadedIO",
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Submission", "RedisClient",
+                "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -91,8 +100,8 @@ let package = Package(
         .executableTarget(
             name: "OnewriteCommand",
             dependencies: [
-                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
-                "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Submission",
+                "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers", "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,10 +1,11 @@
-import Connections
 import ArgumentParser
+import Connections
 import Dashboard
 import OrderLog
 import PostgresClient
 import RedisLog
 import Sinks
+import Submission
 import ThreadedIO
 
 /// `onewrite cancel`.
@@ -127,7 +128,7 @@ struct CancelCommand: AsyncParsableCommand {
         // Postgres has it, which is what the level `applied` means, whichever was asked for.
         let durability: Durability? = servers.configuration.durability == .server ? nil : .applied
         try options.show(
-            Receipt(
+            RowReceipt(
                 line: nil, id: change.id, shop: shop, input: nil,
                 outcome: .answered(result, in: partition, epoch: Epoch(Int64(epoch))), durability: durability))
     }

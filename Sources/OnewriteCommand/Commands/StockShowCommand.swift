@@ -1,3 +1,4 @@
+import Submission
 import Connections
 import ArgumentParser
 import Dashboard
