@@ -82,7 +82,8 @@ let package = Package(
         .target(
             name: "Onewrite",
             dependencies: [
-                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Submission", "RedisClient",
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Submission",
+                "RedisClient",
                 "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -186,6 +187,14 @@ let package = Package(
                 "OnewriteCommand", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient",
                 "ThreadedIO",
                 "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ProducerTests",
+            dependencies: [
+                "Onewrite", "OnewriteCommand", "RedisClient", "PrivateServers", "ThreadedIO", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swiftSettings),
         .testTarget(

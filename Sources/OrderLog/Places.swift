@@ -1,24 +1,40 @@
 // The distinct numbers of the log. Each is a type of its own, so that a seq is never taken for an epoch.
 
 /// One of the log's P streams, 0 ..< P.
-package struct Partition: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let number: Int
+public struct Partition: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The partition's number, from 0.
+    public let number: Int
+
+    /// Takes a number from outside; nil for a negative one.
+    public init?(exactly number: Int) {
+        guard number >= 0 else { return nil }
+        self.init(number)
+    }
 
     package init(_ number: Int) {
         precondition(number >= 0, "a partition is never negative")
         self.number = number
     }
 
-    package var description: String { String(number) }
+    /// The number.
+    public var description: String { String(number) }
 
-    package static func < (left: Partition, right: Partition) -> Bool { left.number < right.number }
+    /// By number.
+    public static func < (left: Partition, right: Partition) -> Bool { left.number < right.number }
 }
 
 /// An entry's place within its partition: 1, 2, 3 … without holes, for ever.
 ///
 /// 0 stands for "none yet".
-package struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let number: Int64
+public struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The place's number, from 1.
+    public let number: Int64
+
+    /// Takes a number from outside; nil for a negative one.
+    public init?(exactly number: Int64) {
+        guard number >= 0 else { return nil }
+        self.init(number)
+    }
 
     package init(_ number: Int64) {
         precondition(number >= 0, "a seq is never negative")
@@ -31,23 +47,34 @@ package struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
     package var next: Seq { Seq(number + 1) }
     package var previous: Seq { Seq(number - 1) }
 
-    package var description: String { String(number) }
+    /// The number.
+    public var description: String { String(number) }
 
-    package static func < (left: Seq, right: Seq) -> Bool { left.number < right.number }
+    /// By number.
+    public static func < (left: Seq, right: Seq) -> Bool { left.number < right.number }
 }
 
 /// Rises each time a partition is opened: tells two histories of the log apart.
-package struct Epoch: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let number: Int64
+public struct Epoch: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The epoch's number.
+    public let number: Int64
+
+    /// Takes a number from outside; nil for a negative one.
+    public init?(exactly number: Int64) {
+        guard number >= 0 else { return nil }
+        self.init(number)
+    }
 
     package init(_ number: Int64) {
         precondition(number >= 0, "an epoch is never negative")
         self.number = number
     }
 
-    package var description: String { String(number) }
+    /// The number.
+    public var description: String { String(number) }
 
-    package static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
+    /// By number.
+    public static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
 }
 
 /// The fencing token: a sink refuses writes that carry an older one than its own.
@@ -69,9 +96,11 @@ package struct Token: Hashable, Sendable, Comparable, CustomStringConvertible {
 /// A hint, never grounds for a decision: IDs are used again after the log lost its tail.
 ///
 /// <https://redis.io/docs/latest/develop/data-types/streams/#entry-ids>
-package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible {
-    package let milliseconds: UInt64
-    package let counter: UInt64
+public struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The server's clock.
+    public let milliseconds: UInt64
+    /// Counts within a millisecond.
+    public let counter: UInt64
 
     package init(milliseconds: UInt64, counter: UInt64) {
         self.milliseconds = milliseconds
@@ -81,7 +110,7 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
     /// Reads `1763905351204-0`; nil unless it is two decimal numbers parted by a dash.
     ///
     /// - Parameter text: What Redis printed, or an older entry's ID from a sink.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         guard let id = text.utf8.span.withUnsafeBytes({ Self(text: $0) }) else { return nil }
         self = id
     }
@@ -110,9 +139,11 @@ package struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible 
         return milliseconds > 0 ? EntryID(milliseconds: milliseconds - 1, counter: .max) : nil
     }
 
-    package var description: String { String(milliseconds) + "-" + String(counter) }
+    /// As Redis prints it.
+    public var description: String { String(milliseconds) + "-" + String(counter) }
 
-    package static func < (left: EntryID, right: EntryID) -> Bool {
+    /// By milliseconds, then by counter.
+    public static func < (left: EntryID, right: EntryID) -> Bool {
         (left.milliseconds, left.counter) < (right.milliseconds, right.counter)
     }
 }
