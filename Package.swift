@@ -88,12 +88,20 @@ let package = Package(
                 "ThreadedIO", "Coordination",
             ],
             swiftSettings: swiftSettings),
+        // Changes on their way into the log.
+        .target(
+            name: "Submission",
+            dependencies: [
+                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient",
+                "PostgresClient", "ThreadedIO", "Faults",
+            ],
+            swiftSettings: swiftSettings),
 
         // What an application uses.
         .target(
             name: "Onewrite",
             dependencies: [
-                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit",
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit", "ChangeInput", "Submission", "Faults",
                 "RedisClient", "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -115,7 +123,7 @@ let package = Package(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
-                "Audit", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers",
+                "Audit", "Submission", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers",
                 "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -201,6 +209,14 @@ let package = Package(
                 "OnewriteCommand", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient",
                 "ThreadedIO",
                 "TestSupport",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ProducerTests",
+            dependencies: [
+                "Onewrite", "OnewriteCommand", "RedisClient", "PrivateServers", "ThreadedIO", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swiftSettings),
         .testTarget(

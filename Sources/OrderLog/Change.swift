@@ -6,24 +6,27 @@ public struct Change: Hashable, Sendable {
     /// What happened.
     ///
     /// The raw value is the entry's field `type`.
-    package enum Kind: String, Sendable, CaseIterable {
+    public enum Kind: String, Sendable, CaseIterable {
         case orderPlaced = "order.placed"
         case orderCancelled = "order.cancelled"
         case stockReceived = "stock.received"
         case stockCounted = "stock.counted"
     }
 
-    package let kind: Kind
+    /// What happened.
+    public let kind: Kind
     /// Names the change within its shop, and makes its append idempotent.
-    package let id: String
-    package let shop: String
+    public let id: String
+    /// Whose it is: its changes keep their order.
+    public let shop: String
     /// Who ordered; only for ``Kind/orderPlaced``.
-    package let customer: String?
+    public let customer: String?
     /// The order that is cancelled; only for ``Kind/orderCancelled``.
-    package let order: String?
-    package let lines: Lines
+    public let order: String?
+    /// What is ordered, given back, received or counted.
+    public let lines: Lines
     /// A JSON object, byte for byte as it was submitted; only for ``Kind/orderPlaced``.
-    package let attributes: String?
+    public let attributes: String?
 
     /// Checks unchecked fields and makes a change of them.
     ///
@@ -158,16 +161,18 @@ extension ChangeDraft.DraftLines: Equatable {
 }
 
 /// A field that can't be taken, and what was expected of it.
-package struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
-    package let field: String
-    package let message: String
+public struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The field's name.
+    public let field: String
+    /// What is wrong with it.
+    public let message: String
 
     package init(_ field: String, _ message: String) {
         self.field = field
         self.message = message
     }
 
-    package var description: String { "\(field): \(message)" }
+    public var description: String { "\(field): \(message)" }
 
     /// A value for an error's text: quoted, cut to 40 characters, without anything that a terminal would obey.
     ///

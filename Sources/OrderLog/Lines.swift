@@ -1,20 +1,23 @@
 /// One SKU and how many of it.
-package struct Line: Hashable, Sendable {
-    package let sku: String
-    package let quantity: Int64
+public struct Line: Hashable, Sendable {
+    /// Which item: 1 to 64 of `[A-Za-z0-9._-]`.
+    public let sku: String
+    /// How many of it.
+    public let quantity: Int64
 
-    package init(sku: String, quantity: Int64) {
+    /// Takes both as they are; whoever makes a change of it checks them.
+    public init(sku: String, quantity: Int64) {
         self.sku = sku
         self.quantity = quantity
     }
 }
 
 /// A change's lines: as the log holds them, and as they count.
-package struct Lines: Hashable, Sendable {
+public struct Lines: Hashable, Sendable {
     /// `TEA-250:2 MUG-1:1`, byte for byte as in the log.
-    package let text: String
+    public let text: String
     /// Each SKU once, in the order of its first mention; a SKU twice is summed, and in a count refused.
-    package let items: [Line]
+    public let items: [Line]
 
     init(_ draft: ChangeDraft.DraftLines, kind: Change.Kind) throws(FieldError) {
         let limit = kind == .stockCounted ? Limits.countedQuantity : Limits.quantity

@@ -2,15 +2,21 @@
 
 /// One of the log's P streams, 0 ..< P.
 public struct Partition: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// From 0 on.
+    /// The partition's number, from 0.
     public let number: Int
+
+    /// Takes a number from outside; nil for a negative one.
+    public init?(exactly number: Int) {
+        guard number >= 0 else { return nil }
+        self.init(number)
+    }
 
     package init(_ number: Int) {
         precondition(number >= 0, "a partition is never negative")
         self.number = number
     }
 
-    /// As text.
+    /// The number.
     public var description: String { String(number) }
 
     /// By number.
@@ -21,8 +27,14 @@ public struct Partition: Hashable, Sendable, Comparable, CustomStringConvertible
 ///
 /// 0 stands for "none yet".
 public struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// As a number.
+    /// The place's number, from 1.
     public let number: Int64
+
+    /// Takes a number from outside; nil for a negative one.
+    public init?(exactly number: Int64) {
+        guard number >= 0 else { return nil }
+        self.init(number)
+    }
 
     package init(_ number: Int64) {
         precondition(number >= 0, "a seq is never negative")
@@ -36,7 +48,7 @@ public struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
     public var next: Seq { Seq(number + 1) }
     package var previous: Seq { Seq(number - 1) }
 
-    /// As text.
+    /// The number.
     public var description: String { String(number) }
 
     /// By number.
@@ -45,15 +57,21 @@ public struct Seq: Hashable, Sendable, Comparable, CustomStringConvertible {
 
 /// Rises each time a partition is opened: tells two histories of the log apart.
 public struct Epoch: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// As a number.
+    /// The epoch's number.
     public let number: Int64
+
+    /// Takes a number from outside; nil for a negative one.
+    public init?(exactly number: Int64) {
+        guard number >= 0 else { return nil }
+        self.init(number)
+    }
 
     package init(_ number: Int64) {
         precondition(number >= 0, "an epoch is never negative")
         self.number = number
     }
 
-    /// As text.
+    /// The number.
     public var description: String { String(number) }
 
     /// By number.
@@ -83,9 +101,9 @@ public struct Token: Hashable, Sendable, Comparable, CustomStringConvertible {
 ///
 /// <https://redis.io/docs/latest/develop/data-types/streams/#entry-ids>
 public struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// The server's clock, in milliseconds since 1970.
+    /// The server's clock.
     public let milliseconds: UInt64
-    /// Tells entries of one millisecond apart.
+    /// Counts within a millisecond.
     public let counter: UInt64
 
     package init(milliseconds: UInt64, counter: UInt64) {
@@ -125,10 +143,10 @@ public struct EntryID: Hashable, Sendable, Comparable, CustomStringConvertible {
         return milliseconds > 0 ? EntryID(milliseconds: milliseconds - 1, counter: .max) : nil
     }
 
-    /// As text.
+    /// As Redis prints it.
     public var description: String { String(milliseconds) + "-" + String(counter) }
 
-    /// By number.
+    /// By milliseconds, then by counter.
     public static func < (left: EntryID, right: EntryID) -> Bool {
         (left.milliseconds, left.counter) < (right.milliseconds, right.counter)
     }

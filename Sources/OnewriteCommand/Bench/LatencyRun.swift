@@ -3,6 +3,7 @@ import Foundation
 import Harness
 import OrderLog
 import RedisLog
+import Submission
 import ThreadedIO
 
 /// Orders on a schedule, and how long each takes from its time to every sink: an open loop, so that a stall of the
@@ -42,8 +43,8 @@ struct LatencyRun: Sendable {
             let stop = StopRequest()
             var places: [OrderPlace] = []
             var refusal: String?
-            let submitter = try Submitter(
-                Servers(configuration, name: "onewrite-bench"), stop: stop, notice: { refusal = $0 },
+            let submitter = try stop.submitter(
+                Servers(configuration, name: "onewrite-bench"), notice: { refusal = $0 },
                 take: { receipt in
                     guard case .answered(let result, let partition, _) = receipt.outcome else { return }
                     places.append(

@@ -7,6 +7,7 @@ import OrderLog
 import PostgresClient
 import RedisLog
 import Sinks
+import Submission
 import ThreadedIO
 
 /// `onewrite cancel`.
@@ -115,7 +116,7 @@ struct CancelCommand: AsyncParsableCommand {
         // Postgres has it, which is what the level `applied` means, whichever was asked for.
         let durability: Durability? = servers.configuration.durability == .server ? nil : .applied
         try options.show(
-            Receipt(
+            RowReceipt(
                 line: nil, id: change.id, shop: shop, input: nil,
                 outcome: .answered(result, in: partition, epoch: Epoch(Int64(epoch))), durability: durability))
     }

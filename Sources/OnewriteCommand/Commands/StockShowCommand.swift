@@ -1,5 +1,6 @@
 import Inspection
 import Reports
+import Submission
 import Connections
 import ArgumentParser
 import Dashboard

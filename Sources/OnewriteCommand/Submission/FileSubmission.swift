@@ -1,8 +1,9 @@
-import Connections
 import ChangeInput
+import Connections
 import Foundation
 import OrderLog
 import RedisLog
+import Submission
 
 /// Submits a file or standard input.
 struct FileSubmission {
@@ -53,7 +54,7 @@ struct FileSubmission {
                 rows += 1
                 guard case .failure(let error) = row.result else { continue }
                 report.take(
-                    Receipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
+                    RowReceipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
             }
         } catch {
             throw ended(error, input, stop)
@@ -80,8 +81,8 @@ struct FileSubmission {
         let isTyped = path == "-" && isatty(STDIN_FILENO) == 1
         let progress = SubmissionProgress(
             isWanted: !(options.json && Console.outputIsTerminal) && !isTyped, totalBytes: input.size)
-        let submitter = try Submitter(
-            servers, stop: stop, keepsInput: rejects != nil,
+        let submitter = try stop.submitter(
+            servers, keepsInput: rejects != nil,
             notice: {
                 progress.clear()
                 Console.error($0)
@@ -113,8 +114,7 @@ struct FileSubmission {
         if let failure, report.tally.total == 0 { throw input.failure(failure) }
         show([report.summary] + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
-        var wait = try AppliedWait(for: report.targets, servers, stop: stop)
-        try wait.run(options.wait?.groups() ?? [])
+        try stop.wait(for: report.targets, in: options.wait?.groups() ?? [], servers)
         if report.tally.refused > 0 { throw Failure(.badRows, "") }
     }
 

@@ -1,6 +1,7 @@
 import ChangeInput
 import Foundation
 import OrderLog
+import Submission
 
 /// The file of refused rows: an NDJSON object each.
 final class RejectsFile {

@@ -1,4 +1,7 @@
+import Connections
 import Foundation
+import OrderLog
+import Submission
 import Synchronization
 import ThreadedIO
 import UnixSignals
@@ -45,6 +48,41 @@ final class StopRequest: Sendable {
             }
             defer { tasks.cancelAll() }
             return try await body(stop)
+        }
+    }
+}
+
+extension StopRequest {
+    /// A submitter that this can stop.
+    ///
+    /// - Throws: ``Failure``; ``Stopped`` when it was asked to stop before it was connected.
+    func submitter(
+        _ servers: Servers, keepsInput: Bool = false, notice: @escaping (String) -> Void,
+        take: @escaping (RowReceipt) -> Void
+    ) throws -> Submitter {
+        do {
+            return try Submitter(
+                servers, interrupt: interrupt, isStopping: { self.isRequested }, keepsInput: keepsInput,
+                notice: notice, take: take)
+        } catch let error as CancellationError {
+            throw exitStatus.map { Stopped(status: $0) } ?? error
+        }
+    }
+
+    /// Waits until groups have applied what was submitted.
+    ///
+    /// - Throws: ``Failure``; ``Stopped`` when it was asked to stop meanwhile.
+    func wait(for targets: WaitTargets, in groups: [Group], _ servers: Servers) throws {
+        var wait = AppliedWait(
+            for: targets, servers, within: servers.configuration.timeout, interrupt: interrupt,
+            isStopping: { self.isRequested }, say: { ProgressLine.say($0) })
+        defer { ProgressLine.clear() }
+        do {
+            try wait.run(groups)
+        } catch let error as CancellationError {
+            guard let exitStatus else { throw error }
+            Console.error("stopped waiting; what was submitted is in the log")
+            throw Stopped(status: exitStatus)
         }
     }
 }

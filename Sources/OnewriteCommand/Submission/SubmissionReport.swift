@@ -1,6 +1,7 @@
 import ChangeInput
 import OrderLog
 import RedisLog
+import Submission
 
 /// What a submission shows: receipts, the rejected rows' file, progress, and the summary.
 ///
@@ -43,7 +44,7 @@ final class SubmissionReport {
         self.rejects = rejects
     }
 
-    func take(_ receipt: Receipt) {
+    func take(_ receipt: RowReceipt) {
         var receipt = receipt
         switch receipt.outcome {
         case .answered(let result, let partition, let epoch):

@@ -1,5 +1,6 @@
 import ChangeInput
 import OrderLog
+import Submission
 
 /// Rows that are looked at together before any of them is sent, so that nothing is sent behind the first that is refused.
 ///

@@ -1,9 +1,10 @@
-import Connections
 import ArgumentParser
 import ChangeInput
+import Connections
 import Foundation
 import OrderLog
 import RedisLog
+import Submission
 
 /// What every command takes that appends to the log.
 struct SubmitOptions: ParsableArguments {
@@ -63,8 +64,8 @@ struct SubmitOptions: ParsableArguments {
         try await StopRequest.handlingSignals(saying: "stopping: waiting for the answer") { stop in
             try await CommandLane().run { _ in
                 let report = SubmissionReport(receipts: nil, rejects: nil)
-                var receipt: Receipt?
-                let submitter = try Submitter(servers, stop: stop, notice: Console.error) {
+                var receipt: RowReceipt?
+                let submitter = try stop.submitter(servers, notice: Console.error) {
                     report.take($0)
                     receipt = $0
                 }
@@ -72,14 +73,13 @@ struct SubmitOptions: ParsableArguments {
                 submitter.finish()
                 guard let receipt else { throw Failure(.bug, "no receipt for \(change.id)") }
                 try show(receipt, submitter.end, stop)
-                var wait = try AppliedWait(for: report.targets, servers, stop: stop)
-                try wait.run(groups)
+                try stop.wait(for: report.targets, in: groups, servers)
             }
         }
     }
 
     /// Says what became of one change.
-    func show(_ receipt: Receipt, _ end: Submitter.End? = nil, _ stop: StopRequest = StopRequest()) throws {
+    func show(_ receipt: RowReceipt, _ end: Submitter.End? = nil, _ stop: StopRequest = StopRequest()) throws {
         if json { Console.print(receipt.json()) }
         if case .failed(let failure) = end {
             if case .unsent = receipt.outcome { throw failure.adding(". Not sent") }

@@ -1,15 +1,15 @@
-import ChangeInput
-import OrderLog
-import RedisLog
+package import ChangeInput
+package import OrderLog
+package import RedisLog
 
 /// The changes of a submission that have no outcome yet: which are sent when, and in which order receipts are given.
 ///
 /// Decides only; whoever holds it does the sending. A partition has one call under way at a time, so that a retry can't
 /// overtake, and a shop's order is the input's. Receipts come in the input's order, so it holds all that came behind the
 /// oldest change without an outcome: ``isFull`` says when to read no further.
-struct SubmissionQueue {
+package struct SubmissionQueue {
     /// How far a partition's call is.
-    enum CallState {
+    package enum CallState {
         /// To be sent, for the first time or again.
         case ready
         /// On the connection.
@@ -52,11 +52,13 @@ struct SubmissionQueue {
         let bytes: Int
         /// Kept only where the ledger is asked for it.
         var change: Change?
-        var outcome: Receipt.Outcome?
+        var outcome: RowReceipt.Outcome?
+        var isGiven = false
     }
 
     private let partitioning: Partitioning
     private let keepsInput: Bool
+    private let inOrder: Bool
     private let durability: Durability
     private var lanes: [Lane]
     /// The rows without a receipt; `given` of them at the front have one by now.
@@ -66,29 +68,40 @@ struct SubmissionQueue {
     private var base = 0
     private var bytes = 0
     private var calls: Set<Partition> = []
+    /// Without the input's order: positions that have an outcome, and no receipt yet.
+    private var settled: [Int] = []
+    private var settledGiven = 0
+    /// Rows behind `given` that have their receipt.
+    private var givenAhead = 0
 
     /// - Parameters:
     ///   - partitioning: The log's.
     ///   - keepsInput: Whether receipts carry the rows' text.
+    ///   - inOrder: Whether receipts come in the input's order, or as soon as there is an outcome.
     ///   - durability: What a call's changes have to be before it is confirmed.
-    init(_ partitioning: Partitioning, keepsInput: Bool, durability: Durability) {
+    package init(_ partitioning: Partitioning, keepsInput: Bool, inOrder: Bool = true, durability: Durability) {
+        self.inOrder = inOrder
         self.partitioning = partitioning
         self.keepsInput = keepsInput
         self.durability = durability
         lanes = Array(repeating: Lane(), count: partitioning.count)
     }
 
-    var isEmpty: Bool { given == rows.count }
-    var hasCalls: Bool { !calls.isEmpty }
+    /// How many rows were added.
+    package var nextNumber: Int { base + rows.count }
+    package var isEmpty: Bool { given == rows.count }
+    package var hasCalls: Bool { !calls.isEmpty }
 
     /// Whether nothing should be read before an outcome is known.
-    var isFull: Bool { rows.count - given >= Limits.submitChangesMax || bytes >= Limits.submitBytesMax }
+    package var isFull: Bool {
+        rows.count - given - givenAhead >= Limits.submitChangesMax || bytes >= Limits.submitBytesMax
+    }
 
     /// Adds a row of the input.
     ///
     /// - Parameter row: A valid change, or one that is rejected.
     /// - Returns: The partition that has a whole call's changes waiting now.
-    mutating func add(_ row: InputRow) -> Partition? {
+    package mutating func add(_ row: InputRow) -> Partition? {
         let kept = keepsInput ? row.text : nil
         switch row.result {
         case .failure(let error):
@@ -103,7 +116,7 @@ struct SubmissionQueue {
     }
 
     /// Adds a change.
-    mutating func add(_ change: Change, line: Int?, input: [UInt8]?, bytes: Int) -> Partition? {
+    package mutating func add(_ change: Change, line: Int?, input: [UInt8]?, bytes: Int) -> Partition? {
         let partition = partitioning.partition(ofShop: change.shop)
         lanes[partition.number].queued.append(base + rows.count)
         lanes[partition.number].queuedText.append(change)
@@ -116,40 +129,41 @@ struct SubmissionQueue {
 
     private mutating func append(_ row: Row) {
         bytes += row.bytes
+        if !inOrder, row.outcome != nil { settled.append(nextNumber) }
         rows.append(row)
     }
 
     // MARK: - Calls
 
-    func hasCall(_ partition: Partition) -> Bool { calls.contains(partition) }
+    package func hasCall(_ partition: Partition) -> Bool { calls.contains(partition) }
 
     /// Partitions without a call that have changes waiting.
-    var partitionsWaiting: [Partition] {
+    package var partitionsWaiting: [Partition] {
         partitioning.all.filter { lanes[$0.number].call.isEmpty && !lanes[$0.number].queued.isEmpty }
     }
 
     /// Makes a call of a partition's next changes; it has none.
-    mutating func makeCall(_ partition: Partition) {
+    package mutating func makeCall(_ partition: Partition) {
         lanes[partition.number].makeCall()
         calls.insert(partition)
     }
 
     /// The partitions whose calls are in a state, in no order: between partitions none is promised.
-    func calls(where isWanted: (CallState) -> Bool) -> [Partition] {
+    package func calls(where isWanted: (CallState) -> Bool) -> [Partition] {
         calls.filter { isWanted(lanes[$0.number].state) }
     }
 
     /// A partition's call: the same each time that it is sent.
-    func call(_ partition: Partition) -> AppendCall { lanes[partition.number].text }
+    package func call(_ partition: Partition) -> AppendCall { lanes[partition.number].text }
 
-    func state(_ partition: Partition) -> CallState { lanes[partition.number].state }
+    package func state(_ partition: Partition) -> CallState { lanes[partition.number].state }
 
-    mutating func setState(_ state: CallState, of partition: Partition) {
+    package mutating func setState(_ state: CallState, of partition: Partition) {
         lanes[partition.number].state = state
     }
 
     /// The connection broke: whatever was on it may have been done, and what it carried can't be confirmed on another.
-    mutating func loseConnection() {
+    package mutating func loseConnection() {
         for partition in calls {
             switch lanes[partition.number].state {
             case .sent, .appended: sendAgain(partition, in: .ready)
@@ -159,7 +173,7 @@ struct SubmissionQueue {
     }
 
     /// A call that may be in the log, or not any more, is to be sent again.
-    mutating func sendAgain(_ partition: Partition, in state: CallState) {
+    package mutating func sendAgain(_ partition: Partition, in state: CallState) {
         setState(state, of: partition)
         lanes[partition.number].isDoubtful = true
         lanes[partition.number].answer = nil
@@ -171,7 +185,7 @@ struct SubmissionQueue {
     ///   - partition: Whose.
     ///   - epoch: The log's.
     ///   - results: As many as the call has changes.
-    mutating func hold(_ partition: Partition, epoch: Epoch, _ results: [Appender.Result]) {
+    package mutating func hold(_ partition: Partition, epoch: Epoch, _ results: [Appender.Result]) {
         setState(.appended, of: partition)
         lanes[partition.number].answer = (epoch, results)
     }
@@ -188,23 +202,23 @@ struct SubmissionQueue {
     }
 
     /// A call that is ``CallState/appended`` has its outcome: it is as durable as wanted.
-    mutating func confirm(_ partition: Partition) {
+    package mutating func confirm(_ partition: Partition) {
         guard let (epoch, results) = lanes[partition.number].answer else { return }
         for (position, result) in zip(finish(partition), results) {
-            rows[position - base].outcome = .answered(result, in: partition, epoch: epoch)
+            settle(position, .answered(result, in: partition, epoch: epoch))
         }
     }
 
     /// Gives up all that has no outcome.
     ///
     /// - Parameter reason: Why.
-    mutating func abandon(_ reason: String) {
+    package mutating func abandon(_ reason: String) {
         for partition in calls {
             var isDoubtful = lanes[partition.number].isDoubtful
             if case .sent = lanes[partition.number].state { isDoubtful = true }
             let answer = lanes[partition.number].answer
             for (index, position) in finish(partition).enumerated() {
-                let outcome: Receipt.Outcome
+                let outcome: RowReceipt.Outcome
                 if let (epoch, results) = answer {
                     // A conflict needs no durability: it was refused.
                     outcome =
@@ -213,11 +227,11 @@ struct SubmissionQueue {
                 } else {
                     outcome = isDoubtful ? .unknown("no answer: \(reason)") : .unsent(reason)
                 }
-                rows[position - base].outcome = outcome
+                settle(position, outcome)
             }
         }
         for index in lanes.indices {
-            for position in lanes[index].queued { rows[position - base].outcome = .unsent(reason) }
+            for position in lanes[index].queued { settle(position, .unsent(reason)) }
             lanes[index].queued = []
         }
     }
@@ -233,13 +247,30 @@ struct SubmissionQueue {
 
     // MARK: - Receipts
 
-    /// The next receipt, in the input's order; nil while its outcome isn't known.
-    mutating func nextReceipt() -> Receipt? {
-        guard given < rows.count, let outcome = rows[given].outcome else { return nil }
-        let row = rows[given]
-        rows[given].change = nil
-        rows[given].input = nil
-        given += 1
+    private mutating func settle(_ position: Int, _ outcome: RowReceipt.Outcome) {
+        rows[position - base].outcome = outcome
+        if !inOrder { settled.append(position) }
+    }
+
+    /// The next receipt, in the input's order if that is wanted; nil while no outcome is known.
+    package mutating func nextReceipt() -> RowReceipt? {
+        let index: Int
+        if inOrder {
+            index = given
+        } else {
+            guard settledGiven < settled.count else { return nil }
+            index = settled[settledGiven] - base
+            settledGiven += 1
+            if settledGiven == settled.count { (settled, settledGiven) = ([], 0) }
+        }
+        guard index < rows.count, let outcome = rows[index].outcome else { return nil }
+        let row = rows[index]
+        let number = base + index
+        rows[index].change = nil
+        rows[index].input = nil
+        rows[index].isGiven = true
+        givenAhead += 1
+        while given < rows.count, rows[given].isGiven { (given, givenAhead) = (given + 1, givenAhead - 1) }
         bytes -= row.bytes
         // Now and then, so that each row is moved at most twice.
         if given >= 1024, given * 2 >= rows.count {
@@ -247,14 +278,14 @@ struct SubmissionQueue {
             base += given
             given = 0
         }
-        return Receipt(
+        return RowReceipt(
             line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome,
-            durability: durability == .server ? nil : durability)
+            durability: durability == .server ? nil : durability, number: number)
     }
 }
 
 extension SubmissionQueue.CallState {
-    var isDue: Bool {
+    package var isDue: Bool {
         switch self {
         case .ready: true
         case .waiting(let until): ContinuousClock.now >= until

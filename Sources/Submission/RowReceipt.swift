@@ -1,10 +1,10 @@
-import ChangeInput
-import OrderLog
-import RedisLog
+package import ChangeInput
+package import OrderLog
+package import RedisLog
 
-/// What became of one change that was submitted.
-struct Receipt {
-    enum Outcome {
+/// What became of one row that was submitted: a receipt, and where the row is in its input.
+package struct RowReceipt {
+    package enum Outcome {
         /// The log answered: accepted, duplicate or conflict.
         case answered(Appender.Result, in: Partition, epoch: Epoch)
         /// It can't be taken as it is.
@@ -16,19 +16,34 @@ struct Receipt {
     }
 
     /// Where it begins in the input, from 1; nil for a change that was given by flags.
-    let line: Int?
-    let id: String?
-    let shop: String?
+    package let line: Int?
+    package let id: String?
+    package let shop: String?
     /// The row, byte for byte, when it was kept.
-    let input: [UInt8]?
-    let outcome: Outcome
+    package let input: [UInt8]?
+    package let outcome: Outcome
     /// What an accepted change, or a duplicate, has reached; nil when no more was asked for than the server's answer.
-    var durability: Durability?
+    package var durability: Durability?
     /// What may have led to a conflict.
-    var hint: String?
+    package var hint: String?
+    /// The how manieth it was, from 0.
+    package let number: Int
+
+    package init(
+        line: Int?, id: String?, shop: String?, input: [UInt8]?, outcome: Outcome, durability: Durability? = nil,
+        number: Int = 0
+    ) {
+        self.line = line
+        self.id = id
+        self.shop = shop
+        self.input = input
+        self.outcome = outcome
+        self.durability = durability
+        self.number = number
+    }
 
     /// Why a person has to look at the row; nil for the others.
-    var problem: RowError? {
+    package var problem: RowError? {
         switch outcome {
         case .rejected(let error): error
         case .answered(let result, let partition, _) where result.outcome == .conflict:
@@ -37,7 +52,7 @@ struct Receipt {
         }
     }
 
-    func conflict(_ result: Appender.Result, _ partition: Partition) -> String {
+    package func conflict(_ result: Appender.Result, _ partition: Partition) -> String {
         "\(id ?? "?") is in the log with another payload (partition \(partition), seq \(FieldError.spaced(result.seq.number)))"
             + (hint.map { ": \($0)" } ?? "")
     }
@@ -45,7 +60,7 @@ struct Receipt {
     /// The receipt as a line of NDJSON, without its end.
     ///
     /// The outcome of a change that was not put into the log is `unknown` too: both are to be submitted again.
-    func json() -> String {
+    package func json() -> String {
         var json = JSONLine()
         json.add("schema", "onewrite/submit/v1")
         json.add("id", id)
@@ -77,12 +92,14 @@ struct Receipt {
 }
 
 /// One JSON object on one line, built value by value.
-struct JSONLine {
+package struct JSONLine {
     private var body = ""
 
-    var text: String { "{\(body)}" }
+    package init() {}
 
-    mutating func add(_ name: String, _ value: String?) {
+    package var text: String { "{\(body)}" }
+
+    package mutating func add(_ name: String, _ value: String?) {
         begin(name)
         guard let value else {
             body += "null"
@@ -104,12 +121,12 @@ struct JSONLine {
         body += "\""
     }
 
-    mutating func add(_ name: String, _ value: Int64?) {
+    package mutating func add(_ name: String, _ value: Int64?) {
         begin(name)
         body += value.map(String.init) ?? "null"
     }
 
-    mutating func add(_ name: String, _ value: Bool?) {
+    package mutating func add(_ name: String, _ value: Bool?) {
         begin(name)
         body += value.map { $0 ? "true" : "false" } ?? "null"
     }

@@ -1,10 +1,10 @@
-import Connections
-import OrderLog
+package import Connections
+package import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
 import Sinks
-import ThreadedIO
+package import ThreadedIO
 
 /// Waits until groups have applied what was submitted.
 ///
@@ -13,7 +13,7 @@ import ThreadedIO
 /// change was appended to; after a reopening Postgres is asked whether the place is still the change's.
 ///
 /// For one lane, whose thread it blocks.
-struct AppliedWait {
+package struct AppliedWait {
     /// A worker that was not heard of for so long counts for nothing.
     private static let workerSilenceMilliseconds: Int64 = 15_000
 
@@ -30,7 +30,9 @@ struct AppliedWait {
 
     private let servers: Servers
     private let targets: [WaitTargets.Target]
-    private let stop: StopRequest
+    private let interrupt: Interrupt
+    private let isStopping: () -> Bool
+    private let say: (String) -> Void
     private let deadline: Deadline
     /// How many of the changes each group has applied, as far as is known.
     private var applied: [Group: Int] = [:]
@@ -40,30 +42,33 @@ struct AppliedWait {
     /// - Parameters:
     ///   - targets: What to wait for.
     ///   - servers: Where to look.
-    ///   - stop: Ends the waiting.
-    /// - Throws: ``Failure`` for settings that are wrong.
-    init(for targets: WaitTargets, _ servers: Servers, stop: StopRequest) throws {
+    ///   - limit: How long in all, from now.
+    ///   - interrupt: Ends the pauses.
+    ///   - isStopping: Ends the waiting.
+    ///   - say: Takes how far the groups are.
+    package init(
+        for targets: WaitTargets, _ servers: Servers, within limit: Duration, interrupt: Interrupt,
+        isStopping: @escaping () -> Bool, say: @escaping (String) -> Void = { _ in }
+    ) {
         self.servers = servers
         self.targets = targets.all
-        self.stop = stop
-        deadline = .after(servers.configuration.timeout)
+        self.interrupt = interrupt
+        self.isStopping = isStopping
+        self.say = say
+        deadline = .after(limit)
     }
 
     /// Returns when all groups have applied everything.
     ///
-    /// - Throws: ``Failure`` that names the group which lags, or what was set aside.
-    mutating func run(_ groups: [Group]) throws {
+    /// - Throws: `CancellationError` when it was stopped; ``LogError`` that names the group which lags, or what was set aside.
+    package mutating func run(_ groups: [Group]) throws {
         guard !targets.isEmpty else { return }
         var missing = groups
         var setAside: [String] = []
         var pause: Duration = .milliseconds(5)
         var obstacle: String?
-        defer { ProgressLine.clear() }
         while !missing.isEmpty {
-            if let status = stop.exitStatus {
-                Console.error("stopped waiting; what was submitted is in the log")
-                throw Stopped(status: status)
-            }
+            if isStopping() { throw CancellationError() }
             var lagging: (group: Group, target: WaitTargets.Target, at: Seq)?
             do {
                 for group in missing {
@@ -77,19 +82,19 @@ struct AppliedWait {
                 }
                 obstacle = nil
             } catch {
-                guard let failure = Failure(error) else { throw error }
-                guard [.unreachable, .tryAgain].contains(failure.status), !(error is Failure) else { throw failure }
+                guard let failure = LogError(anyOf: error) else { throw error }
+                guard [.unreachable, .tryAgain].contains(failure.kind), !(error is LogError) else { throw failure }
                 (redis, postgres, obstacle) = (nil, nil, failure.message)
             }
             guard !missing.isEmpty else { break }
-            ProgressLine.say(Self.text(applied, of: accepted, groups))
+            say(Self.text(applied, of: accepted, groups))
             if deadline.hasPassed { throw timedOut(missing[0], lagging, obstacle) }
-            stop.interrupt.wait(until: min(deadline, .after(pause)))
+            interrupt.wait(until: min(deadline, .after(pause)))
             pause = min(pause * 2, .milliseconds(200))
         }
         if let first = setAside.first {
             let more = setAside.count > 1 ? " (and \(setAside.count - 1) more)" : ""
-            throw Failure(.no, "\(first)\(more). See: onewrite dead list")
+            throw LogError(.no, "\(first)\(more). See: onewrite dead list")
         }
     }
 
@@ -230,14 +235,14 @@ struct AppliedWait {
 
     // MARK: - What is said
 
-    private static func failure(_ progress: Progress, _ target: WaitTargets.Target, _ group: Group) -> Failure {
+    private static func failure(_ progress: Progress, _ target: WaitTargets.Target, _ group: Group) -> LogError {
         if case .lost = progress {
-            return Failure(
+            return LogError(
                 .tryAgain,
                 "\(target.id) is not in the log any more (partition \(target.partition), seq \(target.last)): Redis lost it. "
                     + "Submit the same again")
         }
-        return Failure(
+        return LogError(
             .tryAgain,
             "the log was opened anew after \(target.id), and without Postgres nobody can tell whether \(group.name) "
                 + "applied it. Submit the same again: what is in the log is not taken twice")
@@ -245,9 +250,9 @@ struct AppliedWait {
 
     private mutating func timedOut(
         _ group: Group, _ lagging: (group: Group, target: WaitTargets.Target, at: Seq)?, _ obstacle: String?
-    ) -> Failure {
+    ) -> LogError {
         guard let lagging, obstacle == nil else {
-            return Failure(
+            return LogError(
                 .tryAgain, "can't tell whether \(group.name) applied it: \(obstacle ?? "no answer in time")")
         }
         var text =
@@ -258,7 +263,7 @@ struct AppliedWait {
         case let count?: text += ", and \(count) worker\(count == 1 ? " serves" : "s serve") it. See: onewrite status"
         case nil: break
         }
-        return Failure(.tryAgain, text + ". What was submitted is in the log")
+        return LogError(.tryAgain, text + ". What was submitted is in the log")
     }
 
     /// How many workers were heard of lately; nil when that can't be told.

@@ -36,12 +36,12 @@ struct LedgerConfirmation {
     /// - Parameters:
     ///   - servers: Where to.
     ///   - identity: The log, which the schema must belong to.
-    /// - Throws: ``Failure``, `PostgresError`.
+    /// - Throws: ``LogError``, `PostgresError`.
     init(_ servers: Servers, of identity: LogIdentity) throws {
         self.servers = servers
         connection = try Self.connect(servers)
         guard try PostgresSchema.identity(on: connection) == identity else {
-            throw Failure(
+            throw LogError(
                 .badConfiguration,
                 "--durability applied: the schema in Postgres is missing, or of another log than Redis's. Run: onewrite "
                     + "init")
@@ -59,7 +59,7 @@ struct LedgerConfirmation {
     ///   - calls: What was answered by the log.
     ///   - deadline: When to give up.
     /// - Returns: An answer for each call.
-    /// - Throws: ``Failure``, `PostgresError`; the next look connects again.
+    /// - Throws: ``LogError``, `PostgresError`; the next look connects again.
     mutating func look(at calls: [Call], until deadline: Deadline) throws -> [Answer] {
         if !connection.isUsable { connection = try Self.connect(servers) }
         var rows: [Partition: (epoch: Epoch, seq: Seq)] = [:]

@@ -1,27 +1,27 @@
-import Connections
-import ChangeInput
+package import ChangeInput
+package import Connections
 import Coordination
 import Faults
-import OrderLog
+package import OrderLog
 import RedisClient
 import RedisLog
-import ThreadedIO
+package import ThreadedIO
 
 /// Appends changes to the log: in the input's order within a shop, each once, whatever breaks on the way.
 ///
 /// For one lane, whose thread it blocks. Calls of several partitions travel together, and are answered while the caller
 /// reads on. A call without an answer is sent again, the same changes to the same partition, until `timeout` has passed
-/// since the last answer; then its changes are ``Receipt/Outcome/unknown(_:)``, and ``canGoOn`` is false. The same goes
+/// since the last answer; then its changes are ``RowReceipt/Outcome/unknown(_:)``, and ``canGoOn`` is false. The same goes
 /// for a call that is answered, but not known to be as durable as wanted.
-final class Submitter {
+package final class Submitter {
     /// Why a submission takes no more changes.
-    enum End {
+    package enum End {
         /// Somebody asked it to stop.
         case stopped
         /// Too long without an answer.
         case gaveUp(String)
         /// Trying again can't help.
-        case failed(Failure)
+        case failed(LogError)
     }
 
     /// An answer that the connection owes.
@@ -41,9 +41,10 @@ final class Submitter {
     private let timeout: Duration
     private let window: Duration
     private let durability: Durability
-    private let stop: StopRequest
+    private let interrupt: Interrupt
+    private let isStopping: () -> Bool
     private let notice: (String) -> Void
-    private let take: (Receipt) -> Void
+    private let take: (RowReceipt) -> Void
 
     private var connection: RedisConnection
     private var appender: Appender
@@ -65,61 +66,81 @@ final class Submitter {
     /// What keeps the calls from being answered, for the last word.
     private var obstacle = "no answer in time"
     private var told: Set<String> = []
-    private(set) var end: End?
+    package private(set) var end: End?
 
     /// Connects, and tries again until the settings' `timeout`; nothing is sent before it stands.
     ///
     /// - Parameters:
     ///   - servers: Where to.
-    ///   - stop: Asks it to stop.
+    ///   - interrupt: Ends its pauses.
+    ///   - isStopping: Whether somebody asked it to stop, or to look up.
+    ///   - triesAgain: Whether it tries again until the time-out to connect.
+    ///   - inOrder: Whether receipts come in the input's order, or as soon as they can.
     ///   - keepsInput: Whether receipts carry the rows' text.
     ///   - notice: Takes a line for people, about what is waited for.
     ///   - take: Takes the receipts, in the input's order.
-    /// - Throws: ``Failure``, ``StoreError``, ``RedisError``; ``Stopped`` when it was asked to stop meanwhile.
-    init(
-        _ servers: Servers, stop: StopRequest, keepsInput: Bool = false, notice: @escaping (String) -> Void,
-        take: @escaping (Receipt) -> Void
+    /// - Throws: ``LogError``, ``StoreError``, ``RedisError``; `CancellationError` when it was asked to stop meanwhile.
+    package init(
+        _ servers: Servers, interrupt: Interrupt, isStopping: @escaping () -> Bool, triesAgain: Bool = true,
+        inOrder: Bool = true, keepsInput: Bool = false, notice: @escaping (String) -> Void,
+        take: @escaping (RowReceipt) -> Void
     ) throws {
         self.servers = servers
-        self.stop = stop
+        self.interrupt = interrupt
+        self.isStopping = isStopping
         self.notice = notice
         self.take = take
         timeout = servers.configuration.timeout
         window = servers.configuration.window
         durability = servers.configuration.durability
         let (durability, window) = (durability, window)
-        var patience = Patience(timeout, for: .allServers, interrupt: stop.interrupt)
+        let connect = {
+            // What only wakes a producer must not break its connecting.
+            let connection = try servers.master(interrupt: triesAgain ? interrupt : nil)
+            let identity = try servers.identity(connection)
+            let appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
+            try appender.load(until: .after(StreamLog.timeout))
+            let confirmation = try RedisConfirmation.of(
+                durability, on: connection, until: .after(StreamLog.timeout))
+            let ledger = durability == .applied ? try LedgerConfirmation(servers, of: identity) : nil
+            return (connection, identity, appender, confirmation, ledger)
+        }
         do {
-            (connection, identity, appender, redisConfirmation, ledgerConfirmation) = try patience.attempt {
-                let connection = try servers.master(interrupt: stop.interrupt)
-                let identity = try servers.identity(connection)
-                let appender = Appender(connection, keys: servers.keys, identity: identity, window: window)
-                try appender.load(until: .after(StreamLog.timeout))
-                let confirmation = try RedisConfirmation.of(
-                    durability, on: connection, until: .after(StreamLog.timeout))
-                let ledger = durability == .applied ? try LedgerConfirmation(servers, of: identity) : nil
-                return (connection, identity, appender, confirmation, ledger)
-            }
+            var patience = Patience(timeout, for: .allServers, interrupt: interrupt, notice: notice)
+            (connection, identity, appender, redisConfirmation, ledgerConfirmation) =
+                triesAgain ? try patience.attempt(connect) : try connect()
         } catch {
-            if let status = stop.exitStatus { throw Stopped(status: status) }
-            throw Failure(error)?.adding(". Not sent") ?? error
+            if isStopping() { throw CancellationError() }
+            throw LogError(anyOf: error)?.adding(". Not sent") ?? error
         }
         // Answers are waited for also by who was asked to stop.
         connection.interrupt = nil
-        queue = SubmissionQueue(identity.partitioning, keepsInput: keepsInput, durability: durability)
+        queue = SubmissionQueue(identity.partitioning, keepsInput: keepsInput, inOrder: inOrder, durability: durability)
     }
 
     /// Whether more changes are taken.
-    var canGoOn: Bool { end == nil && !stop.isRequested }
+    package var canGoOn: Bool { end == nil && !isStopping() }
+
+    /// Whether it has a connection, as far as is known.
+    package var isConnected: Bool { connection.isUsable }
+    /// Whether every change has its receipt.
+    package var isEmpty: Bool { queue.isEmpty }
+    /// Whether nothing should be added before an outcome is known.
+    package var isFull: Bool { queue.isFull }
 
     /// Takes a row; waits for answers when too much is under way.
-    func add(_ row: InputRow) {
+    package func add(_ row: InputRow) {
         room(after: queue.add(row))
     }
 
     /// Takes a change that was given by flags.
-    func add(_ change: Change) {
-        room(after: queue.add(change, line: nil, input: nil, bytes: 0))
+    ///
+    /// - Returns: Its number: how many were taken before it.
+    @discardableResult
+    package func add(_ change: Change, bytes: Int = 0) -> Int {
+        let number = queue.nextNumber
+        room(after: queue.add(change, line: nil, input: nil, bytes: bytes))
+        return number
     }
 
     private func room(after full: Partition?) {
@@ -133,7 +154,7 @@ final class Submitter {
     }
 
     /// Returns when every change has its receipt, or ``canGoOn`` is false.
-    func settle() {
+    package func settle() {
         while canGoOn, !queue.isEmpty { advance() }
     }
 
@@ -142,7 +163,7 @@ final class Submitter {
     /// - Parameter rows: In the input's order.
     /// - Returns: The index of the first that can't be taken, or whose ID the log, or a row before it, has with another payload; nil when
     ///   there is none, or ``canGoOn`` is false.
-    func refusedIndex(in rows: ArraySlice<InputRow>) -> Int? {
+    package func refusedIndex(in rows: ArraySlice<InputRow>) -> Int? {
         progressAt = .now
         while canGoOn, !hasRunOutOfTime() {
             guard connection.isUsable || reconnect() else { continue }
@@ -161,13 +182,13 @@ final class Submitter {
     }
 
     /// Ends the submission: every change has its receipt then.
-    func finish() {
+    package func finish() {
         settle()
         // Who asked to stop waits for what is in the air, and for nothing that isn't.
         while end == nil, queue.hasCalls { advance() }
         // What is answered has an outcome, also when it is a refusal.
         if case .failed = end { while connection.isUsable, !sent.isEmpty { receive() } }
-        if end == nil, stop.isRequested { end = .stopped }
+        if end == nil, isStopping() { end = .stopped }
         queue.abandon(reasonOfEnd)
         giveReceipts()
         connection.close()
@@ -188,7 +209,7 @@ final class Submitter {
     // MARK: - One step
 
     /// Takes a step, and gives the receipts that it made possible.
-    private func advance() {
+    package func advance() {
         step(sendingAll: true)
         giveReceipts()
     }
@@ -197,7 +218,7 @@ final class Submitter {
     ///
     /// - Parameter sendingAll: Whether calls that could still grow are sent too.
     private func step(sendingAll: Bool) {
-        if sendingAll, !stop.isRequested {
+        if sendingAll, !isStopping() {
             for partition in queue.partitionsWaiting { begin(partition) }
         }
         guard !hasRunOutOfTime() else { return }
@@ -286,13 +307,13 @@ final class Submitter {
                 telling: "the log is closed: waiting for a worker of group postgres to open it")
         case .noLog:
             end = .failed(
-                Failure(
+                LogError(
                     .tryAgain,
                     "there is no log at \(servers.keys.namespace), partition \(partition), on Redis \(connection.address). "
                         + "Run: onewrite init"))
         case .mismatch:
             end = .failed(
-                Failure(
+                LogError(
                     .badConfiguration,
                     "another log than \(identity.log) is at \(servers.keys.namespace) on Redis \(connection.address) by now"
                 ))
@@ -359,9 +380,10 @@ final class Submitter {
                 }
             }
         } catch {
-            guard let failure = Failure(error), [.unreachable, .tryAgain].contains(failure.status), !(error is Failure)
+            guard let failure = LogError(anyOf: error), [.unreachable, .tryAgain].contains(failure.kind),
+                !(error is LogError)
             else {
-                end = .failed(Failure(error) ?? Failure(.bug, "\(error)"))
+                end = .failed(LogError(anyOf: error) ?? LogError(.bug, "\(error)"))
                 return
             }
             obstacle = failure.message
@@ -399,9 +421,9 @@ final class Submitter {
         case .notPermitted, .misconfigured:
             // It was refused, and so nothing was done.
             if let partition { queue.setState(.ready, of: partition) }
-            end = .failed(Failure(error) ?? Failure(.bug, error.message))
+            end = .failed(LogError(anyOf: error) ?? LogError(.bug, error.message))
         case .malformed:
-            end = .failed(Failure(error) ?? Failure(.bug, error.message))
+            end = .failed(LogError(anyOf: error) ?? LogError(.bug, error.message))
         }
     }
 
@@ -429,7 +451,15 @@ final class Submitter {
     }
 
     private func reconnect() -> Bool {
-        pause(until: nextTry())
+        let next = nextTry()
+        pause(until: next)
+        // Woken for something else than stopping: new changes are no reason to knock more often.
+        while !isStopping(), ContinuousClock.now < min(next, deadline) {
+            interrupt.clear()
+            // Whoever asked to stop meanwhile has to be heard.
+            if isStopping() { interrupt.signal() }
+            pause(until: next)
+        }
         guard !hasRunOutOfTime() else { return false }
         do {
             connection = try servers.master()
@@ -439,14 +469,14 @@ final class Submitter {
             return true
         } catch {
             connection.close()
-            guard let failure = Failure(error) else {
-                end = .failed(Failure(.bug, "\(error)"))
+            guard let failure = LogError(anyOf: error) else {
+                end = .failed(LogError(.bug, "\(error)"))
                 return false
             }
             // An address that led to the master leads to a replica: roles are being swapped.
             let isSwapped = StoreError(anyOf: error)?.kind == .replica
             if isSwapped { tell("\(failure.message). Trying again") }
-            if isSwapped || [.unreachable, .tryAgain].contains(failure.status) {
+            if isSwapped || [.unreachable, .tryAgain].contains(failure.kind) {
                 obstacle = failure.message
             } else {
                 end = .failed(failure)
@@ -471,13 +501,13 @@ final class Submitter {
     }
 
     private func hasRunOutOfTime() -> Bool {
-        if stop.isRequested, stoppingSince == nil {
+        if isStopping(), stoppingSince == nil {
             stoppingSince = .now
             // It has done its work; what is waited for from now on is bounded.
-            stop.interrupt.clear()
+            interrupt.clear()
         }
         guard end == nil, ContinuousClock.now >= deadline else { return end != nil }
-        end = stop.isRequested ? .stopped : .gaveUp(obstacle)
+        end = isStopping() ? .stopped : .gaveUp(obstacle)
         return true
     }
 
@@ -487,6 +517,6 @@ final class Submitter {
     }
 
     private func pause(until moment: ContinuousClock.Instant) {
-        stop.interrupt.wait(until: Deadline(min(moment, deadline)))
+        interrupt.wait(until: Deadline(min(moment, deadline)))
     }
 }

@@ -1,3 +1,4 @@
+import Connections
 import OrderLog
 import RedisClient
 import RedisLog
@@ -47,7 +48,7 @@ struct RedisConfirmation {
     ///   - connection: Carries the appends later; it has carried none yet.
     ///   - deadline: When to give up.
     /// - Returns: What asks; nil for a level that isn't Redis's to tell.
-    /// - Throws: ``Failure`` when the server can't give the level; `RedisError`.
+    /// - Throws: ``LogError`` when the server can't give the level; `RedisError`.
     static func of(
         _ durability: Durability, on connection: RedisConnection, until deadline: Deadline
     ) throws -> RedisConfirmation? {
@@ -67,7 +68,7 @@ struct RedisConfirmation {
         // Redis before 7.2 doesn't know the command. A replica refuses it: the log is closed there, which is waited for.
         guard let refusal = probes[0].error, refusal.message.hasPrefix("unknown command") else {
             if probes[0].error?.message.contains("appendonly is disabled") == true {
-                throw Failure(
+                throw LogError(
                     .badConfiguration,
                     "--durability fsync: Redis \(connection.address) keeps no append-only file. Set its appendonly to yes, "
                         + "or choose replicas=N or applied")
@@ -76,13 +77,13 @@ struct RedisConfirmation {
             return .waitAOF
         }
         if probes[1].error != nil {
-            throw Failure(
+            throw LogError(
                 .badConfiguration,
                 "--durability fsync: \(withoutWAITAOF(connection)), and its settings may not be read, so nobody can tell. "
                     + "Permit CONFIG GET (ACL +config|get), or choose replicas=N or applied")
         }
         if let wrong = try wrongSetting(in: probes[1]) {
-            throw Failure(
+            throw LogError(
                 .badConfiguration,
                 "--durability fsync: \(withoutWAITAOF(connection)), so it must sync before each answer, but its "
                     + "\(wrong). Set appendonly yes, appendfsync always, no-appendfsync-on-rewrite no; or choose "

@@ -1,0 +1,146 @@
+import OrderLog
+import Synchronization
+import ThreadedIO
+
+/// Changes on their way from callers to the producer's thread.
+///
+/// Safe from every thread. Each item belongs to a caller that waits, so it holds no more than there are callers.
+final class Inbox: Sendable {
+    /// Takes a receipt; nil when the change was withdrawn before it was sent.
+    enum Waiter: Sendable {
+        case one(CheckedContinuation<Receipt?, Never>)
+        case batch(ReceiptBatch, index: Int)
+
+        func take(_ receipt: Receipt?) {
+            switch self {
+            case .one(let continuation): continuation.resume(returning: receipt)
+            case .batch(let batch, let index): batch.take(receipt, at: index)
+            }
+        }
+    }
+
+    struct Item: Sendable {
+        let change: Change
+        let ticket: Int
+        let waiter: Waiter
+        let since = ContinuousClock.now
+
+        var bytes: Int { change.lines.text.utf8.count + (change.attributes?.utf8.count ?? 0) }
+    }
+
+    private struct State {
+        var items: [Item] = []
+        /// Tickets whose caller was cancelled before its change came.
+        var withdrawn: Set<Int> = []
+        /// Tickets of callers whose changes have not come yet.
+        var open: Set<Int> = []
+        var next = 0
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    /// Wakes the producer's thread.
+    let bell = Interrupt()
+
+    /// A name for a change that is about to be put.
+    func ticket() -> Int {
+        state.withLock { state in
+            state.next += 1
+            state.open.insert(state.next)
+            return state.next
+        }
+    }
+
+    func put(_ change: Change, _ ticket: Int, _ continuation: CheckedContinuation<Receipt?, Never>) {
+        put([Item(change: change, ticket: ticket, waiter: .one(continuation))])
+    }
+
+    func put(_ changes: [Change], _ tickets: [Int], _ batch: ReceiptBatch) {
+        put(
+            changes.indices.map {
+                Item(change: changes[$0], ticket: tickets[$0], waiter: .batch(batch, index: $0))
+            })
+    }
+
+    private func put(_ items: [Item]) {
+        let (refused, isClosed) = state.withLock { state -> ([Item], Bool) in
+            for item in items { state.open.remove(item.ticket) }
+            if state.isClosed { return (items, true) }
+            var refused: [Item] = []
+            for item in items {
+                if state.withdrawn.remove(item.ticket) != nil { refused.append(item) } else { state.items.append(item) }
+            }
+            return (refused, false)
+        }
+        bell.signal()
+        for item in refused { item.waiter.take(isClosed ? Receipt(unsent: item.change, "shut down") : nil) }
+    }
+
+    /// A caller was cancelled: what was not taken yet is not sent.
+    func withdraw(_ ticket: Int) {
+        let item = state.withLock { state -> Item? in
+            if let index = state.items.firstIndex(where: { $0.ticket == ticket }) {
+                return state.items.remove(at: index)
+            }
+            if state.open.contains(ticket) { state.withdrawn.insert(ticket) }
+            return nil
+        }
+        item?.waiter.take(nil)
+    }
+
+    func close() {
+        state.withLock { $0.isClosed = true }
+        bell.signal()
+    }
+
+    // MARK: - The producer's thread
+
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+    var isEmpty: Bool { state.withLock { $0.items.isEmpty } }
+
+    func take(atMost count: Int) -> [Item] {
+        state.withLock { state in
+            let taken = Array(state.items.prefix(count))
+            state.items.removeFirst(taken.count)
+            return taken
+        }
+    }
+
+    /// Takes what has waited since then, or longer.
+    func take(since moment: ContinuousClock.Instant) -> [Item] {
+        state.withLock { state in
+            let taken = state.items.filter { $0.since <= moment }
+            state.items.removeAll { $0.since <= moment }
+            return taken
+        }
+    }
+}
+
+/// The receipts of changes that were submitted together.
+final class ReceiptBatch: Sendable {
+    private struct State {
+        var receipts: [Receipt?]
+        var missing: Int
+        var continuation: CheckedContinuation<[Receipt?], Never>?
+    }
+
+    private let state: Mutex<State>
+
+    init(count: Int) {
+        state = Mutex(State(receipts: Array(repeating: nil, count: count), missing: count))
+    }
+
+    func wait(_ continuation: CheckedContinuation<[Receipt?], Never>) {
+        state.withLock { $0.continuation = continuation }
+    }
+
+    func take(_ receipt: Receipt?, at index: Int) {
+        let done = state.withLock { state -> (CheckedContinuation<[Receipt?], Never>, [Receipt?])? in
+            state.receipts[index] = receipt
+            state.missing -= 1
+            guard state.missing == 0, let continuation = state.continuation else { return nil }
+            return (continuation, state.receipts)
+        }
+        done?.0.resume(returning: done?.1 ?? [])
+    }
+}

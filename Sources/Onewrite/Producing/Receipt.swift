@@ -1,0 +1,67 @@
+public import OrderLog
+import ChangeInput
+import RedisLog
+package import Submission
+
+/// What became of one change that was submitted: the values of a receipt `onewrite/submit/v1`.
+public struct Receipt: Sendable, Hashable {
+    /// What became of it.
+    public enum Outcome: Sendable, Hashable {
+        /// It is in the log, as durable as wanted.
+        case accepted
+        /// It was in the log already, with this payload.
+        case duplicate
+        /// Its ID is in the log with another payload.
+        case conflict
+        /// It can't be taken as it is.
+        case rejected(String)
+        /// It was sent, and may be in the log, or is there and not as durable as wanted: submit the same again.
+        case unknown(String)
+        /// It is not in the log: submit the same again.
+        case unsent(String)
+    }
+
+    /// The change's.
+    public let id: String
+    /// The change's.
+    public let shop: String
+    /// What became of it.
+    public let outcome: Outcome
+    /// Where the log has it; nil unless the log answered.
+    public let partition: Partition?
+    /// The log's when it answered; nil unless it did.
+    public let epoch: Epoch?
+    /// Its place; nil unless the log answered.
+    public let seq: Seq?
+    /// The stream's ID of it; nil unless the log answered.
+    public let entry: EntryID?
+    /// What it has reached; nil when no more was asked for than the server's answer.
+    public let durability: Durability?
+
+    package init(_ row: RowReceipt, of change: Change) {
+        (id, shop) = (change.id, change.shop)
+        guard case .answered(let result, let partition, let epoch) = row.outcome else {
+            (self.partition, self.epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
+            outcome =
+                switch row.outcome {
+                case .rejected(let error): .rejected(error.error.description)
+                case .unknown(let reason): .unknown(reason)
+                case .unsent(let reason): .unsent(reason)
+                case .answered: preconditionFailure("looked at above")
+                }
+            return
+        }
+        (self.partition, self.epoch, seq, entry) = (partition, epoch, result.seq, result.entry)
+        switch result.outcome {
+        case .accepted: outcome = .accepted
+        case .duplicate: outcome = .duplicate
+        case .conflict: outcome = .conflict
+        }
+        durability = result.outcome == .conflict ? nil : row.durability
+    }
+
+    package init(unsent change: Change, _ reason: String) {
+        (id, shop, outcome) = (change.id, change.shop, .unsent(reason))
+        (partition, epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
+    }
+}

@@ -1,0 +1,48 @@
+// How an application makes changes.
+extension Change {
+    /// An order.
+    ///
+    /// - Parameters:
+    ///   - id: The order's, which makes submitting it again harmless.
+    ///   - shop: Whose order it is.
+    ///   - customer: Who ordered.
+    ///   - lines: 1 to 100.
+    ///   - attributes: A JSON object that goes to the stores untouched.
+    /// - Throws: ``FieldError`` for the first field that can't be taken.
+    public static func orderPlaced(
+        id: String, shop: String, customer: String, lines: [Line], attributes: String? = nil
+    ) throws(FieldError) -> Change {
+        try Change(
+            ChangeDraft(id: id, shop: shop, customer: customer, lines: drafts(lines), attributes: attributes))
+    }
+
+    /// The cancellation of an order.
+    ///
+    /// - Parameters:
+    ///   - order: The order's ID.
+    ///   - shop: Whose order it is.
+    ///   - lines: The order's own, which every sink gives back.
+    /// - Throws: ``FieldError`` for the first field that can't be taken.
+    public static func orderCancelled(order: String, shop: String, lines: [Line]) throws(FieldError) -> Change {
+        try Change(
+            ChangeDraft(type: Kind.orderCancelled.rawValue, shop: shop, order: order, lines: drafts(lines)))
+    }
+
+    /// Stock that came in.
+    ///
+    /// - Throws: ``FieldError`` for the first field that can't be taken.
+    public static func stockReceived(id: String, shop: String, lines: [Line]) throws(FieldError) -> Change {
+        try Change(ChangeDraft(type: Kind.stockReceived.rawValue, id: id, shop: shop, lines: drafts(lines)))
+    }
+
+    /// Stock as somebody counted it.
+    ///
+    /// - Throws: ``FieldError`` for the first field that can't be taken.
+    public static func stockCounted(id: String, shop: String, lines: [Line]) throws(FieldError) -> Change {
+        try Change(ChangeDraft(type: Kind.stockCounted.rawValue, id: id, shop: shop, lines: drafts(lines)))
+    }
+
+    private static func drafts(_ lines: [Line]) -> ChangeDraft.DraftLines {
+        .items(lines.map { ($0.sku, String($0.quantity)) })
+    }
+}

@@ -1,0 +1,39 @@
+package import OrderLog
+package import RedisLog
+
+/// What is waited for: the places of what was submitted.
+///
+/// In one history of a partition a place proves all before it, so the last one of each is enough, however many there are.
+package struct WaitTargets {
+    package struct Target {
+        package let partition: Partition
+        package let epoch: Epoch
+        package var first: Seq
+        package var last: Seq
+        /// Of the change at `last`.
+        package var id: String
+        package var shop: String
+    }
+
+    package private(set) var all: [Target] = []
+    private var positions: [Partition: Int] = [:]
+
+    package init() {}
+
+    package mutating func add(
+        _ result: Appender.Result, of id: String, shop: String, in partition: Partition, epoch: Epoch
+    ) {
+        // Another epoch is another history: its target follows, and the partition's earlier one stays.
+        guard let index = positions[partition], all[index].epoch == epoch else {
+            positions[partition] = all.count
+            all.append(
+                Target(partition: partition, epoch: epoch, first: result.seq, last: result.seq, id: id, shop: shop))
+            return
+        }
+        all[index].first = min(all[index].first, result.seq)
+        if result.seq > all[index].last {
+            all[index].last = result.seq
+            (all[index].id, all[index].shop) = (id, shop)
+        }
+    }
+}
