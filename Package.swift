@@ -204,6 +204,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "InspectorTests",
+            dependencies: [
+                "Onewrite", "Connections", "OrderLog", "RedisLog", "RedisClient", "ThreadedIO", "PrivateServers",
+                "TestSupport", "OnewriteCommand",
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "DeadLetterTests",
             dependencies: [
                 "OnewriteCommand", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient",

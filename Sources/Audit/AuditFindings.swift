@@ -2,7 +2,7 @@ package import Inspection
 package import OrderLog
 
 /// What an audit compares.
-package enum AuditSubject: String, CaseIterable, Encodable {
+public enum AuditSubject: String, Sendable, CaseIterable, Encodable {
     /// The entries in the log against the ledger's rows and dead letters.
     case log
     /// The ledger and the dead letters: every seq once, up to the position.
@@ -14,7 +14,8 @@ package enum AuditSubject: String, CaseIterable, Encodable {
     case deliveries
     case positions
 
-    package var title: String {
+    /// Its name for people.
+    public var title: String {
         switch self {
         case .log, .ledger, .orders, .deliveries, .positions: rawValue
         case .orderLines: "order lines"
@@ -25,23 +26,31 @@ package enum AuditSubject: String, CaseIterable, Encodable {
 }
 
 /// One thing that is in a sink, or in the log, and isn't what it must be.
-package struct AuditDifference: Encodable, Equatable {
-    package let subject: AuditSubject
-    package let partition: Int?
-    package let seq: Int64?
+public struct AuditDifference: Sendable, Encodable, Equatable {
+    /// What was compared.
+    public let subject: AuditSubject
+    /// The partition that it is in.
+    public let partition: Int?
+    /// Its seq.
+    public let seq: Int64?
     /// What differs: `main ord-7`, `main TEA-250`.
-    package let name: String
-    package let expected: String
-    package let found: String
+    public let name: String
+    /// What had to be there.
+    public let expected: String
+    /// What is there.
+    public let found: String
 }
 
 /// A dead letter that was set aside by hand in some sinks, and so tells why they differ from the others.
-package struct AuditExplanation: Encodable, Equatable {
-    package let partition: Int
-    package let seq: Int64
-    package let name: String
+public struct AuditExplanation: Sendable, Encodable, Equatable {
+    /// The partition that it is in.
+    public let partition: Int
+    /// Its seq.
+    public let seq: Int64
+    /// Its name.
+    public let name: String
     /// The groups that set it aside; the others applied it.
-    package let groups: [String]
+    public let groups: [String]
 }
 
 /// What was compared, and what of it differs: the first of each subject, and how many there are.

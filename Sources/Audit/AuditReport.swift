@@ -1,40 +1,55 @@
-package import Inspection
+public import Inspection
 import Reports
 import Foundation
 import OrderLog
 
 /// An audit's verdict, and the numbers behind it.
-package struct AuditReport: Encodable {
-    package enum Verdict: String, Encodable {
+public struct AuditReport: Sendable, Equatable, Encodable {
+    /// What is to be said of all together.
+    public enum Verdict: String, Sendable, Encodable {
         case agree, disagree, inconclusive
     }
 
     /// How much of a subject was compared, and how much of it differs.
-    package struct Line: Encodable {
-        package let subject: AuditSubject
-        package let compared: Int
-        package let different: Int
+    public struct Line: Sendable, Equatable, Encodable {
+        /// What was compared.
+        public let subject: AuditSubject
+        /// How much of it was compared.
+        public let compared: Int
+        /// How much of it differs.
+        public let different: Int
     }
 
     /// An incident, and how many differences it explains.
-    package struct Settled: Encodable {
-        package let incident: Incident
-        package let differences: Int
+    public struct Settled: Sendable, Equatable, Encodable {
+        /// What was settled.
+        public let incident: Incident
+        /// How many differences it explains.
+        public let differences: Int
     }
 
-    package let schema = "onewrite/audit/v1"
-    package let verdict: Verdict
+    /// The contract.
+    public let schema = "onewrite/audit/v1"
+    /// What is to be said of all together.
+    public let verdict: Verdict
     /// Why nothing can be said of something: a partition whose log is closed, a server that went away.
-    package let inconclusive: [String]
-    package let partitions: Int
-    package let subjects: [Line]
-    package let differences: [AuditDifference]
-    package let explained: [AuditExplanation]
-    package let explainedTotal: Int
+    public let inconclusive: [String]
+    /// How many partitions the log has.
+    public let partitions: Int
+    /// Every subject, with its numbers.
+    public let subjects: [Line]
+    /// How many differences it explains.
+    public let differences: [AuditDifference]
+    /// Dead letters that tell why sinks differ: the first of them.
+    public let explained: [AuditExplanation]
+    /// How many there are.
+    public let explainedTotal: Int
     /// Incidents that people have settled, as far as something differs there.
-    package let settled: [Settled]
-    package let settledTotal: Int
-    package let seconds: Double
+    public let settled: [Settled]
+    /// How many differences incidents explain.
+    public let settledTotal: Int
+    /// How long it took.
+    public let seconds: Double
 
     private enum CodingKeys: String, CodingKey {
         case schema, verdict, inconclusive, partitions, subjects, differences, explained, settled, seconds

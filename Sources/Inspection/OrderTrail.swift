@@ -1,19 +1,22 @@
 import Foundation
-package import OrderLog
+public import OrderLog
 
 /// One order's way through the log and every sink.
-package struct OrderTrail {
+public struct OrderTrail: Sendable, Equatable {
     /// Where a change lies in the log.
-    package struct LogPlace {
-        package let seq: Int
+    public struct LogPlace: Sendable, Equatable {
+        /// Its seq.
+        public let seq: Int
         /// nil when only the idempotency window knows the change: it keeps no epoch.
-        package var epoch: Int?
-        package let entry: String
+        public internal(set) var epoch: Int?
+        /// Its stream ID.
+        public let entry: String
     }
 
     /// What a group did with a change.
-    package struct Step {
-        package enum State: String, Encodable {
+    public struct Step: Sendable, Equatable {
+        /// How far it is.
+        public enum State: String, Sendable, Encodable {
             case applied
             /// Delivered to a consumer, and not applied yet.
             case pending
@@ -24,31 +27,40 @@ package struct OrderTrail {
             case unknown
         }
 
-        package let group: Group
-        package var state: State
-        package var appliedAt: String?
+        /// Which group.
+        public let group: Group
+        /// How far it is.
+        public internal(set) var state: State
+        /// When it was applied, in UTC; nil when that is not told.
+        public internal(set) var appliedAt: String?
         /// Who has it pending, for how long, and the how-manieth time.
-        package var consumer: String?
-        package var idleMilliseconds: Int?
-        package var deliveries: Int?
+        public internal(set) var consumer: String?
+        /// How long it has been pending there.
+        public internal(set) var idleMilliseconds: Int?
+        /// How often it was delivered.
+        public internal(set) var deliveries: Int?
         /// How many entries the group still has to apply before this one.
-        package var entriesBefore: Int?
+        public internal(set) var entriesBefore: Int?
         /// Why it was set aside.
-        package var reason: String?
-        package var error: String?
+        public internal(set) var reason: String?
+        /// The error, for people.
+        public internal(set) var error: String?
     }
 
     /// A change of the order, with what became of it.
-    package struct Way {
-        package let id: String
+    public struct Way: Sendable, Equatable {
+        /// Its ID.
+        public let id: String
         /// nil when nobody remembers its place.
-        package let place: LogPlace?
-        package let steps: [Step]
-        package let job: Job
+        public let place: LogPlace?
+        /// What each group did with it.
+        public let steps: [Step]
+        /// What became of the delivery service's job.
+        public let job: Job
     }
 
     /// The delivery service's job.
-    package enum Job {
+    public enum Job: Sendable, Equatable {
         /// In the list, behind so many others.
         case waiting(jobsBefore: Int)
         /// It was made, and is not in the list any more.
@@ -60,29 +72,41 @@ package struct OrderTrail {
     }
 
     /// The order as Postgres has it.
-    package struct Stored {
-        package struct Line: Encodable {
-            package let sku: String
-            package let quantity: Int64
+    public struct Stored: Sendable, Equatable {
+        /// One of its lines.
+        public struct Line: Sendable, Equatable, Encodable {
+            /// The SKU.
+            public let sku: String
+            /// How many.
+            public let quantity: Int64
         }
 
-        package let status: String
-        package let customer: String
-        package let placedAt: String
-        package let lines: [Line]
+        /// `placed` or `cancelled`.
+        public let status: String
+        /// Who placed it.
+        public let customer: String
+        /// When, in UTC.
+        public let placedAt: String
+        /// Its lines.
+        public let lines: [Line]
     }
 
-    package let id: String
-    package let shop: String
-    package let partition: Int
+    /// Its ID.
+    public let id: String
+    /// Whose it is.
+    public let shop: String
+    /// The partition that it is in.
+    public let partition: Int
     /// nil when Postgres has no such order, or can't be asked.
-    package let stored: Stored?
+    public let stored: Stored?
     /// Why Postgres couldn't be asked.
-    package let postgresError: String?
-    package let placed: Way
-    package let cancellation: Way?
+    public let postgresError: String?
+    /// The order itself.
+    public let placed: Way
+    /// Its cancellation; nil when there is none.
+    public let cancellation: Way?
     /// What people have settled at its places; nil when Postgres can't be asked.
-    package let incidents: [Incident]?
+    public let incidents: [Incident]?
 }
 
 // The contract `onewrite/order/v1`, by hand so that unknown is an explicit null.
@@ -93,7 +117,8 @@ extension OrderTrail: Encodable {
         case postgresError = "postgres_error"
     }
 
-    package func encode(to encoder: any Encoder) throws {
+    /// Encodes what `--json` prints.
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode("onewrite/order/v1", forKey: .schema)
         try container.encode(id, forKey: .id)
@@ -114,7 +139,8 @@ extension OrderTrail: Encodable {
 extension OrderTrail.Way: Encodable {
     private enum Key: String, CodingKey { case id, seq, epoch, entry, groups, job }
 
-    package func encode(to encoder: any Encoder) throws {
+    /// Encodes what `--json` prints.
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(id, forKey: .id)
         try container.encode(place?.seq, forKey: .seq)
@@ -133,7 +159,8 @@ extension OrderTrail.Step: Encodable {
         case entriesBefore = "entries_before"
     }
 
-    package func encode(to encoder: any Encoder) throws {
+    /// Encodes what `--json` prints.
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(group.name, forKey: .name)
         try container.encode(state, forKey: .state)
@@ -153,7 +180,8 @@ extension OrderTrail.Job: Encodable {
         case jobsBefore = "jobs_before"
     }
 
-    package var name: String {
+    /// Its name.
+    public var name: String {
         switch self {
         case .waiting: "waiting"
         case .taken: "taken"
@@ -162,7 +190,8 @@ extension OrderTrail.Job: Encodable {
         }
     }
 
-    package func encode(to encoder: any Encoder) throws {
+    /// Encodes what `--json` prints.
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(name, forKey: .state)
         let before: Int? = if case .waiting(let count) = self { count } else { nil }

@@ -33,15 +33,6 @@ package struct PendingReader {
         let deliveries: Int
     }
 
-    /// What is pending, the oldest first.
-    package struct Answer: Sendable {
-        package let entries: [PendingEntry]
-        /// How many there are in all.
-        package let total: Int
-        /// The groups that are missing in some partition.
-        package let missing: [Group]
-    }
-
     /// Asks.
     ///
     /// - Parameters:
@@ -50,13 +41,13 @@ package struct PendingReader {
     ///   - limit: The most entries to return.
     /// - Returns: The answer.
     /// - Throws: ``LogError`` or `RedisError`.
-    package static func answer(_ servers: Servers, group: Group?, limit: Int) throws -> Answer {
+    package static func answer(_ servers: Servers, group: Group?, limit: Int) throws -> PendingList {
         let redis = try servers.redis()
         let identity = try servers.identity(redis)
         let groups = try group.map { [$0] } ?? redis.groups(servers.keys)
         let (entries, total, missing) = try PendingReader(redis: redis, keys: servers.keys)
             .read(groups, of: identity, limit: limit)
-        return Answer(entries: entries, total: total, missing: missing)
+        return PendingList(entries: entries, total: total, missing: missing)
     }
 
     /// Contents can be large: so many are asked for at a time.

@@ -1,8 +1,8 @@
 import Foundation
-import OrderLog
+public import OrderLog
 
 /// A dead letter as a line of JSON, and what a command did with it.
-package struct DeadLetterRow: Encodable, Sendable {
+public struct DeadLetterRow: Encodable, Sendable {
     package let letter: DeadLetter
     /// The server's clock, in milliseconds since 1970.
     package let now: Int
@@ -21,7 +21,8 @@ package struct DeadLetterRow: Encodable, Sendable {
         case group, at_ms, age_ms, resolution, outcome, detail, fields, name, value, base64
     }
 
-    package func encode(to encoder: any Encoder) throws {
+    /// Encodes `onewrite/dead/v1`.
+    public func encode(to encoder: any Encoder) throws {
         var json = encoder.container(keyedBy: Key.self)
         try json.encode("onewrite/dead/v1", forKey: .schema)
         try json.encode(letter.id, forKey: .letter)
@@ -62,6 +63,31 @@ package struct DeadLetterRow: Encodable, Sendable {
             try json.encode(isText ? nil : Data(field.value).base64EncodedString(), forKey: .base64)
         }
     }
+}
+
+extension DeadLetterRow {
+    /// `5:118`, or `5:1763905351204-0` for an entry that was added by hand.
+    public var id: String { letter.id }
+    /// The partition that it is in.
+    public var partition: Int { letter.partition.number }
+    /// Its place in the log; nil for an entry that was added by hand.
+    public var seq: Int64? { letter.seq?.number }
+    /// Its stream ID, as it was when it was set aside.
+    public var entry: String { letter.entry }
+    /// The ID of its change; nil when it names none.
+    public var change: String? { letter.text("id") }
+    /// The shop of its change; nil when it names none.
+    public var shop: String? { letter.text("shop") }
+    /// The groups that set it aside, as far as they could be asked.
+    public var groups: [Group] { letter.groups }
+    /// Why the first of them did: `invalid`, `added-by-hand`, `taken` or `unreadable`.
+    public var reason: String? { letter.parts.first?.reason }
+    /// The same for people.
+    public var error: String? { letter.parts.first?.error }
+    /// Whether it was retried or dropped.
+    public var isResolved: Bool { letter.isResolved }
+    /// Whether Postgres could be asked what it set aside.
+    public var isPostgresKnown: Bool { knowsPostgres }
 }
 
 /// What a command did with a dead letter, or would do.

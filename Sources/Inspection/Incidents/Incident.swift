@@ -2,17 +2,21 @@ import Reports
 package import OrderLog
 
 /// Something that went wrong in the stores and that a person has dealt with: a row of the table `incidents`.
-package struct Incident: Sendable, Equatable {
+public struct Incident: Sendable, Equatable {
     /// In UTC; nil before it is recorded.
-    package var at: String?
-    package let who: String
+    public internal(set) var at: String?
+    /// Who dealt with it.
+    public let who: String
     /// The group in which it was met and settled, or, of a command that repairs, that command's own word.
-    package let kind: String
-    package let partition: Int?
-    package let seqs: SeqRanges?
+    public let kind: String
+    /// The partition that it is in.
+    public let partition: Int?
+    /// The places in it; nil when it is about none.
+    public let seqs: SeqRanges?
     /// What went wrong, and what was done.
-    package let what: String
-    package let reason: String
+    public let what: String
+    /// Why.
+    public let reason: String
 
     package init(
         at: String?, who: String, kind: String, partition: Int?, seqs: SeqRanges?, what: String, reason: String
@@ -30,7 +34,8 @@ package struct Incident: Sendable, Equatable {
 extension Incident: Encodable {
     private enum Key: String, CodingKey { case schema, at, who, kind, partition, seqs, what, reason }
 
-    package func encode(to encoder: any Encoder) throws {
+    /// Encodes what `--json` prints.
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode("onewrite/incident/v1", forKey: .schema)
         try container.encode(at, forKey: .at)

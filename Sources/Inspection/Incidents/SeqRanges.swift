@@ -1,11 +1,12 @@
 import OrderLog
 
 /// Some seqs of a partition, written `15137-15138,15140`.
-package struct SeqRanges: Equatable, Sendable, CustomStringConvertible {
+public struct SeqRanges: Equatable, Sendable, CustomStringConvertible {
     /// More than a person would type; a longer hole is one range.
     private static let rangesMax = 1000
 
-    package let ranges: [ClosedRange<Int64>]
+    /// Rising, without overlaps.
+    public let ranges: [ClosedRange<Int64>]
 
     /// Reads rising ranges, parted by commas; nil when it is something else.
     package init?(_ text: String) {
@@ -20,13 +21,18 @@ package struct SeqRanges: Equatable, Sendable, CustomStringConvertible {
         self.ranges = ranges
     }
 
-    package var first: Int64 { ranges.first?.lowerBound ?? 0 }
-    package var last: Int64 { ranges.last?.upperBound ?? 0 }
-    package var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
+    /// The first seq.
+    public var first: Int64 { ranges.first?.lowerBound ?? 0 }
+    /// The last seq.
+    public var last: Int64 { ranges.last?.upperBound ?? 0 }
+    /// How many seqs there are.
+    public var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
 
-    package func contains(_ seq: Int64) -> Bool { ranges.contains { $0.contains(seq) } }
+    /// Whether a seq is among them.
+    public func contains(_ seq: Int64) -> Bool { ranges.contains { $0.contains(seq) } }
 
-    package var description: String {
+    /// The text that they are read from.
+    public var description: String {
         ranges.map { $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
             .joined(separator: ",")
     }
