@@ -101,7 +101,8 @@ let package = Package(
         .target(
             name: "Onewrite",
             dependencies: [
-                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit", "ChangeInput", "Submission", "Faults",
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit",
+                "ChangeInput", "Submission", "Faults",
                 "RedisClient", "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -123,7 +124,8 @@ let package = Package(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
-                "Audit", "Submission", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard", "PrivateServers",
+                "Audit", "Submission", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard",
+                "PrivateServers",
                 "Harness", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
