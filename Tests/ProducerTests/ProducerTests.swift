@@ -1,5 +1,6 @@
 import Logging
 import Onewrite
+import PrivateServers
 import RedisClient
 import TestSupport
 import Testing
