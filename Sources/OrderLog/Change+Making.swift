@@ -8,6 +8,7 @@ extension Change {
     ///   - customer: Who ordered.
     ///   - lines: 1 to 100.
     ///   - attributes: A JSON object that goes to the stores untouched.
+    /// - Returns: The change, checked.
     /// - Throws: ``FieldError`` for the first field that can't be taken.
     public static func orderPlaced(
         id: String, shop: String, customer: String, lines: [Line], attributes: String? = nil
@@ -22,6 +23,7 @@ extension Change {
     ///   - order: The order's ID.
     ///   - shop: Whose order it is.
     ///   - lines: The order's own, which every sink gives back.
+    /// - Returns: The change, checked.
     /// - Throws: ``FieldError`` for the first field that can't be taken.
     public static func orderCancelled(order: String, shop: String, lines: [Line]) throws(FieldError) -> Change {
         try Change(

@@ -172,6 +172,7 @@ public struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
         self.message = message
     }
 
+    /// The field, and what is wrong with it.
     public var description: String { "\(field): \(message)" }
 
     /// A value for an error's text: quoted, cut to 40 characters, without anything that a terminal would obey.

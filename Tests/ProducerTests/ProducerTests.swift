@@ -1,5 +1,6 @@
 import Logging
 import Onewrite
+import PrivateServers
 import RedisClient
 import TestSupport
 import Testing
@@ -14,7 +15,9 @@ struct ProducerTests {
                 for number in 0..<1000 {
                     tasks.addTask { try await producer.submit(try order(number, shop: "shop-\(number % 50)")) }
                 }
-                return try await tasks.reduce(into: [Receipt]()) { $0.append($1) }
+                var receipts: [Receipt] = []
+                for try await receipt in tasks { receipts.append(receipt) }
+                return receipts
             }
             #expect(receipts.allSatisfy { $0.outcome == .accepted })
             #expect(Set(receipts.map(\.id)).count == 1000)
