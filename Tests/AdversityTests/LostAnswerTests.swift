@@ -19,8 +19,10 @@ struct LostAnswerTests {
         "a worker reads its position again: nothing is lost, nothing is applied twice",
         arguments: [
             Loss(what: "statement", group: "postgres", request: "ord-1-0", isFromPostgres: true),
-            // Behind its keys and the history: the group, and the first entry's seq.
-            Loss(what: "acknowledgement", group: "postgres", request: "\r\npostgres\r\n$1\r\n1\r\n"),
+            // Behind its keys and the history: the group, no position to show, and the first entry's seq.
+            Loss(
+                what: "acknowledgement", group: "postgres",
+                request: "\r\npostgres\r\n" + String(repeating: "$0\r\n\r\n", count: 3) + "$1\r\n1\r\n"),
             Loss(what: "read", group: "postgres", request: "XREADGROUP"),
             Loss(what: "script", group: "stock", request: ":stock:main"),
             Loss(what: "read", group: "stock", request: "XREADGROUP"),

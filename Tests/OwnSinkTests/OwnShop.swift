@@ -109,6 +109,25 @@ final class OwnShop: Sendable {
         return ids
     }
 
+    /// Every command knows the group by its name, and no other.
+    func isKnownByName() async throws {
+        let placed = try await run(
+            "submit", "--id", "known", "--shop", "shop-1", "--customer", "c", "--line", "TEA:1", "--wait=search")
+        #expect(placed.status == .exited(0), "\(placed.errors)")
+        let status = try await run("status")
+        #expect(status.output.contains("\nsearch"), "\(status.output)")
+        let trail = try await run("order", "known", "--shop", "shop-1")
+        #expect(trail.output.contains("search"), "\(trail.output)\(trail.errors)")
+        for arguments in [["pending", "--group", "nobody"], ["dead", "list", "--group", "nobody"]] {
+            let refused = try await ChildProcess.run(
+                [BuiltExecutable.path] + arguments, environment: servers.environment, in: "/tmp")
+            #expect(refused.status == .exited(64), "\(arguments)")
+            #expect(refused.errors.contains("no group \"nobody\"; there are postgres, stock, delivery, search"))
+        }
+        let audit = try await run("audit")
+        #expect(audit.status == .exited(0), "\(audit.output)\(audit.errors)")
+    }
+
     func pending(_ group: String) throws -> Int64 {
         try (0..<Self.partitions).reduce(0) { sum, partition in
             sum + (try call("XPENDING", "{\(servers.namespace):\(partition)}:log", group)[0].integer ?? 0)

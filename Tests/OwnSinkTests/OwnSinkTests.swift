@@ -22,6 +22,7 @@ struct OwnSinkTests {
                 try await shop.isEqual(store, count: 400)
                 try await eventually("nothing is pending") { try shop.pending("search") == 0 }
             }
+            try await shop.serving(store) { try await shop.isKnownByName() }
             let shown = try await shop.run("group", "list", "--json")
             #expect(shown.output.contains(#""group":"search""#), "\(shown.output)\(shown.errors)")
         }

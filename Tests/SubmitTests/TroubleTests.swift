@@ -161,7 +161,7 @@ struct TroubleTests {
                 ["submit", "--id", "a", "--shop", "b", "--customer", "c", "--line", "TEA"],
                 "expected SKU:quantity, got \"TEA\""
             ),
-            (["submit", "f", "--wait=postgres,mysql"], "no group \"mysql\""),
+            (["submit", "f", "--wait=postgres,MySQL"], "no group \"MySQL\""),
             (["cancel", "a"], "--shop"),
             (["stock", "count", "--shop", "a"], "SKU:quantity"),
         ])

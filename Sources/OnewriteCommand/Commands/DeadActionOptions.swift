@@ -64,6 +64,7 @@ struct DeadActionOptions: ParsableArguments {
             @escaping @Sendable (DeadLetterStores, DeadLetterReader.Found, DeadLetter, Bool) throws -> DeadLetterOutcome
     ) async throws {
         let servers = try Servers(settings, name: "onewrite-dead")
+        try await servers.require(group.map { [$0] } ?? [])
         try settings.sayWhere()
         let choose = { @Sendable [self] found in choice(of: found, reason: reason) }
         let (acts, json) = (acting.acts, acting.json)

@@ -65,7 +65,7 @@ struct DeadListCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let look = try await DeadLetterLook.read(common)
+        let look = try await DeadLetterLook.read(common, group)
         let chosen = look.chosen(named: letters, group: group, reason: reason, withResolved: all)
         let shown = Array(chosen.prefix(limit))
         if json {
@@ -112,8 +112,9 @@ struct DeadShowCommand: AsyncParsableCommand {
 }
 
 extension DeadLetterLook {
-    fileprivate static func read(_ common: CommonOptions) async throws -> DeadLetterLook {
+    fileprivate static func read(_ common: CommonOptions, _ group: Group? = nil) async throws -> DeadLetterLook {
         let servers = try Servers(try common.settings(), name: "onewrite-dead")
+        try await servers.require(group.map { [$0] } ?? [])
         return try await CommandLane().run { _ in
             var patience = Patience()
             return try patience.attempt { try DeadLetterLook(servers) }

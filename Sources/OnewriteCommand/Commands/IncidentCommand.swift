@@ -110,6 +110,7 @@ struct IncidentSettleCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try common.settings()
         let servers = try Servers(settings, name: "onewrite-incident")
+        try await servers.require([group])
         let incident = Incident(
             at: nil, who: by ?? Resolution.person, kind: group.name, partition: place.partition, seqs: place.seqs,
             what: what, reason: reason)

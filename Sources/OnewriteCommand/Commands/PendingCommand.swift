@@ -39,6 +39,7 @@ struct PendingCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try common.settings(), name: "onewrite-pending")
+        try await servers.require(group.map { [$0] } ?? [])
         let answer = try await CommandLane().run { [group, limit] _ in
             var patience = Patience()
             return try patience.attempt { try PendingReader.answer(servers, group: group, limit: limit) }

@@ -55,6 +55,7 @@ struct SubmitOptions: ParsableArguments {
                 .badConfiguration,
                 "--wait: no Postgres is configured to ask. Set DATABASE_URL, or wait for --wait=stock,delivery")
         }
+        try await servers.require(try wait?.groups() ?? [])
         return servers
     }
 

@@ -22,7 +22,7 @@ struct WaitGroups: ExpressibleByArgument, CustomStringConvertible {
         try text.split(separator: ",", omittingEmptySubsequences: false).map { name in
             guard let group = Group(String(name)) else {
                 throw ValidationError(
-                    "--wait: no group \(FieldError.quote(String(name))); expected postgres, stock, delivery as in "
+                    "--wait: no group \(FieldError.quote(String(name))); expected groups' names, as in "
                         + "--wait=stock,delivery (--wait alone means all three, and stands last)")
             }
             return group

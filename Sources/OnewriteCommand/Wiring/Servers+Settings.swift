@@ -1,11 +1,27 @@
 import Connections
 import Dashboard
+import OrderLog
+import RedisLog
 import ThreadedIO
 
 extension Servers {
     /// The servers that the settings name.
     init(_ settings: Settings, name: String) throws {
         self.init(try settings.configuration(), name: name)
+    }
+
+    /// Refuses groups that the log doesn't have; nobody is asked about the built-in ones.
+    func require(_ groups: [Group]) async throws {
+        guard let group = groups.first(where: { !Group.builtIn.contains($0) }) else { return }
+        let known = try await CommandLane().run { _ in
+            var patience = Patience()
+            return try patience.attempt { try self.redis().groups(self.keys) }
+        }
+        guard !Set(groups).isSubset(of: known) else { return }
+        throw Failure(
+            .usage,
+            "no group \(FieldError.quote((groups.first { !known.contains($0) } ?? group).name)); there are "
+                + known.map(\.name).joined(separator: ", "))
     }
 }
 
