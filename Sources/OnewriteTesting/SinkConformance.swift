@@ -1,4 +1,5 @@
 public import OrderLog
+import Synchronization
 
 /// Runs a sink through what a worker, a crashed worker and a stopped one that wakes up again would do to it.
 ///
@@ -112,9 +113,18 @@ public struct SinkConformance: Sendable {
         else { return run.found(.atomic, "a fence in an empty partition was refused") }
         let batch = ConformanceRun.batch(permit, after: position, count: Self.batchEntries)
         let (make, contents) = (make, contents)
-        async let taken = Self.takeOver(partition, history, after: number, make, contents)
+        let isOver = Mutex(false)
+        async let taken = Self.takeOver(partition, history, make, contents) {
+            // At some moment, or as soon as anything of the batch can be seen.
+            guard number.isMultiple(of: 2) else {
+                for _ in 0..<(number * 3) { await Task.yield() }
+                return
+            }
+            while try await contents(partition).isEmpty, !isOver.withLock({ $0 }) { await Task.yield() }
+        }
         do { _ = try await first.apply(batch) } catch
         { /* A store may refuse both: whoever takes over sees what is so. */  }
+        isOver.withLock { $0 = true }
         let (seq, held) = try await taken
         let expected = batch.applied.prefix(Int(seq.number)).map(\.change.id)
         if held.sorted() != expected.sorted() {
@@ -129,12 +139,11 @@ public struct SinkConformance: Sendable {
     }
 
     private static func takeOver(
-        _ partition: Partition, _ history: History, after yields: Int,
-        _ make: @Sendable () async throws -> any Sink, _ contents: @Sendable (Partition) async throws -> [String]
+        _ partition: Partition, _ history: History, _ make: @Sendable () async throws -> any Sink,
+        _ contents: @Sendable (Partition) async throws -> [String], when: () async throws -> Void
     ) async throws -> (seq: Seq, held: [String]) {
         let second = try await make()
-        // Another moment each time.
-        for _ in 0..<(yields * 3) { await Task.yield() }
+        try await when()
         while true {
             guard
                 case .fenced(_, let position) = try await second.fence(

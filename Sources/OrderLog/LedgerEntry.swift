@@ -15,10 +15,11 @@ package struct LedgerEntry: Hashable, Sendable {
     /// The entry as if it were read from the log, for a sink that the log can't give it to any more.
     package func entry(in epoch: Epoch) -> Entry {
         var decoder = EntryDecoder()
-        for field in [EntryField(epoch, named: "epoch"), EntryField(seq, named: "seq")] + fields {
+        let whole = [EntryField(epoch, named: "epoch"), EntryField(seq, named: "seq")] + fields
+        for field in whole {
             field.name.withUnsafeBytes { name in field.value.withUnsafeBytes { decoder.add(name: name, value: $0) } }
         }
-        return decoder.finish(id: .zero, rawFields: { fields })
+        return decoder.finish(id: .zero, rawFields: { whole })
     }
 
     /// Makes one of a dead letter's fields: a change that was set aside by hand is known by its ID, too.

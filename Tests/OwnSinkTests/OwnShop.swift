@@ -149,6 +149,27 @@ final class OwnShop: Sendable {
         }
     }
 
+    /// Deletes everything from the streams.
+    func deleteAll() throws {
+        for partition in 0..<Self.partitions {
+            _ = try call("XTRIM", "{\(servers.namespace):\(partition)}:log", "MAXLEN", "=", "0")
+        }
+    }
+
+    /// Entries that have the places behind the head of partition 0, as somebody wrote them who knows how, and no valid fields.
+    func addInvalid(_ count: Int) async throws {
+        let tag = "{\(servers.namespace):0}"
+        for _ in 0..<count {
+            let epoch = try call("HGET", "\(tag):head", "epoch").string ?? ""
+            let seq = try call("HINCRBY", "\(tag):head", "seq", "1").integer ?? 0
+            _ = try call(
+                "XADD", "\(tag):log", "*", "epoch", epoch, "seq", "\(seq)", "type", "order.placed", "id", "bad-\(seq)",
+                "shop",
+                "s", "lines", "none")
+        }
+        try await eventually("they are set aside everywhere") { try self.deadLetters("stock") == count }
+    }
+
     func addByHand() throws {
         _ = try call("XADD", "{\(servers.namespace):0}:log", "*", "hello", "world")
     }

@@ -107,6 +107,25 @@ struct OwnSinkTests {
         }
     }
 
+    @Test("dead letters that come from the ledger are told apart by their seqs")
+    func deadLettersOfLedger() async throws {
+        try await withOwnShop { shop in
+            try await shop.submit(100)
+            try await shop.settled(100)
+            try await shop.addInvalid(3)
+            try await shop.submit(100)
+            try await shop.settled(200)
+            try shop.deleteAll()
+            let store = MemoryStore()
+            store.fail(before: 3, behind: 0)
+            try await shop.serving(store) {
+                try await shop.isEqual(store, count: 200)
+                try await eventually("they are set aside") { try shop.deadLetters("search") >= 3 }
+            }
+            #expect(try shop.deadLetters("search") == 3)
+        }
+    }
+
     @Test("workers share the partitions, and one that stops leaves none behind")
     func takeover() async throws {
         try await withOwnShop { shop in
