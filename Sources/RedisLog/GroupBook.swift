@@ -59,6 +59,20 @@ extension RedisConnection {
             }
         }
         let definition = GroupDefinition(kind: GroupDefinition.own, from: start, began: began)
+        let isNew = try record(group, definition, keys)
+        let known = try groupDefinitions(keys).first { $0.group == group }?.definition
+        return (known ?? definition, isNew)
+    }
+
+    /// Records the built-in groups, for others' tools: this one needs no record of them.
+    package func recordBuiltInGroups(_ keys: Keys) throws(RedisError) {
+        for group in Group.builtIn {
+            _ = try record(group, GroupDefinition(kind: group.name, from: .start), keys)
+        }
+    }
+
+    /// Whether it was not recorded before.
+    private func record(_ group: Group, _ definition: GroupDefinition, _ keys: Keys) throws(RedisError) -> Bool {
         let json: String
         do {
             let encoder = JSONEncoder()
@@ -67,11 +81,8 @@ extension RedisConnection {
         } catch {
             throw .protocolViolation("a definition that is JSON")
         }
-        let isNew =
-            try call(RedisCommand("HSETNX", keys.groups, group.name, json), until: .after(StreamLog.timeout))
+        return try call(RedisCommand("HSETNX", keys.groups, group.name, json), until: .after(StreamLog.timeout))
             .requireInteger() == 1
-        let known = try groupDefinitions(keys).first { $0.group == group }?.definition
-        return (known ?? definition, isNew)
     }
 
     /// Forgets a group: its definition, its consumer groups, and what Redis shows of its positions.

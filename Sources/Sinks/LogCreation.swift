@@ -71,6 +71,7 @@ package struct LogCreation {
         guard let settled = try redis.identity(keys), settled == identity else {
             throw Refusal.twoLogs(redis: try redis.identity(keys)?.log ?? "?", postgres: identity.log)
         }
+        try redis.recordBuiltInGroups(keys)
         let log = StreamLog(redis, keys: keys, group: .postgres, consumer: .initialiser)
         let ledger = PostgresSink(postgres)
         let opener = LogOpener(log: log, ledger: ledger, identity: identity, owner: .initialiser)

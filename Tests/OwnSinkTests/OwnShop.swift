@@ -124,6 +124,8 @@ final class OwnShop: Sendable {
             #expect(refused.status == .exited(64), "\(arguments)")
             #expect(refused.errors.contains("no group \"nobody\"; there are postgres, stock, delivery, search"))
         }
+        let recorded = try call("HKEYS", "\(servers.namespace):groups").elements.compactMap(\.string)
+        #expect(Set(recorded) == ["postgres", "stock", "delivery", "search"])
         let audit = try await run("audit")
         #expect(audit.status == .exited(0), "\(audit.output)\(audit.errors)")
     }
