@@ -2,8 +2,8 @@ import Logging
 import Onewrite
 import PrivateServers
 import RedisClient
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @Suite("Producer")
@@ -69,6 +69,10 @@ struct ProducerTests {
             async let receipts = producer.submit(changes)
             async let run: Void = producer.run()
             #expect(try await producer.submit(try Self.order(9999, shop: "main")).outcome == .accepted)
+            // They are handed over together: one in the log says that all of them are on their way.
+            try await eventually("the changes are handed over") {
+                try logged(servers).contains { $0.id != "o-9999" }
+            }
             producer.shutDown()
             try await run
             #expect(try await receipts.allSatisfy { $0.outcome == .accepted })
