@@ -356,13 +356,15 @@ package final class PartitionSession {
     private func fillFromLedger(through end: Seq, _ step: inout Step) async throws -> Bool {
         guard let past = ports.past else { return false }
         while step.batch.last < end {
-            let rows = try await past.entries(in: partition, after: step.batch.last, limit: EntrySearch.chunk)
+            let before = step.batch.last
+            let rows = try await past.entries(in: partition, after: before, limit: EntrySearch.chunk)
             for row in rows where row.seq <= end {
                 guard row.seq == step.batch.last.next else { return false }
                 let entry = row.entry(in: step.batch.permit.history.epoch)
                 add(entry, try await judge(entry, after: step.batch.last, step.batch.permit), to: &step)
             }
-            guard !step.batch.isEmpty else { return false }
+            // A row that is no entry of this log, as somebody wrote it, leads nowhere.
+            guard step.batch.last > before else { return false }
             try await flush(&step)
         }
         return true

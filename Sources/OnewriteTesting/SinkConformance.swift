@@ -144,12 +144,10 @@ public struct SinkConformance: Sendable {
     ) async throws -> (seq: Seq, held: [String]) {
         let second = try await make()
         try await when()
-        while true {
-            guard
-                case .fenced(_, let position) = try await second.fence(
-                    partition, under: history, owner: ConformanceRun.worker("second"))
-            else { continue }
-            return (position.seq, try await contents(partition))
-        }
+        guard
+            case .fenced(_, let position) = try await second.fence(
+                partition, under: history, owner: ConformanceRun.worker("second"))
+        else { return (.none, try await contents(partition)) }
+        return (position.seq, try await contents(partition))
     }
 }
