@@ -1,11 +1,11 @@
-import Inspection
-import Reports
 package import Connections
 import Foundation
+import Inspection
 import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import Reports
 import Sinks
 package import ThreadedIO
 

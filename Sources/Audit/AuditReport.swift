@@ -1,7 +1,7 @@
-public import Inspection
-import Reports
 import Foundation
+public import Inspection
 import OrderLog
+import Reports
 
 /// An audit's verdict, and the numbers behind it.
 public struct AuditReport: Sendable, Equatable, Encodable {

@@ -1,6 +1,6 @@
-import Reports
 package import OrderLog
 import PostgresClient
+import Reports
 
 /// What Postgres can compare by itself, set by set: the ledger without holes, and orders and lines against the ledger.
 ///

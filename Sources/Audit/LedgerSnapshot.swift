@@ -1,8 +1,8 @@
-import Reports
 package import Connections
 package import OrderLog
 package import PostgresClient
 import RedisLog
+import Reports
 import Sinks
 package import ThreadedIO
 

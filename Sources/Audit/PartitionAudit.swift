@@ -1,8 +1,8 @@
 package import Inspection
-import Reports
 package import OrderLog
 import RedisClient
 package import RedisLog
+import Reports
 
 /// Compares one partition's log with the ledger, and both with the counters and the delivery list, in one pass over the log.
 ///

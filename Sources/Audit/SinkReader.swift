@@ -1,8 +1,8 @@
 import Inspection
-import Reports
 package import OrderLog
 package import RedisClient
 package import RedisLog
+import Reports
 import ThreadedIO
 
 /// Reads what the sinks in Redis hold, while workers and the delivery service change it.

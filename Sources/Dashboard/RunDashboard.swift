@@ -1,7 +1,7 @@
-package import Reports
 import Dispatch
 import FoundationEssentials
 import Glibc
+package import Reports
 
 /// Shows the dashboard in a terminal until its reader quits.
 ///

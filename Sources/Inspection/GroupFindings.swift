@@ -1,7 +1,7 @@
-package import Reports
 import Coordination
 package import OrderLog
 import RedisClient
+package import Reports
 
 /// All that was found about one group.
 package struct GroupFindings {

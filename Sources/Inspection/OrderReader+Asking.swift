@@ -1,7 +1,7 @@
-import RedisLog
 package import Connections
 import OrderLog
 import PostgresClient
+import RedisLog
 import Reports
 
 extension OrderReader {

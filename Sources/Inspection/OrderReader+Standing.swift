@@ -1,8 +1,8 @@
-import Reports
 package import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import Reports
 import ThreadedIO
 
 extension OrderReader {

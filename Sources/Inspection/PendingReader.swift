@@ -1,8 +1,8 @@
-package import Reports
 package import Connections
 package import OrderLog
 package import RedisClient
 package import RedisLog
+package import Reports
 import ThreadedIO
 
 /// Reads pending entries, oldest first, from many partitions and groups at once.

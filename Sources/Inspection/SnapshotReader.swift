@@ -1,8 +1,8 @@
-package import Reports
 import Foundation
 package import OrderLog
 package import RedisClient
 package import RedisLog
+package import Reports
 import ThreadedIO
 
 /// Takes a snapshot of the log and its groups, in four round trips to Redis however many partitions there are,

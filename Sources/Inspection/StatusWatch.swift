@@ -1,9 +1,9 @@
-package import Reports
 package import Connections
 import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+package import Reports
 import ThreadedIO
 
 /// Keeps the connections over which people look at the stores, on a thread of their own.

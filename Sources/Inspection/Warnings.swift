@@ -1,7 +1,7 @@
-import Reports
 import OrderLog
 import RedisClient
 import RedisLog
+import Reports
 
 /// What needs a person, gravest first, with what to do about it.
 package struct Warnings {

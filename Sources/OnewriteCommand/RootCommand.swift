@@ -1,6 +1,6 @@
-import Inspection
 import ArgumentParser
 import Foundation
+import Inspection
 import ThreadedIO
 
 /// The command `onewrite`.

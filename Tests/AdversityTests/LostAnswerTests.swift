@@ -1,7 +1,7 @@
 import Harness
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Answers that are lost: what was asked has happened, and nobody knows")
 struct LostAnswerTests {

@@ -4,8 +4,8 @@ import Harness
 import PostgresClient
 import PrivateServers
 import RedisClient
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @testable import OnewriteCommand

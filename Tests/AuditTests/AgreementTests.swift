@@ -2,8 +2,8 @@ import Foundation
 import OrderLog
 import PrivateServers
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("audit agrees")
 struct AgreementTests {

@@ -4,8 +4,8 @@ import PostgresClient
 import PrivateServers
 import RedisClient
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 /// A log with real workers, and connections by which a test changes the stores behind their back.

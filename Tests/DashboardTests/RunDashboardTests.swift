@@ -1,8 +1,8 @@
-import Reports
 import Glibc
+import Reports
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Dashboard
 

@@ -1,6 +1,6 @@
-import Reports
 import Dashboard
 import Foundation
+import Reports
 
 /// The snapshot of the design's drawing, to vary.
 enum Sample {

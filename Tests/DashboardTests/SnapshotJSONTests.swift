@@ -1,6 +1,6 @@
-import Reports
 import Dashboard
 import FoundationEssentials
+import Reports
 import Testing
 
 @Suite("Snapshot as JSON")

@@ -1,8 +1,8 @@
 import Foundation
 import OrderLog
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("dead retry and drop")
 struct RetryTests {

@@ -4,8 +4,8 @@ import PostgresClient
 import PrivateServers
 import RedisClient
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 /// An initialised log of one partition, with connections to set things up and to look at what became of them.

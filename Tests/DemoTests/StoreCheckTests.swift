@@ -2,8 +2,8 @@ import Harness
 import PostgresClient
 import PrivateServers
 import RedisClient
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @testable import OnewriteCommand

@@ -2,8 +2,8 @@ import Foundation
 import Harness
 import OrderLog
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import OnewriteCommand
 

@@ -2,8 +2,8 @@ import Connections
 import Harness
 import PostgresClient
 import RedisClient
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @testable import OnewriteCommand

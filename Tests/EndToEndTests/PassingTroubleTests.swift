@@ -1,7 +1,7 @@
 import Foundation
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 /// A command of the built executable, with an order of its own.
 private func run(_ arguments: [String], on servers: TestServers) async throws -> Ran {

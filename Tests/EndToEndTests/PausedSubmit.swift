@@ -1,7 +1,7 @@
 import Foundation
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 /// A submitter that appends one order, and another one when it is told to go on.
 struct PausedSubmit {

@@ -1,8 +1,8 @@
 import Foundation
 import Harness
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import OnewriteCommand
 

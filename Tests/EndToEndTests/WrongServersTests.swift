@@ -1,7 +1,7 @@
 import Foundation
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(
     "Databases and servers that can't do: one line in their own words, and the contract's exit code",

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import OnewriteCommand
 

@@ -3,8 +3,8 @@ import OrderLog
 import PrivateServers
 import RedisClient
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("order")
 struct OrderTests {

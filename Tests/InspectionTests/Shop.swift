@@ -4,8 +4,8 @@ import PostgresClient
 import PrivateServers
 import RedisClient
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 /// An initialised log with connections to set things up with, on a thread that they may block.

@@ -5,8 +5,8 @@ import OrderLog
 import PrivateServers
 import RedisClient
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @Suite("Inspector")

@@ -5,8 +5,8 @@ import PostgresClient
 import PrivateServers
 import RedisClient
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 /// A log with the product's own workers, and a group of the test's own.

@@ -5,8 +5,8 @@ import PostgresClient
 import PrivateServers
 import RedisClient
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @Suite("A sink of one's own, on real servers", .timeLimit(.minutes(3)))

@@ -3,8 +3,8 @@ import Foundation
 import Harness
 import PostgresClient
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @testable import OnewriteCommand

@@ -3,8 +3,8 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 @Suite("append.lua")

@@ -5,8 +5,8 @@ import PrivateServers
 import RedisClient
 import RedisLog
 import Sinks
-import TestSupport
 import Testing
+import TestSupport
 import ThreadedIO
 
 /// A lane of a test's own, on which its connections live.

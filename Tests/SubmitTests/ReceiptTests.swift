@@ -1,7 +1,7 @@
 import Foundation
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Receipts")
 struct ReceiptTests {

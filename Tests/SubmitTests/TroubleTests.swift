@@ -1,7 +1,7 @@
 import OrderLog
 import PrivateServers
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("When servers fail")
 struct TroubleTests {

@@ -2,8 +2,8 @@ import Foundation
 import OrderLog
 import PrivateServers
 import RedisClient
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Waiting, cancelling, stock")
 struct WaitTests {

@@ -1,5 +1,5 @@
-import Reports
 import Glibc
+import Reports
 
 /// The dashboard on a terminal: waits for keys, signals, snapshots and time, and lets the model decide.
 ///

@@ -1,5 +1,5 @@
-import Reports
 import FoundationEssentials
+import Reports
 
 /// Numbers and ages as a person reads them; unknown is `?`.
 package enum Readable {

@@ -1,5 +1,5 @@
-import Reports
 import FoundationEssentials
+import Reports
 
 extension DashboardModel {
     /// Draws a box over the panes.

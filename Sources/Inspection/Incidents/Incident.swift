@@ -1,5 +1,5 @@
-import Reports
 package import OrderLog
+import Reports
 
 /// Something that went wrong in the stores and that a person has dealt with: a row of the table `incidents`.
 public struct Incident: Sendable, Equatable {

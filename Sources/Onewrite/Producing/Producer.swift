@@ -1,5 +1,5 @@
-import Coordination
 public import Connections
+import Coordination
 public import Logging
 public import OrderLog
 public import ServiceLifecycle

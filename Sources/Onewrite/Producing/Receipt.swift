@@ -1,5 +1,5 @@
-public import OrderLog
 import ChangeInput
+public import OrderLog
 import RedisLog
 package import Submission
 

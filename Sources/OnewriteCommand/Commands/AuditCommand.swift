@@ -1,6 +1,6 @@
+import ArgumentParser
 import Audit
 import Connections
-import ArgumentParser
 
 /// `onewrite audit`.
 struct AuditCommand: AsyncParsableCommand {

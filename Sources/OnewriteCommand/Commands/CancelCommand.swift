@@ -1,11 +1,11 @@
-import Inspection
-import Reports
-import Connections
 import ArgumentParser
+import Connections
 import Dashboard
+import Inspection
 import OrderLog
 import PostgresClient
 import RedisLog
+import Reports
 import Sinks
 import Submission
 import ThreadedIO

@@ -1,7 +1,7 @@
-import Reports
 import ArgumentParser
 import Dashboard
 import Foundation
+import Reports
 
 /// `onewrite config`.
 struct ConfigCommand: AsyncParsableCommand {

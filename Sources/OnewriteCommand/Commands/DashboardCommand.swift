@@ -1,10 +1,10 @@
-import Inspection
-import Reports
-import Connections
 import ArgumentParser
+import Connections
 import Dashboard
 import Foundation
+import Inspection
 import OrderLog
+import Reports
 
 /// `onewrite dashboard`.
 struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {

@@ -1,7 +1,7 @@
-import Inspection
-import Connections
 import ArgumentParser
+import Connections
 import Foundation
+import Inspection
 import OrderLog
 
 /// `onewrite dead`.

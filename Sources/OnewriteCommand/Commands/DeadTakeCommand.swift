@@ -1,13 +1,13 @@
-import Inspection
-import Reports
-import Connections
 import ArgumentParser
+import Connections
 import Coordination
 import Dashboard
+import Inspection
 import Onewrite
 import OrderLog
 import RedisClient
 import RedisLog
+import Reports
 import ThreadedIO
 
 /// `onewrite dead take`.

@@ -1,5 +1,5 @@
-import Connections
 import ArgumentParser
+import Connections
 import Foundation
 import Harness
 

@@ -1,8 +1,8 @@
-import Inspection
-import Connections
 import ArgumentParser
+import Connections
 import Dashboard
 import Foundation
+import Inspection
 
 /// `onewrite status`.
 struct StatusCommand: AsyncParsableCommand {

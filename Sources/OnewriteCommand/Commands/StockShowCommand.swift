@@ -1,10 +1,10 @@
+import ArgumentParser
+import Connections
+import Dashboard
 import Inspection
+import OrderLog
 import Reports
 import Submission
-import Connections
-import ArgumentParser
-import Dashboard
-import OrderLog
 
 extension StockCommand {
     /// `onewrite stock show`.

@@ -1,6 +1,6 @@
-import Connections
 import ArgumentParser
 import ChangeInput
+import Connections
 import Foundation
 import OrderLog
 

@@ -1,8 +1,8 @@
-import Inspection
-import Reports
 import Dashboard
 import Foundation
+import Inspection
 import OrderLog
+import Reports
 
 /// Dead letters for people.
 enum DeadLetterText {

@@ -1,7 +1,7 @@
-import Inspection
-import Reports
 import Dashboard
+import Inspection
 import OrderLog
+import Reports
 
 extension OrderTrail {
     /// The trail for people: a line for each place where the order is, was, or should be.

@@ -1,7 +1,7 @@
-import Reports
 import ArgumentParser
 import Dashboard
 import Foundation
+import Reports
 
 /// What every command that talks to the servers takes.
 struct CommonOptions: ParsableArguments {

@@ -1,4 +1,3 @@
-import Reports
 import Configuration
 import Connections
 import Dashboard
@@ -7,6 +6,7 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import Reports
 
 /// A thing that can be set: by flag, environment, configuration file, or left at its default.
 struct Setting: Sendable {
