@@ -229,6 +229,10 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .testTarget(
+            name: "SubmissionTests",
+            dependencies: ["Submission", "ChangeInput", "Connections", "OrderLog", "RedisLog", "Harness"],
+            swiftSettings: swiftSettings),
+        .testTarget(
             name: "SubmitTests",
             dependencies: [
                 "OnewriteCommand", "OrderLog", "PrivateServers", "RedisLog", "RedisClient", "PostgresClient",

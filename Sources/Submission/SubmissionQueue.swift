@@ -22,11 +22,11 @@ package struct SubmissionQueue {
         case appended
     }
 
-    /// A partition's changes that are under way, or wait for their turn: positions in `rows`.
-    private struct Lane {
+    /// A partition's changes that are under way, or wait for their turn: the numbers of rows.
+    struct Lane {
         var call: [Int] = []
         /// What is sent, and sent again.
-        var text = AppendCall()
+        fileprivate var text = AppendCall()
         var state = CallState.ready
         /// Whether the call was sent once without an answer: it may be in the log.
         var isDoubtful = false
@@ -34,9 +34,9 @@ package struct SubmissionQueue {
         var answer: (epoch: Epoch, results: [Appender.Result])?
         /// The next call's changes, written down as they come: while the server works on the call.
         var queued: [Int] = []
-        var queuedText = AppendCall()
+        fileprivate var queuedText = AppendCall()
 
-        mutating func makeCall() {
+        fileprivate mutating func makeCall() {
             precondition(call.isEmpty && !queued.isEmpty, "a partition has one call at a time")
             (call, queued) = (queued, [])
             (text, queuedText) = (queuedText, AppendCall())
@@ -60,7 +60,7 @@ package struct SubmissionQueue {
     private let keepsInput: Bool
     private let inOrder: Bool
     private let durability: Durability
-    private var lanes: [Lane]
+    private(set) var lanes: [Lane]
     /// The rows without a receipt; `given` of them at the front have one by now.
     private var rows: [Row] = []
     private var given = 0
@@ -285,10 +285,10 @@ package struct SubmissionQueue {
 }
 
 extension SubmissionQueue.CallState {
-    package var isDue: Bool {
+    func isDue(at now: ContinuousClock.Instant) -> Bool {
         switch self {
         case .ready: true
-        case .waiting(let until): ContinuousClock.now >= until
+        case .waiting(let until): now >= until
         case .sent, .scriptMissing, .appended: false
         }
     }
