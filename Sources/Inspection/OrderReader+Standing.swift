@@ -1,3 +1,4 @@
+package import Connections
 package import OrderLog
 import PostgresClient
 import RedisClient
@@ -78,5 +79,20 @@ extension OrderReader {
     /// In one order, whoever told of the lines: the log tells one cancellation from another by its text.
     package static func sorted(_ lines: [Line]) -> [Line] {
         lines.sorted { $0.sku.utf8.lexicographicallyPrecedes($1.sku.utf8) }
+    }
+}
+
+extension OrderReader.Standing {
+    /// Why an order of this standing can't be cancelled; nil for one that can, or is.
+    package func refusal(order: String, shop: String) -> LogError? {
+        switch self {
+        case .placed, .cancelled: nil
+        case .noOrder(let why): LogError(.no, "\(order) of shop \(shop) \(why)")
+        case .absent:
+            LogError(
+                .no, "there is no order \(order) of shop \(shop): neither Postgres has it, nor does Redis remember it")
+        case .unknown(let why):
+            LogError(.tryAgain, "the lines of order \(order) of shop \(shop) can't be told now: \(why). Try again")
+        }
     }
 }

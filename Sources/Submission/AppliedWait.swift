@@ -1,34 +1,13 @@
 package import Connections
 package import OrderLog
-import PostgresClient
-import RedisClient
 import RedisLog
-import Sinks
 package import ThreadedIO
 
 /// Waits until groups have applied what was submitted.
 ///
-/// Postgres has when its ledger, or its dead letters, hold the change itself at its place: a position alone proves nothing
-/// across a reopening of the log. A group in Redis has when its position has reached the place, in the history that the
-/// change was appended to; after a reopening Postgres is asked whether the place is still the change's.
-///
 /// For one lane, whose thread it blocks.
 package struct AppliedWait {
-    /// A worker that was not heard of for so long counts for nothing.
-    private static let workerSilenceMilliseconds: Int64 = 15_000
-
-    /// How far a group is with a target.
-    fileprivate enum Progress {
-        case applied
-        case setAside(reason: String)
-        case behind(Seq)
-        /// The place is another change's by now: the log lost this one.
-        case lost
-        /// The log was opened anew, and only Postgres could tell.
-        case uncertain
-    }
-
-    private let servers: Servers
+    private var stores: AppliedLook
     private let targets: [WaitTargets.Target]
     private let interrupt: Interrupt
     private let isStopping: () -> Bool
@@ -36,8 +15,6 @@ package struct AppliedWait {
     private let deadline: Deadline
     /// How many of the changes each group has applied, as far as is known.
     private var applied: [Group: Int] = [:]
-    private var redis: RedisConnection?
-    private var postgres: PostgresConnection?
 
     /// - Parameters:
     ///   - targets: What to wait for.
@@ -50,7 +27,7 @@ package struct AppliedWait {
         for targets: WaitTargets, _ servers: Servers, within limit: Duration, interrupt: Interrupt,
         isStopping: @escaping () -> Bool, say: @escaping (String) -> Void = { _ in }
     ) {
-        self.servers = servers
+        stores = AppliedLook(servers)
         self.targets = targets.all
         self.interrupt = interrupt
         self.isStopping = isStopping
@@ -84,11 +61,12 @@ package struct AppliedWait {
             } catch {
                 guard let failure = LogError(anyOf: error) else { throw error }
                 guard [.unreachable, .tryAgain].contains(failure.kind), !(error is LogError) else { throw failure }
-                (redis, postgres, obstacle) = (nil, nil, failure.message)
+                stores.disconnect()
+                obstacle = failure.message
             }
             guard !missing.isEmpty else { break }
             say(Self.text(applied, of: accepted, groups))
-            if deadline.hasPassed { throw timedOut(missing[0], lagging, obstacle) }
+            if deadline.hasPassed { throw stores.timedOut(missing[0], lagging, obstacle) }
             interrupt.wait(until: min(deadline, .after(pause)))
             pause = min(pause * 2, .milliseconds(200))
         }
@@ -119,7 +97,7 @@ package struct AppliedWait {
     private mutating func look(
         at group: Group
     ) throws -> (behind: (target: WaitTargets.Target, at: Seq)?, setAside: [String]) {
-        let progress = group == .postgres ? try ledger() : try positions(of: group)
+        let progress = try stores.progress(of: targets, in: group)
         applied[group] = zip(targets, progress).reduce(0) { sum, pair in
             if case .behind(let seq) = pair.1 { return sum + Self.count(pair.0, upTo: seq) }
             return sum + Self.count(pair.0, upTo: pair.0.last)
@@ -130,166 +108,9 @@ package struct AppliedWait {
             case .applied: continue
             case .behind(let seq): return ((target, seq), [])
             case .setAside(let reason): setAside.append("\(target.id) was set aside by \(group.name): \(reason)")
-            case .lost, .uncertain: throw Self.failure(progress, target, group)
+            case .lost, .uncertain: if let failure = AppliedLook.failure(progress, target, group) { throw failure }
             }
         }
         return (nil, setAside)
-    }
-
-    /// What Postgres holds at the targets' places.
-    private mutating func ledger() throws -> [Progress] {
-        let connection = try connectedPostgres()
-        let rows = try connection.query(
-            Self.places,
-            [
-                .integers(targets.map { Int64($0.partition.number) }), .integers(targets.map(\.last.number)),
-            ], until: .after(StreamLog.timeout))
-        var found: [Partition: [(seq: Seq, id: String, shop: String, reason: String?)]] = [:]
-        for row in rows {
-            found[Partition(Int(try row.requireInt64(0))), default: []].append(
-                (Seq(try row.requireInt64(1)), row.string(2) ?? "", row.string(3) ?? "", row.string(4)))
-        }
-        let reached = try connection.query("SELECT partition, seq FROM partitions", until: .after(StreamLog.timeout))
-        var seqs: [Partition: Seq] = [:]
-        for row in reached { seqs[Partition(Int(try row.requireInt64(0)))] = Seq(try row.requireInt64(1)) }
-        return targets.map { target in
-            guard let place = found[target.partition]?.first(where: { $0.seq == target.last }) else {
-                return .behind(seqs[target.partition] ?? .none)
-            }
-            if let reason = place.reason { return .setAside(reason: reason) }
-            return place.id == target.id && place.shop == target.shop ? .applied : .lost
-        }
-    }
-
-    private static let places = """
-        WITH places AS (SELECT * FROM unnest($1::int[], $2::bigint[]) AS p (partition, seq))
-        SELECT partition, seq, id, shop, NULL FROM places JOIN ledger USING (partition, seq)
-        UNION ALL
-        SELECT partition, seq, id, shop, reason FROM places JOIN dead_letters USING (partition, seq)
-        """
-
-    /// How far a group in Redis is.
-    private mutating func positions(of group: Group) throws -> [Progress] {
-        let connection = try connectedRedis()
-        // The position first: epochs only rise, so an epoch that is still the target's was so when the position was read.
-        let replies = try connection.pipeline(
-            targets.flatMap { target in
-                [
-                    RedisCommand("HGET", servers.keys.position(target.partition, group), "seq"),
-                    RedisCommand("HGET", servers.keys.head(target.partition), "epoch"),
-                    RedisCommand("XREVRANGE", servers.keys.dead(target.partition, group), "+", "-", "COUNT", 100),
-                ]
-            }, until: .after(StreamLog.timeout))
-        var held: [Progress]?
-        var progress: [Progress] = []
-        for (index, target) in targets.enumerated() {
-            for reply in replies[(3 * index)..<(3 * index + 3)] {
-                if let error = reply.error { throw RedisError.reply(error) }
-            }
-            let seq = Seq(max(0, replies[3 * index].string.flatMap { Int64($0) } ?? 0))
-            let epoch = replies[3 * index + 1].string.flatMap { Int64($0) }
-            if seq < target.last {
-                progress.append(.behind(seq))
-                continue
-            }
-            if epoch != target.epoch.number {
-                if held == nil {
-                    held = servers.configuration.postgres != nil ? try ledger() : targets.map { _ in .uncertain }
-                }
-                if let place = held?[index], !place.isHeld {
-                    progress.append(place)
-                    continue
-                }
-            }
-            let reason = try Self.reason(in: replies[3 * index + 2], target)
-            progress.append(reason.map { .setAside(reason: $0) } ?? .applied)
-        }
-        return progress
-    }
-
-    /// Why the target is among a group's latest dead letters; nil when it isn't.
-    private static func reason(in letters: RedisReply, _ target: WaitTargets.Target) throws -> String? {
-        for letter in try letters.requireArray() {
-            let fields = try letter.requireArray(count: 2)[1]
-            guard try fields.field("seq")?.string == target.last.description,
-                try fields.field("id")?.string == target.id
-            else { continue }
-            return try fields.field("reason")?.string ?? "?"
-        }
-        return nil
-    }
-
-    private mutating func connectedRedis() throws -> RedisConnection {
-        if let redis, redis.isUsable { return redis }
-        let connection = try servers.redis()
-        redis = connection
-        return connection
-    }
-
-    private mutating func connectedPostgres() throws -> PostgresConnection {
-        if let postgres, postgres.isUsable { return postgres }
-        let connection = try servers.requiredPostgres()
-        postgres = connection
-        return connection
-    }
-
-    // MARK: - What is said
-
-    private static func failure(_ progress: Progress, _ target: WaitTargets.Target, _ group: Group) -> LogError {
-        if case .lost = progress {
-            return LogError(
-                .tryAgain,
-                "\(target.id) is not in the log any more (partition \(target.partition), seq \(target.last)): Redis lost it. "
-                    + "Submit the same again")
-        }
-        return LogError(
-            .tryAgain,
-            "the log was opened anew after \(target.id), and without Postgres nobody can tell whether \(group.name) "
-                + "applied it. Submit the same again: what is in the log is not taken twice")
-    }
-
-    private mutating func timedOut(
-        _ group: Group, _ lagging: (group: Group, target: WaitTargets.Target, at: Seq)?, _ obstacle: String?
-    ) -> LogError {
-        guard let lagging, obstacle == nil else {
-            return LogError(
-                .tryAgain, "can't tell whether \(group.name) applied it: \(obstacle ?? "no answer in time")")
-        }
-        var text =
-            "\(lagging.group.name) has not applied partition \(lagging.target.partition) up to seq "
-            + "\(lagging.target.last) in time: it is at seq \(lagging.at)"
-        switch workers(of: lagging.group) {
-        case 0: text += ", and no worker serves it. Start one: onewrite worker --group \(lagging.group.name)"
-        case let count?: text += ", and \(count) worker\(count == 1 ? " serves" : "s serve") it. See: onewrite status"
-        case nil: break
-        }
-        return LogError(.tryAgain, text + ". What was submitted is in the log")
-    }
-
-    /// How many workers were heard of lately; nil when that can't be told.
-    private mutating func workers(of group: Group) -> Int64? {
-        do {
-            let redis = try connectedRedis()
-            let time = try redis.call(RedisCommand("TIME"), until: .after(StreamLog.timeout)).requireArray(count: 2)
-            guard let seconds = Int64(try time[0].requireString()) else { return nil }
-            let since = seconds * 1000 - Self.workerSilenceMilliseconds
-            return try redis.call(
-                RedisCommand("ZCOUNT", servers.keys.workers(group), String(since), "+inf"),
-                until: .after(StreamLog.timeout)
-            ).requireInteger()
-        } catch {
-            // The time-out is what is told; this only adds to it.
-            return nil
-        }
-    }
-}
-
-extension AppliedWait.Progress {
-    /// Whether Postgres holds the change at its place.
-    fileprivate var isHeld: Bool {
-        switch self {
-        case .applied, .setAside: true
-        case .behind, .lost, .uncertain: false
-        }
     }
 }

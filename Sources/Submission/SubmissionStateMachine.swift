@@ -199,6 +199,7 @@ package struct SubmissionStateMachine {
     /// - Parameters:
     ///   - now: The moment.
     ///   - sendingAll: Whether calls that could still grow are sent too.
+    /// - Returns: What whoever holds this does now.
     package mutating func next(at now: Instant, sendingAll: Bool = true) -> Action {
         if sendingAll, !isStopping, end == nil {
             for partition in queue.partitionsWaiting { makeCall(partition, at: now) }

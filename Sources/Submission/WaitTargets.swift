@@ -1,5 +1,4 @@
 package import OrderLog
-package import RedisLog
 
 /// What is waited for: the places of what was submitted.
 ///
@@ -21,18 +20,18 @@ package struct WaitTargets {
     package init() {}
 
     package mutating func add(
-        _ result: Appender.Result, of id: String, shop: String, in partition: Partition, epoch: Epoch
+        _ seq: Seq, of id: String, shop: String, in partition: Partition, epoch: Epoch
     ) {
         // Another epoch is another history: its target follows, and the partition's earlier one stays.
         guard let index = positions[partition], all[index].epoch == epoch else {
             positions[partition] = all.count
             all.append(
-                Target(partition: partition, epoch: epoch, first: result.seq, last: result.seq, id: id, shop: shop))
+                Target(partition: partition, epoch: epoch, first: seq, last: seq, id: id, shop: shop))
             return
         }
-        all[index].first = min(all[index].first, result.seq)
-        if result.seq > all[index].last {
-            all[index].last = result.seq
+        all[index].first = min(all[index].first, seq)
+        if seq > all[index].last {
+            all[index].last = seq
             (all[index].id, all[index].shop) = (id, shop)
         }
     }

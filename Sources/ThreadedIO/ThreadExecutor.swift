@@ -83,6 +83,7 @@ private final class JobQueue: Sendable {
     private func run() {
         state.withLock { $0.thread = pthread_self() }
         onewrite_name_thread(name)
+        blockBrokenPipes()
         while true {
             wake.clear()
             let (jobs, isClosed) = state.withLock { state in

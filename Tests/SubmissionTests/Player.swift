@@ -9,7 +9,10 @@ import RedisLog
 /// Plays a ``SubmissionStateMachine`` against a ``FakeLog``, with a clock of its own.
 struct Player {
     static let start = ContinuousClock.now
-    private static let partitioning = Partitioning(count: 3)!
+    private static let partitioning = {
+        guard let partitioning = Partitioning(count: 3) else { preconditionFailure("three are not too many") }
+        return partitioning
+    }()
 
     var log: FakeLog
     var machine: SubmissionStateMachine
@@ -39,8 +42,12 @@ struct Player {
     static func change(_ number: Int, customer: String = "c") -> Change {
         let lines = ChangeDraft.DraftLines.text("TEA:1")
         // Seven shops, so that partitions have several.
-        return try! Change(
-            ChangeDraft(id: "o-\(number)", shop: "shop-\(number % 7)", customer: customer, lines: lines))
+        let draft = ChangeDraft(id: "o-\(number)", shop: "shop-\(number % 7)", customer: customer, lines: lines)
+        do {
+            return try Change(draft)
+        } catch {
+            preconditionFailure("\(error)")
+        }
     }
 
     mutating func add(_ change: Change) {

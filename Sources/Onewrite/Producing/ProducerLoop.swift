@@ -9,25 +9,21 @@ import ThreadedIO
 ///
 /// A submitter that gave up has given every change its receipt; another takes its place for what comes later.
 struct ProducerLoop: Sendable {
-    private let servers: Servers
-    private let inbox: Inbox
-    private let logger: Logger
-
-    init(_ servers: Servers, _ inbox: Inbox, _ logger: Logger) {
-        self.servers = servers
-        self.inbox = inbox
-        self.logger = logger
-    }
+    let servers: Servers
+    let durability: Durability
+    let inbox: Inbox
+    let metrics: ProducerMetrics
+    let logger: Logger
 
     /// Returns once the inbox is closed, and everything has its receipt.
     func run() {
         var backoff = Backoff(most: .seconds(1))
         while waitForWork() {
             do {
-                let waiting = Waiting()
+                let waiting = Waiting(metrics)
                 let submitter = try Submitter(
-                    servers, interrupt: inbox.bell, isStopping: { false }, triesAgain: false, inOrder: false,
-                    notice: { logger.notice("\($0)") }, take: { waiting.settle($0) })
+                    servers, durability: durability, interrupt: inbox.bell, isStopping: { false }, triesAgain: false,
+                    inOrder: false, notice: { logger.notice("\($0)") }, take: { waiting.settle($0) })
                 backoff.reset()
                 submit(by: submitter, waiting)
             } catch {
@@ -54,12 +50,14 @@ struct ProducerLoop: Sendable {
             if submitter.isConnected || submitter.isEmpty { take(for: submitter, waiting) }
             if !submitter.isEmpty {
                 submitter.advance()
+                waiting.flush()
             } else if inbox.isEmpty {
                 if inbox.isClosed { break }
                 inbox.bell.wait(until: .after(.seconds(3600)))
             }
         }
         submitter.finish()
+        waiting.flush()
     }
 
     private func take(for submitter: Submitter, _ waiting: Waiting) {
@@ -79,7 +77,9 @@ struct ProducerLoop: Sendable {
         logger.warning("can't submit", metadata: ["error": "\(failure.message)"])
         let isPassing = [.unreachable, .tryAgain].contains(failure.kind)
         let since = isPassing && !inbox.isClosed ? ContinuousClock.now - servers.configuration.timeout : .now
-        for item in inbox.take(since: since) { item.waiter.take(Receipt(unsent: item.change, failure.message)) }
+        let waiting = Waiting(metrics)
+        for item in inbox.take(since: since) { waiting.give(item, Receipt(unsent: item.change, failure.message)) }
+        waiting.flush()
         var generator = SystemRandomNumberGenerator()
         let next = ContinuousClock.now + backoff.next(using: &generator)
         while ContinuousClock.now < next, !inbox.isClosed {
@@ -92,16 +92,47 @@ struct ProducerLoop: Sendable {
 
 /// Who waits for the receipts of one submitter, by the numbers that it gave.
 private final class Waiting {
-    private var next = 0
-    private var items: [Int: Inbox.Item] = [:]
+    private let metrics: ProducerMetrics
+    /// Items from the number `first` on; nil for those that have their receipt.
+    private var items: [Inbox.Item?] = []
+    private var first = 0
+    /// How many at the front have theirs.
+    private var settled = 0
+    /// Receipts for sequences, that go together.
+    private var windows: [(window: ReceiptWindow, receipts: [(number: Int, receipt: Receipt)])] = []
 
-    func expect(_ item: Inbox.Item) {
-        items[next] = item
-        next += 1
+    init(_ metrics: ProducerMetrics) {
+        self.metrics = metrics
     }
 
+    func expect(_ item: Inbox.Item) { items.append(item) }
+
     func settle(_ row: RowReceipt) {
-        guard let item = items.removeValue(forKey: row.number) else { return }
-        item.waiter.take(Receipt(row, of: item.change))
+        guard let item = items[row.number - first] else { return }
+        items[row.number - first] = nil
+        while settled < items.count, items[settled] == nil { settled += 1 }
+        // Now and then, so that each item is moved at most twice.
+        if settled == items.count || (settled >= 1024 && settled * 2 >= items.count) {
+            items.removeFirst(settled)
+            first += settled
+            settled = 0
+        }
+        give(item, Receipt(row, of: item.change))
+    }
+
+    func give(_ item: Inbox.Item, _ receipt: Receipt) {
+        metrics.note(receipt, since: item.since)
+        guard case .window(let window, let number) = item.waiter else { return item.waiter.take(receipt) }
+        if let index = windows.firstIndex(where: { $0.window === window }) {
+            windows[index].receipts.append((number, receipt))
+        } else {
+            windows.append((window, [(number, receipt)]))
+        }
+    }
+
+    /// Hands over what was held back.
+    func flush() {
+        for (window, receipts) in windows { window.take(receipts) }
+        windows = []
     }
 }

@@ -64,4 +64,10 @@ public struct Receipt: Sendable, Hashable {
         (id, shop, outcome) = (change.id, change.shop, .unsent(reason))
         (partition, epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
     }
+
+    /// Of a change that is in the log, and in Postgres, as was found without submitting it.
+    init(duplicateOf change: Change, partition: Partition, epoch: Epoch, seq: Seq, entry: EntryID) {
+        (id, shop, outcome) = (change.id, change.shop, .duplicate)
+        (self.partition, self.epoch, self.seq, self.entry, durability) = (partition, epoch, seq, entry, .applied)
+    }
 }

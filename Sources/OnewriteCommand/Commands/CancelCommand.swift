@@ -63,18 +63,15 @@ struct CancelCommand: AsyncParsableCommand {
         case .cancelled(let lines, let partition, let place):
             try compare(wanted, with: lines)
             try show(place, in: partition, of: given, servers)
-        case .noOrder(let why): throw Failure(.no, "\(order) of shop \(shop) \(why)")
+        case .noOrder: throw refusal(of: standing)
         case .absent:
-            throw Failure(
-                .no,
-                "there is no order \(order) of shop \(shop): neither Postgres has it, nor does Redis remember it"
-                    + (wanted == nil ? "" : ". --force appends the cancellation all the same"))
-        case .unknown(let why):
-            throw Failure(
-                .tryAgain,
-                "the lines of order \(order) of shop \(shop) can't be told now: \(why). Try again"
-                    + (wanted == nil ? "" : ", or append it unseen with --force"))
+            throw refusal(of: standing, wanted == nil ? "" : ". --force appends the cancellation all the same")
+        case .unknown: throw refusal(of: standing, wanted == nil ? "" : ", or append it unseen with --force")
         }
+    }
+
+    private func refusal(of standing: OrderReader.Standing, _ hint: String = "") -> Failure {
+        standing.refusal(order: order, shop: shop).flatMap { Failure($0.adding(hint)) } ?? Failure(.bug, "\(standing)")
     }
 
     /// Refuses lines that somebody typed and that are not the order's.

@@ -60,7 +60,7 @@ final class SubmissionReport {
                 }
             }
             if result.outcome != .conflict, let id = receipt.id, let shop = receipt.shop {
-                targets.add(result, of: id, shop: shop, in: partition, epoch: epoch)
+                targets.add(result.seq, of: id, shop: shop, in: partition, epoch: epoch)
             }
         case .rejected: tally.rejected += 1
         case .unknown: tally.unknown += 1

@@ -1,0 +1,53 @@
+import OrderLog
+import Synchronization
+
+/// An inbox for each level of durability that somebody has asked for: each has a thread and a connection of its own.
+///
+/// Safe from every thread.
+final class ProducerLevels: Sendable {
+    private struct State {
+        var inboxes: [Durability: Inbox] = [:]
+        /// Those that have no thread yet.
+        var unserved: [Durability] = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let opening: AsyncStream<Void>.Continuation
+    /// Tells that a level was asked for; ends when they are closed.
+    let opened: AsyncStream<Void>
+
+    init() {
+        (opened, opening) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// The inbox of a level.
+    func inbox(_ durability: Durability) -> Inbox {
+        state.withLock { state in
+            if let inbox = state.inboxes[durability] { return inbox }
+            let inbox = Inbox()
+            if state.isClosed { inbox.close() }
+            state.inboxes[durability] = inbox
+            state.unserved.append(durability)
+            opening.yield()
+            return inbox
+        }
+    }
+
+    /// The levels that were asked for since the last time.
+    func takeUnserved() -> [(Durability, Inbox)] {
+        state.withLock { state in
+            defer { state.unserved = [] }
+            return state.unserved.compactMap { level in state.inboxes[level].map { (level, $0) } }
+        }
+    }
+
+    /// Takes no more changes.
+    func close() {
+        state.withLock { state in
+            state.isClosed = true
+            for inbox in state.inboxes.values { inbox.close() }
+        }
+        opening.finish()
+    }
+}
