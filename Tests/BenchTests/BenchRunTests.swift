@@ -35,6 +35,15 @@ struct BenchRunTests {
             let values = ["min", "median", "max"].map { ratio[$0] as? Double ?? 0 }
             #expect(values[0] > 0 && values == values.sorted())
         }
+        let produce = try report.objects("produce")
+        #expect(produce.map { $0.text("use") } == ["sequence", "concurrent", "single"])
+        for figures in produce {
+            let use = figures.text("use")
+            let ratio = use == "single" ? 1 : try figures.object("ratio_to_submit")["median"] as? Double ?? 0
+            #expect(ratio > 0, "\(use)")
+            let median = use == "sequence" ? 1 : try figures.object("ms")["p50"] as? Double ?? 0
+            #expect(median > 0, "\(use)")
+        }
         let latency = try report.objects("latency")
         #expect(latency.map { $0.text("until") } == ["accepted", "postgres", "stock", "delivery", "all"])
         for figures in latency {

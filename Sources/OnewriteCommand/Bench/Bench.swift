@@ -61,14 +61,16 @@ struct Bench: Sendable {
             results.stages[BenchPlan.Place(stage: stage, partitions: servers.partitions), default: []].append(done)
         }
         let alone: [BenchPlan.Stage] = [.stock, .delivery, .postgres]
-        if !plan.stages.isDisjoint(with: alone + [.append]) {
+        if !plan.stages.isDisjoint(with: alone + [.append, .produce]) {
             try await servers.renew()
             let filled = try await fill(round, servers, bare)
             if plan.stages.contains(.append) { note(filled, .append) }
+            let submitted = filled.ours.ordersPerSecond
             if servers.partitions == plan.partitions.first { results.memory = try await servers.gauge.memory() }
             for stage in alone where plan.stages.contains(stage) {
                 note(try await self.drain(stage, round, servers, drain, bare), stage)
             }
+            if plan.stages.contains(.produce) { try await produce(round, servers, submitted, &results) }
         }
         if plan.stages.contains(.all) {
             try await servers.renew()
@@ -85,6 +87,25 @@ struct Bench: Sendable {
                 results.latencies[place, default: []].append(latencies)
                 say(round, .latency, servers, "\(rate)/s " + latencies.line)
             }
+        }
+    }
+
+    /// Submits the same orders by the library.
+    ///
+    /// - Parameter submitted: What `onewrite submit` has reached in this round, in orders a second.
+    private func produce(
+        _ round: Int, _ servers: BenchServers, _ submitted: Double, _ results: inout BenchResults
+    ) async throws {
+        for use in ProduceRun.Use.allCases {
+            try await servers.renew()
+            try await servers.gauge.checkpoint()
+            var done = try await ProduceRun(servers: servers, plan: plan).measured(use)
+            done.ratio = done.ordersPerSecond.map { $0 / submitted }
+            let place = BenchResults.ProducePlace(use: use, partitions: servers.partitions)
+            results.produced[place, default: []].append(done)
+            let rate = done.ordersPerSecond.map { "\(FieldError.spaced(Int($0))) orders/s " } ?? ""
+            let times = done.latencies.map { "p50 \($0.p50) ms, p99 \($0.p99) ms" } ?? ""
+            say(round, .produce, servers, "\(use.rawValue) \(rate)\(times)")
         }
     }
 

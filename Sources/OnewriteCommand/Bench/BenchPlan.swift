@@ -3,12 +3,12 @@ import OrderLog
 /// What a benchmark measures, and with how much.
 struct BenchPlan: Sendable {
     enum Stage: String, CaseIterable, Sendable, Encodable {
-        case append, stock, delivery, postgres, all, latency
+        case append, produce, stock, delivery, postgres, all, latency
 
         /// The groups whose workers run.
         var groups: [Group] {
             switch self {
-            case .append: []
+            case .append, .produce: []
             case .stock: [.stock]
             case .delivery: [.delivery]
             case .postgres: [.postgres]

@@ -50,6 +50,17 @@ struct BenchReport: Sendable, Encodable {
         let rounds: [Latencies.Percentiles]
     }
 
+    struct ProduceFigures: Sendable, Encodable {
+        let use: ProduceRun.Use
+        let partitions: Int
+        /// nil for a schedule.
+        let ordersPerSecond: Spread?
+        /// By the rate of `onewrite submit` in the same round.
+        let ratioToSubmit: Spread?
+        /// Medians of the rounds, until the receipt; nil for a sequence.
+        let ms: Latencies.Percentiles?
+    }
+
     struct MemoryFigures: Sendable, Encodable {
         let logBytesPerEntry, windowBytesPerOrder: Double
     }
@@ -57,11 +68,12 @@ struct BenchReport: Sendable, Encodable {
     let schema = "onewrite/bench/v1"
     let setup: Setup
     let stages: [StageFigures]
+    let produce: [ProduceFigures]
     let latency: [LatencyFigures]
     let memory: MemoryFigures?
 
     private enum CodingKeys: CodingKey {
-        case schema, setup, stages, latency, memory
+        case schema, setup, stages, produce, latency, memory
     }
 
     init(_ plan: BenchPlan, _ results: BenchResults) {
@@ -75,6 +87,18 @@ struct BenchReport: Sendable, Encodable {
             return places.compactMap { place in
                 let first = place == places[0] ? nil : results.stages[places[0]]
                 return results.stages[place].flatMap { Self.figures(place, $0, first: first) }
+            }
+        }
+        produce = ProduceRun.Use.allCases.flatMap { use in
+            plan.partitions.compactMap { partitions in
+                let place = BenchResults.ProducePlace(use: use, partitions: partitions)
+                return results.produced[place].map { rounds in
+                    let latencies = rounds.compactMap(\.latencies)
+                    return ProduceFigures(
+                        use: use, partitions: partitions, ordersPerSecond: Spread(rounds.compactMap(\.ordersPerSecond)),
+                        ratioToSubmit: Spread(rounds.compactMap(\.ratio)),
+                        ms: latencies.isEmpty ? nil : Latencies.Percentiles(medianOf: latencies))
+                }
             }
         }
         latency = plan.rates.flatMap { rate in

@@ -4,6 +4,13 @@ struct BenchResults: Sendable {
     var stages: [BenchPlan.Place: [StageRound]] = [:]
     var latencies: [LatencyPlace: [Latencies]] = [:]
 
+    var produced: [ProducePlace: [ProduceRun.Round]] = [:]
+
+    struct ProducePlace: Hashable, Sendable {
+        let use: ProduceRun.Use
+        let partitions: Int
+    }
+
     struct LatencyPlace: Hashable, Sendable {
         let rate: Int
         let partitions: Int

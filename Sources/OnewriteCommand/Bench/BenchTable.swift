@@ -11,6 +11,7 @@ struct BenchTable {
     var lines: [String] {
         var lines = heading
         if !report.stages.isEmpty { lines += [""] + stages + [""] + commands }
+        if !report.produce.isEmpty { lines += [""] + produce }
         if !report.latency.isEmpty { lines += [""] + latency }
         if let memory = report.memory {
             lines += [
@@ -24,9 +25,10 @@ struct BenchTable {
 
     /// The sizes of the logs that were measured.
     private var sizes: [Int] {
-        (report.stages.map(\.partitions) + report.latency.map(\.partitions)).reduce(into: []) { sizes, size in
-            if !sizes.contains(size) { sizes.append(size) }
-        }
+        (report.stages.map(\.partitions) + report.produce.map(\.partitions) + report.latency.map(\.partitions)).reduce(
+            into: []) { sizes, size in
+                if !sizes.contains(size) { sizes.append(size) }
+            }
     }
 
     private var hasSeveral: Bool { sizes.count > 1 }
@@ -97,6 +99,19 @@ struct BenchTable {
     private static func named(_ commands: [BenchReport.Command]) -> String {
         commands.prefix(namedCommands).filter { $0.usPerOrder >= negligibleMicroseconds }
             .map { "\($0.name) \(number($0.usPerOrder, 2))" }.joined(separator: " · ")
+    }
+
+    private var produce: [String] {
+        var rows = [["USE\(hasSeveral ? " P" : "")", "ORDERS/S", "MIN", "MAX", "× SUBMIT", "P50", "P99", "MAX"]]
+        for figures in report.produce {
+            let rate = figures.ordersPerSecond
+            rows.append(
+                [figures.use.rawValue + (hasSeveral ? " P=\(figures.partitions)" : "")]
+                    + [rate?.median, rate?.min, rate?.max].map { $0.map { FieldError.spaced(Int($0.rounded())) } ?? "" }
+                    + [figures.ratioToSubmit.map { Self.number($0.median, 2) } ?? ""]
+                    + [figures.ms?.p50, figures.ms?.p99, figures.ms?.max].map { $0.map { Self.number($0, 2) } ?? "" })
+        }
+        return ["The library's producer in one process; until the receipt, in ms:"] + Self.aligned(rows)
     }
 
     private var latency: [String] {

@@ -12,6 +12,8 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             machine; everything is removed at the end. Real processes do the work. Stages:
 
               append    onewrite submit of an NDJSON file, the process's start included
+              produce   the library in one process: a task that submits a sequence, a thousand tasks
+                        that submit one by one, and one at 200 orders a second
               stock, delivery, postgres
                         workers of one group drain the log
               all       workers of all three groups drain a log at once
