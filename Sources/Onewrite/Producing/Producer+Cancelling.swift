@@ -29,8 +29,8 @@ extension Producer {
                     .no, "order \(order) of shop \(shop) is cancelled, and the ledger has no entry that did it")
             }
             return Receipt(
-                duplicateOf: any, partition: partition, epoch: Epoch(Int64(epoch)), seq: Seq(Int64(place.seq)),
-                entry: entry)
+                .duplicate, of: any, partition: partition, epoch: Epoch(Int64(epoch)), seq: Seq(Int64(place.seq)),
+                entry: entry, durability: .applied)
         case let standing: throw standing.refusal(order: order, shop: shop) ?? LogError(.bug, "\(standing)")
         }
         return try await submit(

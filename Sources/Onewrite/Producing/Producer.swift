@@ -21,7 +21,7 @@ import Tracing
 ///
 /// Counts what it does in `onewrite_submitted_total` and `onewrite_submit_seconds` of swift-metrics, and makes spans of
 /// swift-distributed-tracing, with whatever backend the process has chosen.
-public final class Producer: Service, Sendable {
+public final class Producer: Service, ChangeSubmitting {
     let configuration: LogConfiguration
     private let logger: Logger
     private let levels = ProducerLevels()

@@ -65,9 +65,19 @@ public struct Receipt: Sendable, Hashable {
         (partition, epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
     }
 
-    /// Of a change that is in the log, and in Postgres, as was found without submitting it.
-    init(duplicateOf change: Change, partition: Partition, epoch: Epoch, seq: Seq, entry: EntryID) {
-        (id, shop, outcome) = (change.id, change.shop, .duplicate)
-        (self.partition, self.epoch, self.seq, self.entry, durability) = (partition, epoch, seq, entry, .applied)
+    /// Of a change that the log has answered about.
+    package init(
+        _ outcome: Outcome, of change: Change, partition: Partition, epoch: Epoch, seq: Seq, entry: EntryID,
+        durability: Durability?
+    ) {
+        (id, shop, self.outcome) = (change.id, change.shop, outcome)
+        (self.partition, self.epoch, self.seq, self.entry) = (partition, epoch, seq, entry)
+        self.durability = durability
+    }
+
+    /// Of a change that may be in the log.
+    package init(unknown change: Change, _ reason: String) {
+        (id, shop, outcome) = (change.id, change.shop, .unknown(reason))
+        (partition, epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
     }
 }
