@@ -42,11 +42,11 @@ let package = Package(
         .target(
             name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
 
-        // Faults and mistakes on demand, for tests: nothing in a release build.
+        // Faults on demand, for tests: nothing in a release build.
         .target(name: "Faults", swiftSettings: swiftSettings),
 
         // The domain: no sockets, no C.
-        .target(name: "OrderLog", dependencies: ["Faults"], swiftSettings: swiftSettings),
+        .target(name: "OrderLog", swiftSettings: swiftSettings),
         .target(name: "ChangeInput", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
         .target(
             name: "Coordination",
@@ -148,12 +148,12 @@ let package = Package(
             ],
             path: "Tests/Torture", swiftSettings: swiftSettings),
         .target(
-            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Faults", "Harness"],
+            name: "Simulation", dependencies: ["Coordination", "OrderLog", "Harness"],
             path: "Tests/Simulation",
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "simulate",
-            dependencies: ["Simulation", "Faults", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/SimulationCommand", swiftSettings: swiftSettings),
         .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
@@ -191,7 +191,7 @@ let package = Package(
             dependencies: [
                 "Harness", "Simulation", "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient",
                 "PostgresClient",
-                "ThreadedIO", "PrivateServers", "TestSupport", "Faults",
+                "ThreadedIO", "PrivateServers", "TestSupport",
             ],
             swiftSettings: swiftSettings),
         .testTarget(

@@ -59,7 +59,7 @@ package struct LogOpener {
         }
         guard look.isMaster else { return .halted(Self.replica) }
         // New file. Whatever is written from here on must not come behind half a transaction.
-        if !SeededBug.oldFileKept.isOn, let reason = try await log.beginNewFile() { return .waiting(reason) }
+        if let reason = try await log.beginNewFile() { return .waiting(reason) }
 
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.
@@ -78,12 +78,8 @@ package struct LogOpener {
         if let head = look.head, look.history != nil {
             guard try await log.shut(partition, epoch: head.epoch) else { return .again }
         }
-        let headEpoch = look.head?.epoch
-        let reserved =
-            SeededBug.reservedAfterOpening.isOn
-            ? Epoch(max(row.epoch, headEpoch ?? row.epoch).number + 1)
-            : try await ledger.reserve(
-                partition, row: row, headEpoch: headEpoch, replid: look.replid, owner: owner)
+        let reserved = try await ledger.reserve(
+            partition, row: row, headEpoch: look.head?.epoch, replid: look.replid, owner: owner)
         guard let epoch = reserved else { return .again }
         try Faults.pass(.afterReserve)
 
@@ -91,10 +87,10 @@ package struct LogOpener {
         let frozen = try await ledger.row(of: partition)
         let replid = look.replid
         look = try await log.look(at: partition)
-        guard frozen.epoch == epoch || SeededBug.reservedAfterOpening.isOn, look.replid == replid else { return .again }
+        guard frozen.epoch == epoch, look.replid == replid else { return .again }
         // A later opening may have come between row and look: its epoch must not be taken back.
         let isLater = look.head.map { $0.epoch >= epoch } ?? false
-        guard !isLater || SeededBug.epochTakenBack.isOn else { return .again }
+        guard !isLater else { return .again }
         if let head = look.head,
             let difference = try await difference(
                 partition, head, frozen, hint: row.position.entry,
@@ -112,11 +108,6 @@ package struct LogOpener {
         case .opened: break
         }
         try Faults.pass(.afterHeal)
-        if SeededBug.reservedAfterOpening.isOn {
-            let late = try await ledger.reserve(
-                partition, row: frozen, headEpoch: headEpoch, replid: replid, owner: owner)
-            guard late == epoch else { return .again }
-        }
 
         // Confirm.
         guard try await confirm(partition, epoch: epoch, frozen, hint: row.position.entry) else { return .again }
@@ -142,8 +133,7 @@ package struct LogOpener {
     private func fork(
         _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?
     ) async throws -> String? {
-        let common =
-            SeededBug.comparedAtLedgersEnd.isOn ? row.position.seq : min(head.seq, row.position.seq)
+        let common = min(head.seq, row.position.seq)
         guard common > .none else { return nil }
         let search = EntrySearch(log: log, partition: partition)
         guard let entry = try await search.entry(at: common, hint: hint) else {
@@ -186,11 +176,9 @@ package struct LogOpener {
                 }
             }
             let end = lost.last?.seq ?? last
-            if SeededBug.healingSkipsDeadLetters.isOn { lost.removeAll { $0.change == nil } }
-            if SeededBug.healingStopsShort.isOn, end >= last, !lost.isEmpty { lost.removeLast() }
             let outcome = try await log.open(
                 partition, seen: seen, epoch: epoch, identity: identity, healing: lost,
-                isLast: end >= last || SeededBug.healedWhileOpen.isOn)
+                isLast: end >= last)
             guard outcome == .opened, end < last, let head = seen.head else { return outcome }
             seen = LogLook(
                 replid: seen.replid, isMaster: true,

@@ -131,7 +131,7 @@ package final class PartitionSession {
         serving.head = try await headUnder(serving.permit)
         defer { self.serving?.behindAt = serving.behindAt }
         self.serving?.head = serving.head
-        guard foundNothing, serving.head.seq > serving.position.seq, !SeededBug.noLookAtHead.isOn else {
+        guard foundNothing, serving.head.seq > serving.position.seq else {
             serving.behindAt = nil
             return foundNothing ? try await reclaimNowAndThen() : Progress()
         }
@@ -159,12 +159,6 @@ package final class PartitionSession {
 
     private func take(_ entry: Entry, into step: inout Step) async throws {
         switch try await judge(entry, after: step.batch.last, step.batch.permit) {
-        case .gap where SeededBug.gapsJumped.isOn:
-            try await flush(&step)
-            let before = entry.place?.seq.previous ?? .none
-            let jumped = Position(epoch: step.batch.permit.history.epoch, seq: before, entry: nil)
-            step.batch = Batch(step.batch.permit, after: jumped)
-            try await take(entry, into: &step)
         case .gap:
             try await flush(&step)
             if try await fill(before: entry, &step) { return try await take(entry, into: &step) }
@@ -178,9 +172,6 @@ package final class PartitionSession {
             Verdict(
                 on: entry, after: last, head: serving?.head ?? Place(epoch: permit.history.epoch, seq: .none),
                 in: partition, ports.identity.partitioning)
-        }
-        if SeededBug.comparedByEntryID.isOn, let applied = serving?.position.entry, entry.id <= applied {
-            return .duplicate
         }
         guard verdict() == .beyondHead else { return verdict() }
         serving?.head = try await headUnder(permit)
@@ -201,7 +192,6 @@ package final class PartitionSession {
         let batch = step.batch
         guard !batch.isEmpty else { return }
         guard lease.isUsable(at: ports.pacing.now) else { throw SessionStop.leaseUncertain }
-        if SeededBug.acknowledgeBeforeApply.isOn { try await acknowledge(batch) }
         try await settle(batch, meanwhile)
         serving?.position = batch.position
         step.progress.applied += batch.applied.count
@@ -221,12 +211,8 @@ package final class PartitionSession {
     }
 
     private func apply(_ batch: Batch, _ meanwhile: () async -> Void) async throws -> ApplyOutcome {
-        do {
-            guard let sink = ports.builtIn else { return try await ports.sink.apply(batch) }
-            return try await sink.apply(batch, meanwhile: meanwhile)
-        } catch let error as StoreError where SeededBug.failedCommitTrusted.isOn && error.outcomeIsUnknown {
-            return .applied
-        }
+        guard let sink = ports.builtIn else { return try await ports.sink.apply(batch) }
+        return try await sink.apply(batch, meanwhile: meanwhile)
     }
 
     private func acknowledge(_ batch: Batch) async throws {
@@ -276,7 +262,6 @@ package final class PartitionSession {
 
     /// Behind a lost tail, a stopped worker's late read may take entries that are applied already: no gap would show them.
     private func reclaimNowAndThen() async throws -> Progress {
-        if SeededBug.reclaimStopsEarly.isOn || SeededBug.noLookAtHead.isOn { return Progress() }
         serving?.idleLooks += 1
         guard let looks = serving?.idleLooks, looks.isMultiple(of: Self.looksPerReclaim) else { return Progress() }
         return try await reclaim()
@@ -294,7 +279,7 @@ package final class PartitionSession {
             sum.quarantined += progress.quarantined
             // Entries that the log no longer holds show up as a gap, by their seq.
             cursor = reclaimed.cursor
-        } while cursor != .zero && !SeededBug.reclaimStopsEarly.isOn
+        } while cursor != .zero
         return sum
     }
 

@@ -1,5 +1,3 @@
-import Faults
-
 /// Entries that a sink applies in one atomic step, together with its new position.
 public struct Batch: Sendable {
     /// An entry whose change takes effect.
@@ -101,7 +99,7 @@ public struct Batch: Sendable {
     }
 
     private mutating func advance(to seq: Seq, _ entry: EntryID) {
-        precondition(seq == last.next || SeededBug.duplicateBelowOnly.isOn, "a batch grows in the log's order")
+        precondition(seq == last.next, "a batch grows in the log's order")
         last = seq
         lastEntry = entry
     }

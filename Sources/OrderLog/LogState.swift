@@ -1,5 +1,3 @@
-import Faults
-
 /// Whether a partition's log can be worked on, told from one look at it and, where there is one, the ledger's row.
 package enum LogState: Hashable, Sendable {
     /// Open: the server's replid is the head's, and the head's epoch is the row's.
@@ -38,11 +36,11 @@ package enum LogState: Hashable, Sendable {
             self = .closed
             return
         }
-        guard let row, row.epoch != history.epoch, !SeededBug.epochsNotCompared.isOn else {
+        guard let row, row.epoch != history.epoch else {
             self = .open(history)
             return
         }
         let isSuperseded = history.epoch < row.epoch && row.replid != look.replid
-        self = isSuperseded && !SeededBug.supersededReopened.isOn ? .superseded : .closed
+        self = isSuperseded ? .superseded : .closed
     }
 }

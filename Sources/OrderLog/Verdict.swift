@@ -1,5 +1,3 @@
-import Faults
-
 /// What to do with an entry, told by its seq against the sink's position.
 ///
 /// Stored stream IDs play no part: they are used again after the log lost its tail.
@@ -36,7 +34,7 @@ package enum Verdict: Hashable, Sendable {
         }
         if case .change(let change) = entry.content, partitioning.partition(ofShop: change.shop) != partition {
             self = .addedByHand
-        } else if SeededBug.duplicateBelowOnly.isOn ? place.seq < last : place.seq <= last {
+        } else if place.seq <= last {
             self = .duplicate
         } else if place.seq > last.next {
             self = .gap

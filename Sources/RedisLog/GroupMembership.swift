@@ -1,5 +1,4 @@
 package import Coordination
-import Faults
 import Foundation
 package import OrderLog
 package import RedisClient
@@ -50,8 +49,7 @@ package final class GroupMembership: CoordinationPort {
             let uptime = try connection.call(RedisCommand("INFO", "server"), until: .after(StreamLog.timeout))
                 .requireInfo()["uptime_in_seconds"]
             // Before anything is written: the leases and heartbeats of workers come ahead of any opening.
-            let renewal: AppendOnlyFile.Renewal =
-                SeededBug.oldFileKept.isOn ? .begun : try connection.beginNewFile(until: Deadline(.now))
+            let renewal = try connection.beginNewFile(until: Deadline(.now))
             fileRefusal = if case .refused(let why) = renewal { why } else { nil }
             serverUptime = .seconds(uptime.flatMap { Int($0) } ?? 0)
         } catch {

@@ -1,4 +1,3 @@
-import Faults
 import RedisClient
 
 /// The Lua scripts, each with what is read ahead of it.
@@ -27,24 +26,17 @@ enum Scripts {
         var text: String {
             switch self {
             case .none: ""
-            case .history: Scripts.text(of: "history", PackageResources.history_lua)
-            case .sink: Self.history.text + Scripts.text(of: "sink", PackageResources.sink_lua)
+            case .history: Scripts.text(PackageResources.history_lua)
+            case .sink: Self.history.text + Scripts.text(PackageResources.sink_lua)
             }
         }
     }
 
-    private static func text(of name: String, _ bytes: [UInt8]) -> String {
-        let text = String(decoding: bytes, as: UTF8.self)
-        #if DEBUG
-        return SeededBug.changed(text, of: name)
-        #else
-        return text
-        #endif
-    }
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
     /// The first line, `#!lua …`, must stay the first; the prelude goes behind it.
     private static func script(_ name: String, _ bytes: [UInt8], _ prelude: Prelude = .none) -> RedisScript {
-        let source = text(of: name, bytes)
+        let source = text(bytes)
         let end = source.firstIndex(of: "\n") ?? source.endIndex
         return RedisScript(name: name, source: source[..<end] + "\n" + prelude.text + source[end...])
     }

@@ -1,4 +1,3 @@
-import Faults
 import OrderLog
 import PostgresClient
 
@@ -33,13 +32,6 @@ enum ApplyStatement {
     private static let plainWithDeadLetters = sql(placing: new, deadLetters: deadLetters)
     private static let patient = sql(placing: maybeKnown, deadLetters: "")
     private static let patientWithDeadLetters = sql(placing: maybeKnown, deadLetters: deadLetters)
-
-    private static var ownership: String {
-        SeededBug.postgresIgnoresToken.isOn
-            ? "($2::bigint, $3::text) IS NOT NULL" : "token = $2 AND owner = $3"
-    }
-
-    private static var place: String { SeededBug.gapsJumped.isOn ? "$5::bigint IS NOT NULL" : "seq = $5" }
 
     /// Orders and lines of which none is there.
     private static let new = """
@@ -93,7 +85,8 @@ enum ApplyStatement {
         -- 1. The position. It takes the row's lock; without it nothing below happens.
         moved AS (
             UPDATE partitions SET seq = $6, entry = $7
-            WHERE partition = $1 AND \(ownership) AND epoch = $4 AND \(place)
+            WHERE partition = $1 AND token = $2 AND owner = $3
+                AND epoch = $4 AND seq = $5
             RETURNING partition
         ),
         -- 2. The ledger.

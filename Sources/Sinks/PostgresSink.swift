@@ -157,8 +157,8 @@ package final class PostgresSink: Ledger {
     private static let reserve = """
         UPDATE partitions
         SET epoch = greatest(epoch, $3) + 1, replid = $4, token = token + 1, owner = $5,
-            entry = \(SeededBug.comparedByEntryID.isOn ? "entry" : "''")
-        WHERE partition = $1 AND \(SeededBug.reservedWithoutComparing.isOn ? "$2::bigint IS NOT NULL" : "epoch = $2")
+            entry = ''
+        WHERE partition = $1 AND epoch = $2
         RETURNING epoch
         """
 

@@ -39,8 +39,8 @@ final class Judge {
     /// What was opened holds the ledger, and its own epoch.
     func opened(_ partition: Partition, on redis: SimulatedRedis, epoch: Epoch) {
         let key = Place(epoch: epoch, seq: Seq(Int64(partition.number)))
-        if let other = openings.updateValue(redis.identity, forKey: key), other != redis.identity {
-            violated("epoch \(epoch) of partition \(partition) was opened on \(other) and on \(redis.identity)")
+        if let other = openings.updateValue(redis.replid, forKey: key), other != redis.replid {
+            violated("epoch \(epoch) of partition \(partition) was opened on \(other) and on \(redis.replid)")
         }
         compareLogWithLedger(partition, redis)
     }
@@ -59,7 +59,8 @@ final class Judge {
     }
 
     /// What a sink in Redis shows is what the log beside it says.
-    func appliedInRedis(_ batch: Batch, on redis: SimulatedRedis) {
+    func appliedInRedis(_ batch: Batch, isOwner: Bool, on redis: SimulatedRedis) {
+        if !isOwner { violated("\(batch.permit.owner) changed a sink in Redis with an old token") }
         compareSinkWithLog(batch.permit.partition, redis)
     }
 

@@ -1,4 +1,3 @@
-import Faults
 import OrderLog
 
 /// A Postgres server: a partition's row, its ledger and its dead letters; each call is a transaction by itself.
@@ -61,9 +60,8 @@ final class SimulatedPostgres: Endpoint {
         let partition = permit.partition
         let row = row(partition)
         let isOwner = row.token == permit.token && row.owner == permit.owner.text
-        guard isOwner || SeededBug.postgresIgnoresToken.isOn,
-            row.epoch == permit.history.epoch,
-            row.position.seq == batch.first.previous || SeededBug.gapsJumped.isOn
+        guard isOwner, row.epoch == permit.history.epoch,
+            row.position.seq == batch.first.previous
         else { return false }
         if let first = batch.placedIDs.first?.seq, let last = records[partition.number].last?.seq, first <= last {
             throw StoreError(.postgres, .refused, "duplicate key value violates unique constraint")
@@ -95,10 +93,9 @@ final class SimulatedPostgres: Endpoint {
         _ partition: Partition, row read: LedgerRow, headEpoch: Epoch?, replid: String, owner: WorkerName
     ) -> Epoch? {
         let row = row(partition)
-        guard row.epoch == read.epoch || SeededBug.reservedWithoutComparing.isOn else { return nil }
+        guard row.epoch == read.epoch else { return nil }
         let epoch = Epoch(max(row.epoch, headEpoch ?? Epoch(0)).number + 1)
-        let entry: EntryID? = SeededBug.comparedByEntryID.isOn ? row.position.entry : nil
-        update(partition, epoch: epoch, replid: replid, entry: .some(entry), raisingTokenFor: owner.text)
+        update(partition, epoch: epoch, replid: replid, entry: .some(nil), raisingTokenFor: owner.text)
         return epoch
     }
 

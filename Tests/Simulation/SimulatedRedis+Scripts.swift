@@ -1,4 +1,3 @@
-import Faults
 import OrderLog
 
 /// A change on its way into the log, as `append.lua` takes it.
@@ -32,15 +31,14 @@ extension SimulatedRedis {
     /// `append.lua`.
     func append(_ partition: Partition, _ submissions: [Submission]) -> AppendReply {
         guard let head = keys(partition).head else { return .noLog }
-        guard SeededBug.appendUnguarded.isOn || isMaster && identity == head.replid else { return .closed }
+        guard isMaster, replid == head.replid else { return .closed }
         let reply = write(partition) { keys in
             var results: [AppendReply.Result] = []
             var seq = head.seq
             var fresh: [(String, PartitionKeys.SeenPlace)] = []
             for submission in submissions {
                 let repeated = fresh.first { $0.0 == submission.name }?.1
-                let known = keys.seen[submission.name] ?? (SeededBug.repeatsInCallAccepted.isOn ? nil : repeated)
-                if let known {
+                if let known = keys.seen[submission.name] ?? repeated {
                     let outcome: AppendOutcome = known.digest == submission.digest ? .duplicate : .conflict
                     results.append(AppendReply.Result(outcome: outcome, seq: known.seq, entry: known.entry))
                     continue
@@ -53,7 +51,7 @@ extension SimulatedRedis {
                 fresh.append((submission.name, seen))
                 results.append(AppendReply.Result(outcome: .accepted, seq: seq, entry: item.entry.id))
             }
-            if !SeededBug.seenNotWritten.isOn { for (name, place) in fresh { keys.seen[name] = place } }
+            for (name, place) in fresh { keys.seen[name] = place }
             keys.head = head.moved(to: seq)
             return AppendReply.appended(results)
         }
@@ -63,7 +61,7 @@ extension SimulatedRedis {
 
     /// A producer that doesn't check its fields takes the next place; or somebody adds an entry without a place.
     func addUnusable(_ partition: Partition, id: String, isPlaced: Bool) {
-        guard let head = keys(partition).head, isMaster, identity == head.replid else { return }
+        guard let head = keys(partition).head, isMaster, replid == head.replid else { return }
         write(partition) { keys in
             let place = isPlaced ? Place(epoch: head.epoch, seq: head.seq.next) : nil
             let fields = [("type", "order.placed"), ("id", id), ("shop", "x"), ("lines", "TEA:0")].map {
@@ -84,7 +82,7 @@ extension SimulatedRedis {
 
     /// `look.lua`.
     func look(_ partition: Partition) -> LogLook {
-        LogLook(replid: identity, isMaster: isMaster, head: keys(partition).head)
+        LogLook(replid: replid, isMaster: isMaster, head: keys(partition).head)
     }
 
     /// `shut.lua`.
@@ -101,23 +99,23 @@ extension SimulatedRedis {
     ) -> OpenOutcome {
         let read = keys(partition).head
         let isAsSeen =
-            isMaster && identity == seen.replid && read?.epoch == seen.head?.epoch && read?.seq == seen.head?.seq
-        guard isAsSeen || SeededBug.openWithoutComparing.isOn && read != nil else { return .changed }
+            isMaster && replid == seen.replid && read?.epoch == seen.head?.epoch && read?.seq == seen.head?.seq
+        guard isAsSeen else { return .changed }
         if read == nil, !keys(partition).log.isEmpty { return .orphaned }
         let head =
             read
             ?? Head(epoch: epoch, seq: .none, replid: "", partitions: log.partitioning.count, log: log.log)
-        let identity = identity
+        let replid = replid
         write(partition) { keys in
             var seq = head.seq
             for entry in healing {
                 seq = entry.seq
                 let place = Place(epoch: epoch, seq: seq)
                 let item = add(&keys) { LogItem(Self.entry(entry, id: $0, place: place)) }
-                guard let change = entry.change, !SeededBug.seenNotRebuilt.isOn else { continue }
+                guard let change = entry.change else { continue }
                 keys.seen[change.name] = PartitionKeys.SeenPlace(digest: change.digest, seq: seq, entry: item.entry.id)
             }
-            keys.head = head.opened(epoch: epoch, seq: seq, replid: isLast ? identity : "")
+            keys.head = head.opened(epoch: epoch, seq: seq, replid: isLast ? replid : "")
         }
         if isLast { judge?.opened(partition, on: self, epoch: epoch) }
         serveParked(partition)
@@ -174,20 +172,13 @@ extension SimulatedRedis {
     func apply(_ batch: Batch, _ group: Group) -> ApplyOutcome {
         let permit = batch.permit
         let partition = permit.partition
-        if !SeededBug.sinkIgnoresHistory.isOn {
-            guard let headSeq = seq(partition, under: permit.history), headSeq >= batch.last else {
-                return .historyChanged
-            }
+        guard let headSeq = seq(partition, under: permit.history), headSeq >= batch.last else {
+            return .historyChanged
         }
         guard let position = keys(partition).positions[group.place] else { return .fenced(by: "") }
         let isOwner = position.token == permit.token.number && position.owner == permit.owner.text
-        if !isOwner {
-            guard SeededBug.sinkIgnoresToken.isOn else { return .fenced(by: position.owner) }
-            judge?.violated("\(permit.owner) changed the sink \(group) with an old token")
-        }
-        guard position.seq == batch.first.previous || SeededBug.gapsJumped.isOn else {
-            return .positionMoved(to: position.seq)
-        }
+        guard isOwner else { return .fenced(by: position.owner) }
+        guard position.seq == batch.first.previous else { return .positionMoved(to: position.seq) }
         write(partition) { keys in
             for mark in batch.marks { keys.applied.append(mark) }
             for letter in batch.deadLetters where letter.seq == nil {
@@ -202,7 +193,7 @@ extension SimulatedRedis {
             }
             for entry in batch.placedIDs { Self.acknowledge(&keys, group, entry.id) }
         }
-        judge?.appliedInRedis(batch, on: self)
+        judge?.appliedInRedis(batch, isOwner: isOwner, on: self)
         return .applied
     }
 
@@ -211,10 +202,9 @@ extension SimulatedRedis {
         _ entries: [Acknowledgement], _ group: Group, under permit: Permit, isBoundByPosition: Bool
     ) -> Bool {
         let partition = permit.partition
-        guard SeededBug.acknowledgesBare.isOn || seq(partition, under: permit.history) != nil else { return false }
+        guard seq(partition, under: permit.history) != nil else { return false }
         guard keys(partition).groups[group.place] != nil else { return true }
-        let isBound = isBoundByPosition && !SeededBug.acknowledgesBare.isOn
-        let limit = isBound ? keys(partition).positions[group.place]?.seq ?? .none : Seq(.max)
+        let limit = isBoundByPosition ? keys(partition).positions[group.place]?.seq ?? .none : Seq(.max)
         write(partition) { keys in
             for entry in entries where (entry.seq ?? .none) <= limit {
                 judge?.acknowledged(entry.entry, in: keys, partition, group, on: self)

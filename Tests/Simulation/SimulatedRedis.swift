@@ -1,4 +1,3 @@
-import Faults
 import OrderLog
 
 /// A Redis server: partitions' keys, and what replication keeps or loses of them.
@@ -28,7 +27,6 @@ final class SimulatedRedis: Endpoint {
 
     let name: String
     private(set) var replid: String
-    private(set) var runID: String
     var isMaster = true
     private(set) var partitions: [PartitionKeys]
     private var past: [[PartitionKeys]] = []
@@ -50,7 +48,6 @@ final class SimulatedRedis: Endpoint {
         self.judge = judge
         self.milliseconds = milliseconds
         replid = name
-        runID = "run-\(name)"
     }
 
     // MARK: - What faults do
@@ -109,7 +106,6 @@ final class SimulatedRedis: Endpoint {
             past.removeLast(steps)
         }
         beginLife()
-        runID = "run-\(replid)"
     }
 
     /// `BGREWRITEAOF`, as soon as it has begun.
@@ -122,9 +118,6 @@ final class SimulatedRedis: Endpoint {
     }
 
     // MARK: - Steps
-
-    /// What tells this server's life apart.
-    var identity: String { SeededBug.runIDForReplid.isOn ? runID : replid }
 
     var now: Int64 { milliseconds() }
 
@@ -144,7 +137,7 @@ final class SimulatedRedis: Endpoint {
 
     /// The head's seq when the log is still in that history.
     func seq(_ partition: Partition, under history: History) -> Seq? {
-        guard isMaster, let head = keys(partition).head, identity == history.replid, head.replid == history.replid,
+        guard isMaster, let head = keys(partition).head, replid == history.replid, head.replid == history.replid,
             head.epoch == history.epoch
         else { return nil }
         return head.seq

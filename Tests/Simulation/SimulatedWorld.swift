@@ -43,7 +43,7 @@ final class SimulatedWorld {
         let row = postgres.row(partition)
         guard
             let epoch = postgres.reserve(
-                partition, row: row, headEpoch: nil, replid: address.identity, owner: .initialiser)
+                partition, row: row, headEpoch: nil, replid: address.replid, owner: .initialiser)
         else { return judge.violated("an untouched row can't be reserved") }
         let seen = address.look(partition)
         _ = address.open(partition, seen: seen, epoch: epoch, identity: identity, healing: [], isLast: true)
@@ -71,7 +71,7 @@ final class SimulatedWorld {
     private var isWhollyOpen: Bool {
         partitioning.all.allSatisfy { partition in
             let head = address.keys(partition).head
-            return head?.replid == address.identity && head?.epoch == postgres.row(partition).epoch
+            return head?.replid == address.replid && head?.epoch == postgres.row(partition).epoch
         }
     }
 
@@ -110,8 +110,7 @@ final class SimulatedWorld {
         for partition in partitioning.all {
             let keys = address.keys(partition)
             let row = postgres.row(partition)
-            guard let head = keys.head, head.replid == address.replid || head.replid == address.identity,
-                head.epoch == row.epoch
+            guard let head = keys.head, head.replid == address.replid, head.epoch == row.epoch
             else { return "partition \(partition) is not open" }
             guard row.isConfirmed else { return "partition \(partition) is not confirmed" }
             if row.position.seq != head.seq {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Faults
 import Simulation
 
 /// Runs simulations of the protocol, or replays one.
@@ -21,16 +20,12 @@ struct Simulate: ParsableCommand {
     @Option(help: "Replay one seed, and print what happens.")
     var seed: UInt64?
 
-    @Option(help: "A seeded bug to switch on (debug builds only).")
-    var bug: String?
-
     @Flag(help: "Stop at the first violation.")
     var untilViolated = false
 
     func run() throws {
-        let bug = try self.bug.map(Self.bug)
         if let seed {
-            let outcome = Self.simulate(seed, bug, isRecorded: true)
+            let outcome = Simulation.run(seed: seed, isRecorded: true)
             print(outcome.trace.joined(separator: "\n"))
             print("seed \(seed): \(outcome.steps) steps, \(outcome.faults) faults, \(outcome.applied) entries")
             if !outcome.violations.isEmpty { throw ExitCode(1) }
@@ -40,7 +35,7 @@ struct Simulate: ParsableCommand {
         var (ran, steps) = (0, 0)
         var violated: [Simulation.Outcome] = []
         for seed in from..<from + seeds {
-            let outcome = Self.simulate(seed, bug, isRecorded: false)
+            let outcome = Simulation.run(seed: seed)
             ran += 1
             steps += outcome.steps
             guard let violation = outcome.violations.first else { continue }
@@ -50,25 +45,5 @@ struct Simulate: ParsableCommand {
         }
         print("\(ran) seeds, \(steps) steps, \(violated.count) with violations, \(ContinuousClock.now - begin)")
         if !violated.isEmpty { throw ExitCode(1) }
-    }
-
-    private static func simulate(_ seed: UInt64, _ bug: SeededBug?, isRecorded: Bool) -> Simulation.Outcome {
-        #if DEBUG
-        SeededBug.$active.withValue(bug) { Simulation.run(seed: seed, isRecorded: isRecorded) }
-        #else
-        Simulation.run(seed: seed, isRecorded: isRecorded)
-        #endif
-    }
-
-    private static func bug(_ name: String) throws -> SeededBug {
-        #if !DEBUG
-        throw ValidationError("--bug: this build has no bugs to switch on. Build it without -c release")
-        #else
-        guard let bug = SeededBug(rawValue: name) else {
-            throw ValidationError(
-                "--bug: there is no \(name). Known: \(SeededBug.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
-        return bug
-        #endif
     }
 }

@@ -152,7 +152,7 @@ enum SimulatedServers {
         let partition = Partition(0)
         let epoch = try #require(
             postgres.reserve(
-                partition, row: postgres.row(partition), headEpoch: nil, replid: redis.identity, owner: .initialiser))
+                partition, row: postgres.row(partition), headEpoch: nil, replid: redis.replid, owner: .initialiser))
         _ = redis.open(
             partition, seen: redis.look(partition), epoch: epoch, identity: identity, healing: [], isLast: true)
         redis.write(partition) { keys in

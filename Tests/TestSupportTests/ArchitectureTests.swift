@@ -54,7 +54,7 @@ struct ArchitectureTests {
         let targets = try Self.targets()
         let ofC = targets.filter { !$0.value.isDisjoint(with: ["CHiredis", "CLibpq", "CReplyArena", "CThreadedIO"]) }
         #expect(Set(ofC.keys) == ["CReplyArena", "RedisClient", "PostgresClient", "ThreadedIO", "PrivateServers"])
-        #expect(targets["OrderLog"] == ["Faults"])
+        #expect(targets["OrderLog"] == [])
         #expect(targets["Coordination"] == ["OrderLog", "Faults"])
         #expect(targets["Reports"] == [])
         #expect(targets["Dashboard"] == ["Reports"])

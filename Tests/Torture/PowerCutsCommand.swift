@@ -23,7 +23,7 @@ struct PowerCutsCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Systems at the same time, each with servers of its own.", valueName: "n"))
     var lanes = 3
 
-    @Option(help: ArgumentHelp("Have a test build make this mistake (SeededBug), to see it found.", valueName: "name"))
+    @Option(help: ArgumentHelp("Make this mistake (Tests/Mutants), to see it found.", valueName: "name"))
     var bug: String?
 
     @Flag(help: "Print every cut.")
@@ -39,7 +39,7 @@ struct PowerCutsCommand: AsyncParsableCommand {
     func run() async throws {
         let cuts = PowerCuts(
             seed: options.seed ?? UInt64.random(in: 0..<1_000_000), count: count, lanes: lanes,
-            executable: try options.executable(), bug: bug, evidence: options.evidence, isVerbose: verbose)
+            executable: try options.executable(with: bug), bug: bug, evidence: options.evidence, isVerbose: verbose)
         let report = try await cuts.run()
         report.lines.forEach(say)
         if !report.isClean { throw ExitCode(1) }

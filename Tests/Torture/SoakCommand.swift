@@ -34,7 +34,7 @@ struct SoakCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Begin with this round of the seed.", valueName: "n"))
     var round = 1
 
-    @Option(help: ArgumentHelp("Have a test build make this mistake (SeededBug), to see it found.", valueName: "name"))
+    @Option(help: ArgumentHelp("Make this mistake (Tests/Mutants), to see it found.", valueName: "name"))
     var bug: String?
 
     @Flag(help: "Print every fault.")
@@ -48,7 +48,7 @@ struct SoakCommand: AsyncParsableCommand {
         let soak = Soak(
             seed: options.seed ?? UInt64.random(in: 0..<1_000_000), length: length, segment: segment,
             segments: segments, workers: workers, submitters: submitters, firstRound: round,
-            executable: try options.executable(), bug: bug, evidence: options.evidence, isVerbose: verbose)
+            executable: try options.executable(with: bug), bug: bug, evidence: options.evidence, isVerbose: verbose)
         let report = try await soak.run()
         report.lines.forEach(say)
         if !report.isClean { throw ExitCode(1) }

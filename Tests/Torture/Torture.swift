@@ -29,9 +29,13 @@ struct TortureOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Where logs and data go when something is wrong.", valueName: "directory"))
     var evidence = "torture-evidence"
 
-    /// The executable: this process's neighbour unless another is named.
-    func executable() throws -> String {
+    /// The executable: this process's neighbour unless another is named, as it must be for a bug.
+    func executable(with bug: String? = nil) throws -> String {
         if let onewrite { return URL(filePath: onewrite).path }
+        guard bug == nil else {
+            throw ValidationError(
+                "--bug: this build makes no mistakes. Name one that does: scripts/mutants --build onewrite")
+        }
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return URL(filePath: own).deletingLastPathComponent().appending(path: "onewrite").path
     }

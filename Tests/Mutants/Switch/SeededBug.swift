@@ -1,11 +1,9 @@
-#if DEBUG
 import Foundation
-#endif
 
-/// A mistake that a test build can be told to make, to see that the harness or the simulation catches it.
+/// A mistake that the sources make when they are told to, once all patches beside this folder are in them.
 ///
-/// One at a time: `ONEWRITE_BUG=<name>` for a process, ``active`` for a task. Release builds have none of it.
-package enum SeededBug: String, CaseIterable, Sendable {
+/// One at a time, and one for the whole process: `ONEWRITE_BUG=<name>`.
+package enum SeededBug: String, Sendable {
     // The session.
     case acknowledgeBeforeApply
     case duplicateBelowOnly
@@ -38,9 +36,8 @@ package enum SeededBug: String, CaseIterable, Sendable {
     case acknowledgesBare
     case postgresIgnoresToken
 
-    #if DEBUG
-    /// The bug that is on in this task; nil for none.
-    @TaskLocal package static var active: SeededBug? = named(ProcessInfo.processInfo.environment["ONEWRITE_BUG"])
+    /// The bug that is on; nil for none.
+    package static let active = named(ProcessInfo.processInfo.environment["ONEWRITE_BUG"])
 
     package var isOn: Bool { Self.active == self }
 
@@ -49,8 +46,4 @@ package enum SeededBug: String, CaseIterable, Sendable {
         guard let bug = SeededBug(rawValue: name) else { preconditionFailure("ONEWRITE_BUG: no bug \(name)") }
         return bug
     }
-    #else
-    @inline(__always)
-    package var isOn: Bool { false }
-    #endif
 }
