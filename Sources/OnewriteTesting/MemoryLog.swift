@@ -168,7 +168,7 @@ public actor MemoryLog: ChangeSubmitting {
             let behind = entries[partition.number].dropFirst(Int(position.seq.number))
             guard !behind.isEmpty else { continue }
             var batch = Batch(permit, after: position)
-            for (change, number) in zip(behind, position.seq.number + 1...) {
+            for (change, number) in zip(behind, (position.seq.number + 1)...) {
                 let place = Place(epoch: Self.history.epoch, seq: Seq(number))
                 batch.apply(
                     change, of: Entry(id: Self.entry(place.seq), place: place, content: .change(change)), at: place)

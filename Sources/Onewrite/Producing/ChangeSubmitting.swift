@@ -1,4 +1,3 @@
-public import Connections
 public import OrderLog
 
 /// What takes changes for the log: a ``Producer``, or in an application's unit tests a log in memory.
