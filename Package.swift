@@ -110,7 +110,8 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         // What the tests of a sink of one's own use.
-        .target(name: "OnewriteTesting", dependencies: ["OrderLog"], swiftSettings: swiftSettings),
+        .target(
+            name: "OnewriteTesting", dependencies: ["OrderLog", "PrivateServers"], swiftSettings: swiftSettings),
 
         // What people meet.
         .target(name: "Dashboard", dependencies: ["Reports"], swiftSettings: swiftSettings),
