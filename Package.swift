@@ -114,7 +114,9 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         // What the tests of a sink of one's own use.
-        .target(name: "OnewriteTesting", dependencies: ["OrderLog", "Connections", "Onewrite"], swiftSettings: swiftSettings),
+        .target(
+            name: "OnewriteTesting", dependencies: ["OrderLog", "Connections", "Onewrite", "PrivateServers"],
+            swiftSettings: swiftSettings),
 
         // What people meet.
         .target(name: "Dashboard", dependencies: ["Reports"], swiftSettings: swiftSettings),

@@ -1,0 +1,41 @@
+// Submits orders through onewrite-pipe.mjs and kills its process on the way: drive.mjs COMMAND... prints the figures.
+
+import assert from "node:assert/strict";
+import { OnewritePipe } from "../onewrite-pipe.mjs";
+
+const order = (number) => ({
+  id: `node-${number}`, shop: `shop-${number % 5}`, customer: "Zoë", lines: [{ sku: "TEA", quantity: (number % 9) + 1 }],
+});
+const orders = (from, to) => Array.from({ length: to - from }, (_, index) => order(from + index));
+const outcomes = (receipts) => {
+  const counts = {};
+  for (const { outcome } of receipts) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+};
+
+const pipe = new OnewritePipe(process.argv.slice(2));
+assert.equal((await pipe.submit([order(0)]))[0].outcome, "accepted");
+assert.equal(pipe.process.exitCode, null, "a receipt comes while stdin stays open");
+assert.deepEqual(outcomes(await pipe.submit(orders(1, 100))), { accepted: 99 });
+
+// It takes what is written with it when it is killed before it has read that.
+let killed = pipe.process;
+killed.kill("SIGSTOP");
+setTimeout(() => killed.kill("SIGKILL"), 50);
+assert.deepEqual(outcomes(await pipe.submit(orders(100, 200))), { accepted: 100 });
+assert.notEqual(pipe.process, killed);
+
+// It is killed at some moment: what it had put into the log before is a duplicate.
+killed = pipe.process;
+const dead = new Promise((resolve) => killed.on("close", resolve));
+setTimeout(() => killed.kill("SIGKILL"), Math.random() * 30);
+const counts = outcomes(await pipe.submit(orders(200, 400)));
+assert.ok(Object.keys(counts).every((name) => ["accepted", "duplicate"].includes(name)), JSON.stringify(counts));
+await dead;
+assert.deepEqual(outcomes(await pipe.submit(orders(0, 400))), { duplicate: 400 });
+assert.notEqual(pipe.process, killed);
+
+const refused = [{ ...order(7), customer: "another" }, { ...order(1000), lines: [] }, { ...order(1001), id: "not an id" }];
+assert.deepEqual((await pipe.submit(refused)).map(({ outcome }) => outcome), ["conflict", "rejected", "rejected"]);
+assert.equal(await pipe.close(), 65, "rows were refused");
+console.log("node: 400 orders, 2 kills,", JSON.stringify(counts));
