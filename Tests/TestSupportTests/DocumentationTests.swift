@@ -50,7 +50,8 @@ struct DocumentationTests {
     func topics() async throws {
         let page = try Self.text("Sources/Onewrite/Onewrite.docc/Onewrite.md")
         for symbol in try await Self.symbols(of: "Onewrite") where symbol.pathComponents.count == 1 {
-            #expect(page.contains("\n- ``\(symbol.name)``\n"), "\(symbol.name) has no line")
+            let isThere = page.contains("\n- ``\(symbol.name)``\n")
+            #expect(isThere, "\(symbol.name) has no line")
         }
     }
 
@@ -71,7 +72,8 @@ struct DocumentationTests {
         try #require(!blocks.isEmpty)
         for block in blocks {
             let code = String(block.1)
-            #expect(sources.contains { Self.holds($0, code) }, "\(folder) has no such code:\n\(code)")
+            let isThere = sources.contains { Self.holds($0, code) }
+            #expect(isThere, "\(folder) has no such code:\n\(code)")
         }
     }
 
