@@ -7,11 +7,17 @@ public enum AuditSubject: String, Sendable, CaseIterable, Encodable {
     case log
     /// The ledger and the dead letters: every seq once, up to the position.
     case ledger
+    /// The orders in Postgres against the ledger: which there are, whose, and in which status.
     case orders
+    /// The orders' lines in Postgres against the ledger's.
     case orderLines = "order-lines"
+    /// The stock in Postgres against the sum of the changes.
     case stockInPostgres = "stock-in-postgres"
+    /// The stock counters in Redis against the sum of the changes.
     case stockInRedis = "stock-in-redis"
+    /// The jobs that wait in Redis for the delivery service against the changes.
     case deliveries
+    /// The sinks' positions against the log: none is beyond its last seq.
     case positions
 
     /// Its name for people.

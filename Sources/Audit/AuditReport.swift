@@ -7,7 +7,12 @@ import Reports
 public struct AuditReport: Sendable, Equatable, Encodable {
     /// What is to be said of all together.
     public enum Verdict: String, Sendable, Encodable {
-        case agree, disagree, inconclusive
+        /// Everything was compared, and every sink holds what the log says, or a settled incident explains why not.
+        case agree
+        /// Something differs, and nothing explains it.
+        case disagree
+        /// Nothing that was compared differs, and not everything could be: a server was away, or a partition closed.
+        case inconclusive
     }
 
     /// How much of a subject was compared, and how much of it differs.

@@ -17,11 +17,13 @@ public struct OrderTrail: Sendable, Equatable {
     public struct Step: Sendable, Equatable {
         /// How far it is.
         public enum State: String, Sendable, Encodable {
+            /// The group's store has it.
             case applied
             /// Delivered to a consumer, and not applied yet.
             case pending
             /// Not read yet.
             case lagging
+            /// Set aside: the group passed over it.
             case deadLetter = "dead-letter"
             /// The sink can't be asked.
             case unknown

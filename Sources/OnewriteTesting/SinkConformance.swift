@@ -12,7 +12,7 @@ import Synchronization
 /// }
 /// ```
 public struct SinkConformance: Sendable {
-    /// A rule of ``Sink`` that was broken.
+    /// A rule of `Sink` that was broken.
     public struct Finding: Sendable, Hashable, CustomStringConvertible {
         /// The rule.
         public let rule: Rule
@@ -66,6 +66,8 @@ public struct SinkConformance: Sendable {
     private let contents: @Sendable (Partition) async throws -> [String]
     private let races: Int
 
+    /// Takes the sink that is to be tried, and how to look into its store.
+    ///
     /// - Parameters:
     ///   - races: How often a take-over is tried in the middle of a batch.
     ///   - make: Makes a sink on the store, as another worker would.

@@ -1,15 +1,20 @@
 /// What a producer submits: an order placed or cancelled, stock received or counted.
 ///
-/// A value of this type is valid: it was checked against ``Limits`` when it was made, before the append and again by
-/// whoever applies it.
+/// A value of this type is valid: it was checked when it was made, before the append and again by whoever applies it. IDs
+/// and shops are 1 to 128 of `[A-Za-z0-9._:/-]`; a customer is 1 to 256 bytes of UTF-8 without control characters; there
+/// are 1 to 100 lines, each of 1 to 1 000 000 (counted: 0 to 10¹²); attributes are at most 16 KiB, 32 levels deep.
 public struct Change: Hashable, Sendable {
     /// What happened.
     ///
     /// The raw value is the entry's field `type`.
     public enum Kind: String, Sendable, CaseIterable {
+        /// An order: its lines are taken from the stock.
         case orderPlaced = "order.placed"
+        /// The cancellation of an order: its lines go back to the stock.
         case orderCancelled = "order.cancelled"
+        /// Goods that came in: added to the stock.
         case stockReceived = "stock.received"
+        /// A count: the stock of its SKUs is what was counted, whatever it was before.
         case stockCounted = "stock.counted"
     }
 

@@ -138,6 +138,7 @@ extension Snapshot {
         case after(seconds: Double)
         /// More is appended than it applies.
         case never
+        /// The lag, or one of the rates, isn't known.
         case unknown
     }
 

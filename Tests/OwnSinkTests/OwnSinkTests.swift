@@ -44,6 +44,25 @@ struct OwnSinkTests {
         }
     }
 
+    @Test("a store that was emptied has everything again, from the ledger and the log, and goes on")
+    func emptied() async throws {
+        try await withOwnShop { shop in
+            try await shop.submit(400)
+            let store = MemoryStore()
+            try await shop.serving(store) {
+                try await shop.isEqual(store, count: 400)
+                try await eventually("nothing is pending") { try shop.pending("search") == 0 }
+            }
+            try shop.deleteFirstHalf()
+            let emptied = MemoryStore()
+            try await shop.serving(emptied) {
+                try await shop.isEqual(emptied, count: 400)
+                try await shop.submit(50)
+                try await shop.isEqual(emptied, count: 450)
+            }
+        }
+    }
+
     @Test("from now: it has what is appended from then on, and nothing else")
     func fromNow() async throws {
         try await withOwnShop { shop in

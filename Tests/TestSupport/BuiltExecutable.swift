@@ -7,7 +7,7 @@ package enum BuiltExecutable {
     package static let path = folder + "/onewrite"
 
     /// Where SwiftPM puts what it builds.
-    static let folder: String = {
+    package static let folder: String = {
         let real = realpath("/proc/self/exe", nil)
         defer { free(real) }
         let tests = real.map { String(cString: $0) } ?? ""

@@ -1,7 +1,9 @@
 public import OrderLog
 import Synchronization
 
-/// The receipts of a sequence of changes, in its order: what ``Producer/submit(_:durability:)-swift.method`` returns.
+/// The receipts of a sequence of changes, in its order.
+///
+/// ``Producer/submit(_:durability:)->Receipts<Changes>`` returns them.
 ///
 /// The changes are read, and submitted, once somebody iterates over the receipts; each iteration reads them anew. At most
 /// some thousands of them are under way: while their receipts aren't taken, no more are read. Ending the iteration early, or

@@ -90,9 +90,7 @@ struct Bench: Sendable {
         }
     }
 
-    /// Submits the same orders by the library.
-    ///
-    /// - Parameter submitted: What `onewrite submit` has reached in this round, in orders a second.
+    /// Submits the same orders by the library; `submitted` is what `onewrite submit` has reached, in orders a second.
     private func produce(
         _ round: Int, _ servers: BenchServers, _ submitted: Double, _ results: inout BenchResults
     ) async throws {
