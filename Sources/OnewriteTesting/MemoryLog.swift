@@ -4,7 +4,7 @@ public import OrderLog
 
 /// A log in this process's memory, for an application's unit tests: no server, no thread, and gone with the test.
 ///
-/// Submits as a ``Producer`` does, with its outcomes. The sinks that are attached have each change when its receipt comes.
+/// Submits as a `Producer` does, with its outcomes. The sinks that are attached have each change when its receipt comes.
 ///
 /// ```swift
 /// let log = MemoryLog()
@@ -132,7 +132,7 @@ public actor MemoryLog: ChangeSubmitting {
     ///   - receipts: Whose changes are waited for.
     ///   - groups: Of sinks that are attached; nobody waits for built-in ones.
     ///   - limit: Not needed.
-    /// - Throws: ``LogError`` when a group has no sink here.
+    /// - Throws: `LogError` when a group has no sink here.
     public func wait(for receipts: [Receipt], in groups: [Group], within limit: Duration?) async throws {
         let known = Set(Group.builtIn + followers.map(\.group))
         guard let missing = groups.first(where: { !known.contains($0) }) else { return }
