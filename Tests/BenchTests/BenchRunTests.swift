@@ -117,7 +117,10 @@ struct BenchRunTests {
             (["--skus", "1"], "--skus: expected 2 to 10000000, got 1"),
             (["--partitions", "1025"], "--partitions: expected numbers from 1 to 1024 with commas, got \"1025\""),
             (["--partitions", "8,1,8"], "--partitions: 8,1,8 has a number twice"),
-            (["--stages", "stock,stok"], "--stages: expected some of append, produce, stock, delivery, postgres, all, latency"),
+            (
+                ["--stages", "stock,stok"],
+                "--stages: expected some of append, produce, stock, delivery, postgres, all, latency"
+            ),
             (["--rates", "200,"], "--rates: expected numbers from 1 to 100000 with commas, got \"\""),
             (["--bare", "/nowhere/bareloop"], "--bare: there is no program /nowhere/bareloop"),
         ])
