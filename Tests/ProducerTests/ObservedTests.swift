@@ -21,7 +21,7 @@ struct ObservedTests {
     func observed() async throws {
         let (metrics, tracer) = Self.backends
         try await withServers { servers in
-            let producer = try await producer(on: servers, timeout: .seconds(2))
+            let producer = try await producer(on: servers, timeout: .seconds(5))
             async let run: Void = producer.run()
             // A level that no other test has.
             let level = Durability.replicas(7)

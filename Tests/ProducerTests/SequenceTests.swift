@@ -102,7 +102,8 @@ struct SequenceTests {
     @Test("Redis killed under it, and started again: every receipt tells the truth, and nothing is there twice")
     func killed() async throws {
         try await withOwnServers { servers in
-            let producer = try await producer(on: servers)
+            // However slow the machine: an outage that is waited out.
+            let producer = try await producer(on: servers, timeout: .seconds(180))
             try await serving(servers) {
                 try await running(producer) { producer in
                     let source = Source(count: 30_000)

@@ -1,3 +1,4 @@
+import Logging
 import Onewrite
 import Testing
 import TestSupport
@@ -88,6 +89,9 @@ struct WaitingTests {
                         continue
                     }
                 }
+            }
+            let patient = Producer(try configuration(servers), logger: Logger(label: "test"))
+            try await running(patient) { producer in
                 try await serving(servers) {
                     let again = try await producer.submit(try placed(2, shop: "main"), durability: .applied)
                     #expect((again.outcome, again.durability) == (.duplicate, .applied))
