@@ -126,13 +126,23 @@ let package = Package(
         .target(
             name: "Harness", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             swiftSettings: swiftSettings),
+        .target(
+            name: "Demo",
+            dependencies: ["Harness", "OrderLog", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Bench",
+            dependencies: [
+                "Harness", "Onewrite", "Submission", "Connections", "RedisLog", "OrderLog", "PrivateServers",
+                "RedisClient", "PostgresClient", "ThreadedIO", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
                 "Audit", "Submission", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard",
-                "PrivateServers",
-                "Harness", "Faults",
+                "PrivateServers", "Harness", "Demo", "Bench", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -160,34 +170,40 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
-        .testTarget(name: "ThreadedIOTests", dependencies: ["ThreadedIO"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ThreadedIOTests", dependencies: ["ThreadedIO"], path: "Tests/Unit/ThreadedIOTests",
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "RedisClientTests", dependencies: ["RedisClient", "ThreadedIO", "PrivateServers", "TestSupport"],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/RedisClientTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "PostgresClientTests",
             dependencies: ["PostgresClient", "ThreadedIO", "PrivateServers", "TestSupport"],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/PostgresClientTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "PrivateServersTests", dependencies: ["PrivateServers", "RedisClient", "ThreadedIO", "TestSupport"],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/PrivateServersTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "TestSupportTests", dependencies: ["TestSupport", "PrivateServers", "OnewriteCommand"],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/TestSupportTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "FaultMatrixTests",
             dependencies: ["OnewriteCommand", "Harness", "Faults", "TestSupport", "ThreadedIO"],
-            swiftSettings: swiftSettings),
-        .testTarget(name: "FaultsTests", dependencies: ["Faults"], swiftSettings: swiftSettings),
+            path: "Tests/Faults/FaultMatrixTests", swiftSettings: swiftSettings),
         .testTarget(
-            name: "OrderLogTests", dependencies: ["OrderLog", "Harness", "TestSupport"], swiftSettings: swiftSettings),
+            name: "FaultsTests", dependencies: ["Faults"], path: "Tests/Unit/FaultsTests", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "OrderLogTests", dependencies: ["OrderLog", "Harness", "TestSupport"],
+            path: "Tests/Unit/OrderLogTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "ChangeInputTests", dependencies: ["ChangeInput", "OrderLog", "Harness", "TestSupport"],
+            path: "Tests/Unit/ChangeInputTests", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], path: "Tests/Unit/CoordinationTests",
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "CoordinationTests", dependencies: ["Coordination", "OrderLog"], swiftSettings: swiftSettings),
-        .testTarget(
-            name: "DashboardTests", dependencies: ["Dashboard", "Reports", "TestSupport"], swiftSettings: swiftSettings),
+            name: "DashboardTests", dependencies: ["Dashboard", "Reports", "TestSupport"],
+            path: "Tests/Processes/DashboardTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "SimulationTests",
             dependencies: [
@@ -195,14 +211,14 @@ let package = Package(
                 "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/SimulationTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "ProtocolTests",
             dependencies: [
                 "RedisLog", "Sinks", "Coordination", "OrderLog", "RedisClient", "PostgresClient", "ThreadedIO",
                 "PrivateServers", "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/ProtocolTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "InspectionTests",
             dependencies: [
@@ -210,14 +226,14 @@ let package = Package(
                 "ThreadedIO", "PrivateServers", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Processes/InspectionTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "InspectorTests",
             dependencies: [
                 "Onewrite", "Connections", "OrderLog", "RedisLog", "RedisClient", "ThreadedIO", "PrivateServers",
                 "TestSupport", "OnewriteCommand",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/InspectorTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "DeadLetterTests",
             dependencies: [
@@ -225,7 +241,7 @@ let package = Package(
                 "ThreadedIO",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Processes/DeadLetterTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "ProducerTests",
             dependencies: [
@@ -239,11 +255,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/ProducerTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "SubmissionTests",
             dependencies: ["Submission", "ChangeInput", "Connections", "OrderLog", "RedisLog", "Harness"],
-            swiftSettings: swiftSettings),
+            path: "Tests/Unit/SubmissionTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "SubmitTests",
             dependencies: [
@@ -251,17 +267,18 @@ let package = Package(
                 "ThreadedIO",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Processes/SubmitTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "DemoTests",
             dependencies: [
                 "OnewriteCommand", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Processes/DemoTests", swiftSettings: swiftSettings),
         .testTarget(
-            name: "BenchTests", dependencies: ["OnewriteCommand", "OrderLog", "PrivateServers", "TestSupport"],
-            swiftSettings: swiftSettings),
+            name: "BenchTests",
+            dependencies: ["Bench", "OnewriteCommand", "OrderLog", "PrivateServers", "TestSupport"],
+            path: "Tests/Processes/BenchTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "AdversityTests",
             dependencies: [
@@ -269,14 +286,14 @@ let package = Package(
                 "ThreadedIO",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Faults/AdversityTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "FailoverTests",
             dependencies: [
                 "OnewriteCommand", "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Faults/FailoverTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "PoolerTests",
             dependencies: [
@@ -284,7 +301,7 @@ let package = Package(
                 "ThreadedIO",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Processes/PoolerTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "AuditTests",
             dependencies: [
@@ -292,7 +309,7 @@ let package = Package(
                 "PrivateServers",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Processes/AuditTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "TortureTests",
             dependencies: [
@@ -300,7 +317,7 @@ let package = Package(
                 "ThreadedIO",
                 "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Faults/TortureTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "OwnSinkTests",
             dependencies: [
@@ -309,16 +326,16 @@ let package = Package(
                 "ThreadedIO", "PrivateServers", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Servers/OwnSinkTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "OnewriteCommand", "Connections", "Harness", "RedisLog", "Sinks", "Coordination", "OrderLog",
+                "OnewriteCommand", "Connections", "Harness", "Demo", "RedisLog", "Sinks", "Coordination", "OrderLog",
                 "RedisClient",
                 "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
             ],
-            swiftSettings: swiftSettings),
+            path: "Tests/Processes/EndToEndTests", swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -31,6 +31,13 @@ package struct Shop: Sendable {
         self.directory = directory
     }
 
+    /// The path of the file that this process runs; not `/proc/self/exe`, which is the child's own.
+    ///
+    /// - Throws: Foundation's error, where there is no `/proc`.
+    package static func ownExecutable() throws -> String {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    }
+
     /// What a child's environment differs in: these servers, and nothing that the user has set.
     package var environment: [String: String?] {
         var changes: [String: String?] = [

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bench
 import Foundation
 import OrderLog
 
@@ -91,16 +92,16 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     }
 
     func run() async throws {
-        let bench = Bench(
-            plan: BenchPlan(
+        let bench = BenchRun(
+            BenchPlan(
                 orders: orders, rounds: rounds, shops: shops, partitions: try chosenPartitions(), workers: workers,
                 lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
-                bare: bare.map { URL(filePath: $0).path }))
+                bare: bare.map { URL(filePath: $0).path }), notice: Console.error)
         let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
         if json {
             try Console.printJSON(report, keys: .convertToSnakeCase)
         } else {
-            BenchTable(report: report).lines.forEach(Console.print)
+            BenchTable(report).lines.forEach(Console.print)
         }
     }
 

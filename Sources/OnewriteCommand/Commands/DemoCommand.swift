@@ -1,5 +1,6 @@
 import ArgumentParser
 import Connections
+import Demo
 import Foundation
 import Harness
 
@@ -34,8 +35,9 @@ struct DemoCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     }
 
     func run() async throws {
-        let demo = Demo(
-            orders: orders, seed: seed ?? UInt64.random(in: 0..<1_000_000), isKept: keep)
+        let demo = DemoRun(
+            orders: orders, seed: seed ?? UInt64.random(in: 0..<1_000_000), isKept: keep,
+            output: DemoRun.Output(say: Console.print, warn: Console.error))
         guard try await PrivateRun.run("the demo", { try await demo.run() }) else { throw Failure(.no, "") }
     }
 }

@@ -1,9 +1,6 @@
 import ArgumentParser
 import Connections
-import Coordination
 import OrderLog
-import RedisLog
-import Sinks
 
 /// `onewrite open`.
 struct OpenCommand: AsyncParsableCommand {
@@ -37,7 +34,10 @@ struct OpenCommand: AsyncParsableCommand {
         if force { try settings.sayWhere() }
         let results = try await CommandLane().run { [force] _ in
             var patience = Patience()
-            return try await patience.attempt { try await Self.open(servers, force: force) }
+            return try await patience.attempt {
+                try await LogOpening(servers, takesSuperseded: force)
+                    .run { ProgressLine.say("partition \($0) of \($1)") }
+            }
         }
         try show(results)
         let inTheWay = results.filter { $0.state == .halted }.count
@@ -46,56 +46,9 @@ struct OpenCommand: AsyncParsableCommand {
         }
     }
 
-    private static func open(_ servers: Servers, force: Bool) async throws -> [OpenedPartition] {
-        let redis = try servers.master()
-        let postgres = try servers.primary()
-        let identity = try servers.identity(redis)
-        guard try PostgresSchema.identity(on: postgres) == identity else {
-            throw Failure(
-                .badConfiguration,
-                "the schema in Postgres is missing, or of another log than Redis's. Check --namespace and --schema")
-        }
-        let log = StreamLog(redis, keys: servers.keys, group: .postgres, consumer: .opener)
-        let ledger = PostgresSink(postgres)
-        let opener = LogOpener(log: log, ledger: ledger, identity: identity, owner: .opener)
-        var results: [OpenedPartition] = []
-        for partition in identity.partitioning.all {
-            ProgressLine.say("partition \(partition) of \(identity.partitioning.count)")
-            results.append(try await open(partition, opener, log, ledger, identity, force: force))
-        }
-        return results
-    }
-
-    private static func open(
-        _ partition: Partition, _ opener: LogOpener, _ log: StreamLog, _ ledger: PostgresSink, _ identity: LogIdentity,
-        force: Bool
-    ) async throws -> OpenedPartition {
-        let row = try await ledger.row(of: partition)
-        if LogState(try await log.look(at: partition), row: row, identity: identity).isOpen, row.isConfirmed {
-            return OpenedPartition(partition: partition.number, state: .open)
-        }
-        var backoff = Backoff(most: .seconds(1))
-        var generator = SystemRandomNumberGenerator()
-        var reason = ""
-        for _ in 0..<Self.attempts {
-            switch try await opener.open(partition, takesSuperseded: force) {
-            case .opened(let healed):
-                return OpenedPartition(partition: partition.number, state: .opened, healed: healed)
-            case .halted(let reason):
-                return OpenedPartition(partition: partition.number, state: .halted, reason: reason)
-            case .again: reason = "partition \(partition) is being opened by somebody else, again and again. Try again"
-            case .waiting(let why): reason = why
-            }
-            try await Task.sleep(for: backoff.next(using: &generator))
-        }
-        return OpenedPartition(partition: partition.number, state: .halted, reason: reason)
-    }
-
-    private static let attempts = 10
-
-    private func show(_ results: [OpenedPartition]) throws {
+    private func show(_ results: [LogOpening.Opened]) throws {
         if json {
-            try Console.printJSON(OpenReport(partitions: results))
+            try Console.printJSON(OpenReport(results))
             return
         }
         for result in results {
@@ -118,24 +71,22 @@ struct OpenCommand: AsyncParsableCommand {
     }
 }
 
-/// What became of one partition.
-struct OpenedPartition: Encodable, Sendable {
-    enum State: String, Encodable {
-        /// It was open before.
-        case open
-        case opened
-        /// A person has to decide.
-        case halted
+private struct OpenReport: Encodable {
+    struct Row: Encodable {
+        let partition: Int
+        let state: LogOpening.Opened.State
+        let healed: Int?
+        let reason: String?
     }
 
-    let partition: Int
-    let state: State
-    /// Entries that were put back.
-    var healed: Int?
-    var reason: String?
-}
-
-private struct OpenReport: Encodable {
     let schema = "onewrite/open/v1"
-    let partitions: [OpenedPartition]
+    let partitions: [Row]
+
+    init(_ results: [LogOpening.Opened]) {
+        partitions = results.map {
+            Row(partition: $0.partition.number, state: $0.state, healed: $0.healed, reason: $0.reason)
+        }
+    }
+
+    private enum CodingKeys: CodingKey { case schema, partitions }
 }

@@ -1,0 +1,63 @@
+import OrderLog
+
+/// What a benchmark measures, and with how much.
+package struct BenchPlan: Sendable {
+    package enum Stage: String, CaseIterable, Sendable, Encodable {
+        case append, produce, stock, delivery, postgres, all, latency
+
+        /// The groups whose workers run.
+        var groups: [Group] {
+            switch self {
+            case .append, .produce: []
+            case .stock: [.stock]
+            case .delivery: [.delivery]
+            case .postgres: [.postgres]
+            case .all, .latency: [.postgres, .stock, .delivery]
+            }
+        }
+    }
+
+    let orders: Int
+    let rounds: Int
+    let shops: Int
+    /// Each a log of its own; what the others reach is compared with the first.
+    let partitions: [Int]
+    /// Worker processes of each group.
+    let workers: Int
+    /// Lanes of each worker.
+    let lanes: Int
+    let skus: Int
+    let stages: Set<Stage>
+    /// Orders a second, for ``Stage/latency``.
+    let rates: [Int]
+    /// How long each rate is kept up.
+    let seconds: Int
+    /// The yardstick's executable; nil to measure alone.
+    let bare: String?
+
+    package init(
+        orders: Int, rounds: Int, shops: Int, partitions: [Int], workers: Int, lanes: Int, skus: Int,
+        stages: Set<Stage>,
+        rates: [Int], seconds: Int, bare: String?
+    ) {
+        self.orders = orders
+        self.rounds = rounds
+        self.shops = shops
+        self.partitions = partitions
+        self.workers = workers
+        self.lanes = lanes
+        self.skus = skus
+        self.stages = stages
+        self.rates = rates
+        self.seconds = seconds
+        self.bare = bare
+    }
+
+    /// Where something is measured.
+    struct Place: Hashable, Sendable {
+        let stage: Stage
+        let partitions: Int
+    }
+
+    var work: BenchOrders { BenchOrders(shops: shops, skus: skus) }
+}
