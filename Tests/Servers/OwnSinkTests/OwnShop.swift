@@ -85,7 +85,7 @@ final class OwnShop: Sendable {
     /// Waits until the ledger has so many changes, and the store the same, in the ledger's order.
     func isEqual(_ store: MemoryStore, count: Int) async throws {
         try await settled(count)
-        try await eventually(within: .seconds(30), "the store has \(count)") { self.orders(store).count >= count }
+        try await eventually(within: Self.patience(count), "the store has \(count)") { self.orders(store).count >= count }
         let expected = try ledger()
         for partition in 0..<Self.partitions {
             #expect(store.orders(in: Partition(known: partition)) == expected[partition] ?? [])
@@ -93,17 +93,24 @@ final class OwnShop: Sendable {
     }
 
     func settled(_ count: Int) async throws {
-        try await eventually(within: .seconds(30), "the ledger has \(count)") {
-            try self.ledger().values.reduce(0) { $0 + $1.count } == count
+        let connection = try postgres()
+        try await eventually(within: Self.patience(count), "the ledger has \(count)") {
+            try connection.query("SELECT count(*) FROM ledger", until: .soon)[0].requireInt64(0) == count
         }
     }
 
-    private func ledger() throws -> [Int: [String]] {
+    /// A slow machine applies a thousand a second.
+    private static func patience(_ count: Int) -> Duration { .seconds(30 + count / 1000) }
+
+    private func postgres() throws -> PostgresConnection {
         var configuration = try PostgresConfiguration(url: servers.postgres.url)
         configuration.schema = servers.namespace
-        let connection = try PostgresConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+        return try PostgresConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+    }
+
+    private func ledger() throws -> [Int: [String]] {
         var ids: [Int: [String]] = [:]
-        for row in try connection.query("SELECT partition, id FROM ledger ORDER BY partition, seq", until: .soon) {
+        for row in try postgres().query("SELECT partition, id FROM ledger ORDER BY partition, seq", until: .soon) {
             ids[Int(try row.requireInt64(0)), default: []].append(try row.requireString(1))
         }
         return ids
