@@ -321,7 +321,8 @@ let package = Package(
         .testTarget(
             name: "OwnSinkTests",
             dependencies: [
-                "Onewrite", "OnewriteTesting", "OnewriteCommand", "OrderLog", "RedisLog", "RedisClient",
+                "Onewrite", "OnewriteTesting", "OnewriteCommand", "Coordination", "Connections", "OrderLog", "RedisLog",
+                "RedisClient",
                 "PostgresClient",
                 "ThreadedIO", "PrivateServers", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),

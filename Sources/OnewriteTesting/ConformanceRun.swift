@@ -3,10 +3,24 @@ import OrderLog
 /// What one run of the conformance suite has found.
 struct ConformanceRun {
     private(set) var findings: [SinkConformance.Finding] = []
+    private let open: @Sendable (Partition, Epoch) async throws -> History
     private let contents: @Sendable (Partition) async throws -> [String]
+    private var opened: [Partition: [Int64: History]] = [:]
 
-    init(contents: @escaping @Sendable (Partition) async throws -> [String]) {
+    init(
+        open: @escaping @Sendable (Partition, Epoch) async throws -> History,
+        contents: @escaping @Sendable (Partition) async throws -> [String]
+    ) {
+        self.open = open
         self.contents = contents
+    }
+
+    /// The history of a partition's log under an epoch.
+    mutating func history(of partition: Partition, epoch: Int64) async throws -> History {
+        if let history = opened[partition]?[epoch] { return history }
+        let history = try await open(partition, Epoch(epoch))
+        opened[partition, default: [:]][epoch] = history
+        return history
     }
 
     mutating func found(_ rule: SinkConformance.Rule, _ detail: String) {
@@ -65,7 +79,7 @@ struct ConformanceRun {
         if outcome == .applied || held != 0 {
             found(.epochOpened, "the outcome is \(outcome), \(held) entries are held")
         }
-        let late = try await sink.fence(partition, under: Self.history(1), owner: Self.worker("late"))
+        let late = try await sink.fence(partition, under: history(of: partition, epoch: 1), owner: Self.worker("late"))
         if late != .historyChanged { found(.olderEpoch, "epoch 1 took over from epoch 2") }
     }
 
@@ -83,7 +97,8 @@ struct ConformanceRun {
     private mutating func taken(
         _ sink: any Sink, _ partition: Partition, _ owner: String, _ rule: SinkConformance.Rule, epoch: Int64 = 1
     ) async throws -> (Permit, Position)? {
-        switch try await sink.fence(partition, under: Self.history(epoch), owner: Self.worker(owner)) {
+        let history = try await history(of: partition, epoch: epoch)
+        switch try await sink.fence(partition, under: history, owner: Self.worker(owner)) {
         case .fenced(let permit, let position):
             if permit.owner.text != owner || permit.partition != partition {
                 found(rule, "the permit is \(permit.owner)'s, of partition \(permit.partition)")

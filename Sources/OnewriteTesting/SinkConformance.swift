@@ -65,6 +65,7 @@ public struct SinkConformance: Sendable {
     private let make: @Sendable () async throws -> any Sink
     private let contents: @Sendable (Partition) async throws -> [String]
     private let races: Int
+    private let open: @Sendable (Partition, Epoch) async throws -> History
 
     /// Takes the sink that is to be tried, and how to look into its store.
     ///
@@ -76,7 +77,21 @@ public struct SinkConformance: Sendable {
         races: Int = 60, make: @escaping @Sendable () async throws -> any Sink,
         contents: @escaping @Sendable (Partition) async throws -> [String]
     ) {
+        self.init(races: races, open: { ConformanceRun.history($1.number) }, make: make, contents: contents)
+    }
+
+    /// The same for a sink that asks the log in what history it is.
+    ///
+    /// - Parameters:
+    ///   - open: Opens a partition of the log under an epoch, each once, with room for a thousand entries, and tells the
+    ///     history.
+    package init(
+        races: Int = 60, open: @escaping @Sendable (Partition, Epoch) async throws -> History,
+        make: @escaping @Sendable () async throws -> any Sink,
+        contents: @escaping @Sendable (Partition) async throws -> [String]
+    ) {
         self.races = races
+        self.open = open
         self.make = make
         self.contents = contents
     }
@@ -94,7 +109,7 @@ public struct SinkConformance: Sendable {
     /// - Returns: Every rule that was broken; none when the sink conforms.
     /// - Throws: What the sink throws.
     public func findings() async throws -> [Finding] {
-        var run = ConformanceRun(contents: contents)
+        var run = ConformanceRun(open: open, contents: contents)
         let sink = try await make()
         try await run.effects(sink)
         try await run.refusals(sink, other: try await make())
@@ -107,7 +122,7 @@ public struct SinkConformance: Sendable {
     /// A worker applies a batch while another one takes over: the store is what the second is told, and stays so.
     private func race(_ number: Int, _ run: inout ConformanceRun) async throws {
         let partition = Partition(100 + number)
-        let history = ConformanceRun.history(1)
+        let history = try await run.history(of: partition, epoch: 1)
         let first = try await make()
         guard
             case .fenced(let permit, let position) = try await first.fence(

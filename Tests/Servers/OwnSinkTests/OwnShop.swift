@@ -85,7 +85,9 @@ final class OwnShop: Sendable {
     /// Waits until the ledger has so many changes, and the store the same, in the ledger's order.
     func isEqual(_ store: MemoryStore, count: Int) async throws {
         try await settled(count)
-        try await eventually(within: Self.patience(count), "the store has \(count)") { self.orders(store).count >= count }
+        try await eventually(within: Self.patience(count), "the store has \(count)") {
+            self.orders(store).count >= count
+        }
         let expected = try ledger()
         for partition in 0..<Self.partitions {
             #expect(store.orders(in: Partition(known: partition)) == expected[partition] ?? [])
