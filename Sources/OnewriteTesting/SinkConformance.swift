@@ -83,8 +83,11 @@ public struct SinkConformance: Sendable {
     /// The same for a sink that asks the log in what history it is.
     ///
     /// - Parameters:
+    ///   - races: As above.
     ///   - open: Opens a partition of the log under an epoch, each once, with room for a thousand entries, and tells the
     ///     history.
+    ///   - make: As above.
+    ///   - contents: As above.
     package init(
         races: Int = 60, open: @escaping @Sendable (Partition, Epoch) async throws -> History,
         make: @escaping @Sendable () async throws -> any Sink,

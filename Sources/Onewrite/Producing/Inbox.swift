@@ -129,6 +129,11 @@ final class Inbox: Sendable {
         bell.signal()
     }
 
+    /// Tells everyone who waits that nothing is sent any more; behind ``close()``.
+    func refuse() {
+        for item in take(since: .now) { item.waiter.take(Receipt(unsent: item.change, "shut down")) }
+    }
+
     // MARK: - The producer's thread
 
     var isClosed: Bool { state.withLock { $0.isClosed } }

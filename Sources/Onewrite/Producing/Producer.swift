@@ -51,6 +51,7 @@ public final class Producer: Service, ChangeSubmitting {
     }
 
     private func serve() async {
+        levels.begin()
         let servers = Servers(configuration, name: "onewrite-producer")
         await withTaskGroup { threads in
             threads.addTask { [waits] in

@@ -9,6 +9,8 @@ final class ProducerLevels: Sendable {
         var inboxes: [Durability: Inbox] = [:]
         /// Those that have no thread yet.
         var unserved: [Durability] = []
+        /// Whether somebody opens threads.
+        var isServed = false
         var isClosed = false
     }
 
@@ -42,12 +44,17 @@ final class ProducerLevels: Sendable {
         }
     }
 
-    /// Takes no more changes.
+    /// From here on somebody opens a thread for each level that is asked for, and settles what is put.
+    func begin() { state.withLock { $0.isServed = true } }
+
+    /// Takes no more changes; refuses those that nobody would settle.
     func close() {
-        state.withLock { state in
+        let unserved = state.withLock { state -> [Inbox] in
             state.isClosed = true
             for inbox in state.inboxes.values { inbox.close() }
+            return state.isServed ? [] : Array(state.inboxes.values)
         }
         opening.finish()
+        for inbox in unserved { inbox.refuse() }
     }
 }

@@ -12,7 +12,7 @@ struct WaitingWorkerTests {
         let process: ChildProcess
         let path: String
 
-        /// - Parameter group: Which it serves; nil for all.
+        /// Starts one that serves a group, or all of them for nil.
         init(
             _ group: String?, _ flags: String..., on servers: TestServers, in directory: PrivateDirectory
         ) async throws {

@@ -107,6 +107,18 @@ struct ProducerTests {
         }
     }
 
+    @Test("one that is shut down without having run refuses what waits")
+    func neverRun() async throws {
+        let producer = Producer(try LogConfiguration(redis: "redis://127.0.0.1:1/0"), logger: Logger(label: "test"))
+        let changes = try (0..<3).map { try placed($0, shop: "main") }
+        async let receipts = producer.submit(changes)
+        async let receipt = producer.submit(try placed(9, shop: "main"))
+        try await Task.sleep(for: .milliseconds(50))
+        producer.shutDown()
+        #expect(try await receipts.allSatisfy { $0.outcome == .unsent("shut down") })
+        #expect(try await receipt.outcome == .unsent("shut down"))
+    }
+
     @Test("without a server in time nothing is sent, and the producer goes on")
     func noServer() async throws {
         var configuration = try LogConfiguration(redis: "redis://127.0.0.1:1/0")
