@@ -86,13 +86,16 @@ package struct Audit {
     ) async throws {
         let reader = SinkReader(redis: redis, keys: servers.keys)
         let groups = try redis.groups(servers.keys)
+        let own = groups.filter { !Group.builtIn.contains($0) }
         let log = StreamLog(redis, keys: servers.keys, group: .postgres, consumer: Self.reader)
         var starts: [Partition: PartitionAudit.Start] = [:]
         for partition in identity.partitioning.all {
             do {
                 starts[partition] = PartitionAudit.Start(
                     look: try redis.look(at: partition, servers.keys),
-                    stock: try reader.position(partition, .stock), delivery: try reader.position(partition, .delivery))
+                    stock: try reader.position(partition, .stock), delivery: try reader.position(partition, .delivery),
+                    own: try Dictionary(
+                        uniqueKeysWithValues: own.map { ($0, try reader.position(partition, $0)) }))
             } catch let trouble as SinkReader.Trouble {
                 doubts.append("partition \(partition): \(trouble.text)")
             }

@@ -14,6 +14,8 @@ package struct PartitionAudit {
         package let look: LogLook
         package let stock: Seq
         package let delivery: Seq
+        /// Those of the users' own groups, as they are shown.
+        package let own: [Group: Seq]
     }
 
     package let partition: Partition
@@ -66,6 +68,16 @@ package struct PartitionAudit {
                 findings.differ(
                     .positions, in: partition.number, "the position of \(group.name)",
                     expected: "at most \(head), the log's last seq", found: "\(seq)")
+            }
+        }
+        // What a sink of one's own has was applied by Postgres before.
+        let most = min(head, row?.position.seq ?? head)
+        for (group, seq) in start.own.sorted(by: { $0.key.name < $1.key.name }) {
+            findings.count(.positions)
+            if seq > most {
+                findings.differ(
+                    .positions, in: partition.number, "the position of \(group.name)",
+                    expected: "at most \(most), as far as the ledger goes", found: "\(seq)")
             }
         }
         let home = shops.filter { identity.partitioning.partition(ofShop: $0) == partition }

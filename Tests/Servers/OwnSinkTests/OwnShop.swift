@@ -139,6 +139,11 @@ final class OwnShop: Sendable {
         #expect(audit.status == .exited(0), "\(audit.output)\(audit.errors)")
     }
 
+    /// Writes where partition 0 of a group is said to be.
+    func showPosition(_ seq: Int, of group: String) throws {
+        _ = try call("HSET", "{\(servers.namespace):0}:position:\(group)", "epoch", "1", "seq", "\(seq)")
+    }
+
     func pending(_ group: String) throws -> Int64 {
         try (0..<Self.partitions).reduce(0) { sum, partition in
             sum + (try call("XPENDING", "{\(servers.namespace):\(partition)}:log", group)[0].integer ?? 0)

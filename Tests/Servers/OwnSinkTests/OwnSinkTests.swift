@@ -95,6 +95,22 @@ struct OwnSinkTests {
         }
     }
 
+    @Test("audit compares its position: it can't be ahead of the ledger")
+    func audited() async throws {
+        try await withOwnShop { shop in
+            #expect(try await shop.run("group", "add", "search").status == .exited(0))
+            try await shop.submit(10)
+            try await shop.settled(10)
+            let agreed = try await shop.run("audit")
+            #expect(agreed.status == .exited(0), "\(agreed.output)\(agreed.errors)")
+            #expect(agreed.output.contains(/\npositions +\d+ +0\n/))
+            try shop.showPosition(11, of: "search")
+            let differs = try await shop.run("audit")
+            #expect(differs.status == .exited(1))
+            #expect(differs.output.contains("the position of search"), "\(differs.output)")
+        }
+    }
+
     @Test("it is never ahead of the ledger")
     func behindLedger() async throws {
         try await withOwnShop(workers: ["stock"]) { shop in
