@@ -27,7 +27,8 @@ struct SoakTests {
         for fault: Fault in [.workerKill, .redisKill, .tailLost, .postgresStop, .redisStop, .linksHeld, .scriptFlush] {
             #expect(count(fault.rawValue) > 0, "\(fault.rawValue), seed \(seed)\n\(done.output)")
         }
-        if count(Fault.zombie.rawValue) > 2 { #expect(count("batches refused by their token") > 0, "seed \(seed)") }
+        // About half of them have a batch in hand; a slow machine has time for a few only, of which none may.
+        if count(Fault.zombie.rawValue) > 6 { #expect(count("batches refused by their token") > 0, "seed \(seed)") }
         #expect(count("answers accepted") > 100)
         #expect(count("looks at both servers while all that happened") > 10)
         #expect(count("full checks at rest") > 0)
