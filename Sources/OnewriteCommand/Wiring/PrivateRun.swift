@@ -36,8 +36,8 @@ enum PrivateRun {
         }
         do {
             return try result.get()
-        } catch is CancellationError {
-            // The shell's own code for an end by this signal.
+        } catch  where first.number.load(ordering: .relaxed) != 0 {
+            // Whatever it was in the middle of. The shell's own code for an end by this signal.
             throw Stopped(status: 128 + first.number.load(ordering: .relaxed))
         } catch let error as ServerError {
             switch error {
