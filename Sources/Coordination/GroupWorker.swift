@@ -91,4 +91,6 @@ package final class GroupWorker: Sendable {
 
     /// Entries applied or set aside so far.
     package var applied: Int { board.counts.applied }
+    /// Batches that a store refused since another worker had taken over.
+    package var refused: Int { board.counts.refused }
 }

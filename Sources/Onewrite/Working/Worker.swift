@@ -14,6 +14,9 @@ import ThreadedIO
 ///
 /// Each group has a thread for its leases and one for each lane, with connections of their own: no thread of Swift's pool
 /// is ever blocked.
+///
+/// Counts what it does, group by group, in `onewrite_applied_total` and `onewrite_refused_total` of swift-metrics, with
+/// whatever backend the process has chosen.
 public final class Worker: Service {
     private struct State {
         var isStopping = false
@@ -134,6 +137,17 @@ public final class Worker: Service {
             return state.isStopping
         }
         if isStopping { worker.stop() }
-        await worker.run()
+        await withTaskGroup(of: WorkerMetrics.self) { tasks in
+            tasks.addTask {
+                var metrics = WorkerMetrics(sink.group)
+                await metrics.follow(worker)
+                return metrics
+            }
+            await worker.run()
+            tasks.cancelAll()
+            // What came since: a worker that is cancelled still finishes what it has in hand.
+            var metrics = await tasks.next()
+            metrics?.tell(worker)
+        }
     }
 }

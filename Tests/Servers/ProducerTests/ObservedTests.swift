@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 import Tracing
 
-@Suite("Producer: metrics and spans", .serialized)
+@Suite("Producer and Worker: metrics and spans", .serialized)
 struct ObservedTests {
     /// A process has one of each.
     private static let backends = {
@@ -42,6 +42,24 @@ struct ObservedTests {
                 tracer.finishedSpans.first { $0.attributes["onewrite.shop"]?.toSpanAttribute() == .string("observed") })
             #expect(span.operationName == "onewrite submit")
             #expect(span.attributes["onewrite.outcome"]?.toSpanAttribute() == .string("unknown"))
+        }
+    }
+
+    @Test("a worker counts what it applies, group by group")
+    func worker() async throws {
+        let (metrics, _) = Self.backends
+        try await withServers { servers in
+            try await running(try await producer(on: servers)) { producer in
+                try await serving(servers) {
+                    let receipts = try await producer.submit((0..<25).map { try placed($0, shop: "shop-\($0)") })
+                    try await producer.wait(for: receipts)
+                }
+            }
+            for group in Group.builtIn {
+                // Other tests of this process may have workers too.
+                let counter = try metrics.expectCounter("onewrite_applied_total", [("group", group.name)])
+                #expect(counter.totalValue >= 25, "\(group.name)")
+            }
         }
     }
 }
