@@ -64,10 +64,11 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 extension Worker {
     /// Serves; Ctrl-C and SIGTERM stop it, and a second one ends the process at once.
     fileprivate func runHandlingSignals(_ logger: Logger) async throws {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 var isStopping = false
-                for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                for await signal in signals {
                     // The shell's own code for an end by this signal.
                     if isStopping { Foundation.exit(128 + signal.rawValue) }
                     isStopping = true

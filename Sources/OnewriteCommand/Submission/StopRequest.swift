@@ -37,9 +37,10 @@ final class StopRequest: Sendable {
         saying notice: String, _ body: (StopRequest) async throws -> Result
     ) async throws -> Result {
         let stop = StopRequest()
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         return try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
-                for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+                for await signal in signals {
                     if stop.isRequested { Foundation.exit(128 + signal.rawValue) }
                     if Console.errorIsTerminal { Console.write("\n", to: STDERR_FILENO) }
                     Console.error("\(notice) (again stops at once)")

@@ -19,10 +19,12 @@ enum PrivateRun {
         _ what: String, _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let first = FirstSignal()
+        // Before the work begins: until then a signal ends the process without a word.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let work = Task { try await body() }
         let result = await withTaskGroup { tasks in
             tasks.addTask {
-                for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                for await signal in signals {
                     // The children die with this process, and the directory's sweeper removes the rest.
                     if first.number.exchange(signal.rawValue, ordering: .relaxed) != 0 {
                         Foundation.exit(128 + signal.rawValue)

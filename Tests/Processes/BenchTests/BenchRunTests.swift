@@ -111,6 +111,23 @@ struct BenchRunTests {
     }
 
     @Test(
+        "Ctrl-C in the middle of any stage ends it with the signal's code, and is all that is told",
+        arguments: ["starting", "append", "sequence", "concurrent"])
+    func stopped(behind stage: String) async throws {
+        let bench = try await ChildProcess.spawn(
+            [BuiltExecutable.path, "bench", "--orders", "30000", "--rounds", "1", "--stages", "produce"],
+            output: .discarded, errors: .piped)
+        var said: [String] = []
+        while said.last?.contains(stage) != true, let line = try await bench.errors?.nextLine() { said.append(line) }
+        try #require(said.last?.contains(stage) == true, "\(said)")
+        bench.send(SIGINT)
+        while let line = try await bench.errors?.nextLine() { said.append(line) }
+        #expect(try await bench.exit(within: .seconds(30)) == .exited(128 + SIGINT))
+        #expect(!said.contains { $0.contains("error:") }, "\(said)")
+        #expect(said.last?.contains("stopping, and removing everything") == true, "\(said)")
+    }
+
+    @Test(
         "wrong options are refused before anything is started",
         arguments: [
             (["--orders", "0"], "--orders: expected 1 to 100000000, got 0"),
