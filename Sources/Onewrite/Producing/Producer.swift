@@ -24,7 +24,7 @@ import Tracing
 public final class Producer: Service, ChangeSubmitting {
     let configuration: LogConfiguration
     private let logger: Logger
-    private let levels = ProducerLevels()
+    let levels = ProducerLevels()
     private let waits = WaitBook()
 
     /// Makes a producer; it connects once it runs and something is submitted.

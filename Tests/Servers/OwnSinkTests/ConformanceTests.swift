@@ -4,10 +4,10 @@ import Foundation
 import Onewrite
 import OnewriteTesting
 import OrderLog
-import RedisLog
 import PostgresClient
 import PrivateServers
 import RedisClient
+import RedisLog
 import Testing
 import TestSupport
 import ThreadedIO

@@ -111,6 +111,17 @@ struct OwnSinkTests {
         }
     }
 
+    @Test("dead take can't act for it, and says so")
+    func notTaken() async throws {
+        try await withOwnShop { shop in
+            #expect(try await shop.run("group", "add", "search").status == .exited(0))
+            let refused = try await shop.run(
+                "dead", "take", "--group", "search", "--partition", "0", "--reason", "a test", "--yes")
+            #expect(refused.status == .exited(64), "\(refused.errors)")
+            #expect(refused.errors.contains("the sink of search is in an application"), "\(refused.errors)")
+        }
+    }
+
     @Test("it is never ahead of the ledger")
     func behindLedger() async throws {
         try await withOwnShop(workers: ["stock"]) { shop in

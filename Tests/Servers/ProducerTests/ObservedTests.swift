@@ -45,6 +45,29 @@ struct ObservedTests {
         }
     }
 
+    @Test("a worker counts the batches that a store refuses, since somebody else took over")
+    func refused() async throws {
+        let (metrics, _) = Self.backends
+        try await withServers { servers in
+            func count() -> Int64 {
+                do {
+                    return try metrics.expectCounter("onewrite_refused_total", [("group", "stock")]).totalValue
+                } catch {
+                    return 0
+                }
+            }
+            let before = count()
+            try await running(try await producer(on: servers)) { producer in
+                try await serving(servers) {
+                    try await producer.wait(for: try await producer.submit(try placed(1, shop: "main")), in: [.stock])
+                    try raiseTokens(of: .stock, servers)
+                    try await producer.wait(for: try await producer.submit(try placed(2, shop: "main")), in: [.stock])
+                }
+            }
+            #expect(count() > before)
+        }
+    }
+
     @Test("a worker counts what it applies, group by group")
     func worker() async throws {
         let (metrics, _) = Self.backends

@@ -1,8 +1,9 @@
 import Logging
-import Onewrite
 import PrivateServers
 import Testing
 import TestSupport
+
+@testable import Onewrite
 
 @Suite("Producer: changes, one by one and together")
 struct ProducerTests {
@@ -112,8 +113,8 @@ struct ProducerTests {
         let producer = Producer(try LogConfiguration(redis: "redis://127.0.0.1:1/0"), logger: Logger(label: "test"))
         let changes = try (0..<3).map { try placed($0, shop: "main") }
         async let receipts = producer.submit(changes)
+        try await eventually("they wait to be sent") { !producer.levels.inbox(.server).isEmpty }
         async let receipt = producer.submit(try placed(9, shop: "main"))
-        try await Task.sleep(for: .milliseconds(50))
         producer.shutDown()
         #expect(try await receipts.allSatisfy { $0.outcome == .unsent("shut down") })
         #expect(try await receipt.outcome == .unsent("shut down"))

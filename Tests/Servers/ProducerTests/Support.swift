@@ -77,6 +77,16 @@ func logged(_ servers: TestServers) throws -> [(id: String, shop: String)] {
     }
 }
 
+/// Takes all partitions of a sink in Redis over, as another worker would.
+func raiseTokens(of group: Group, _ servers: TestServers) throws {
+    let redis = try redis(servers)
+    for partition in 0..<8 {
+        try redis.call(
+            RedisCommand("HINCRBY", "{\(servers.namespace):\(partition)}:position:\(group.name)", "token", 1),
+            until: .after(.seconds(20)))
+    }
+}
+
 /// How often the server has run a script by its digest.
 func appendCalls(_ servers: TestServers) throws -> Int {
     let info = try redis(servers).call(RedisCommand("INFO", "commandstats"), until: .after(.seconds(20)))
