@@ -71,13 +71,13 @@ package struct PartitionAudit {
             }
         }
         // What a sink of one's own has was applied by Postgres before.
-        let most = min(head, row?.position.seq ?? head)
+        let (most, why) = row.map { ($0.position.seq, "as far as the ledger goes") } ?? (head, "the log's last seq")
         for (group, seq) in start.own.sorted(by: { $0.key.name < $1.key.name }) {
             findings.count(.positions)
             if seq > most {
                 findings.differ(
                     .positions, in: partition.number, "the position of \(group.name)",
-                    expected: "at most \(most), as far as the ledger goes", found: "\(seq)")
+                    expected: "at most \(most), \(why)", found: "\(seq)")
             }
         }
         let home = shops.filter { identity.partitioning.partition(ofShop: $0) == partition }

@@ -2,6 +2,7 @@ import OrderLog
 
 /// What a benchmark measures, and with how much.
 package struct BenchPlan: Sendable {
+    /// A part of the work, measured by itself.
     package enum Stage: String, CaseIterable, Sendable, Encodable {
         case append, produce, stock, delivery, postgres, all, latency
 
@@ -35,10 +36,21 @@ package struct BenchPlan: Sendable {
     /// The yardstick's executable; nil to measure alone.
     let bare: String?
 
+    /// - Parameters:
+    ///   - orders: Of two lines each.
+    ///   - rounds: How often each stage is measured.
+    ///   - shops: That the orders are spread over.
+    ///   - partitions: Each a log of its own; not empty.
+    ///   - workers: Processes of each group.
+    ///   - lanes: Of each worker.
+    ///   - skus: That the lines are spread over.
+    ///   - stages: What is measured.
+    ///   - rates: Orders a second, for ``Stage/latency``.
+    ///   - seconds: How long each rate is kept up.
+    ///   - bare: The path of the yardstick's executable; nil to measure alone.
     package init(
         orders: Int, rounds: Int, shops: Int, partitions: [Int], workers: Int, lanes: Int, skus: Int,
-        stages: Set<Stage>,
-        rates: [Int], seconds: Int, bare: String?
+        stages: Set<Stage>, rates: [Int], seconds: Int, bare: String?
     ) {
         self.orders = orders
         self.rounds = rounds

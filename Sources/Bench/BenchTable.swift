@@ -4,12 +4,14 @@ import OrderLog
 package struct BenchTable {
     let report: BenchReport
 
+    /// - Parameter report: The figures.
     package init(_ report: BenchReport) { self.report = report }
 
     /// Commands that cost Redis less than this for an order aren't named.
     private static let negligibleMicroseconds = 0.05
     private static let namedCommands = 6
 
+    /// The table, line by line.
     package var lines: [String] {
         var lines = heading
         if !report.stages.isEmpty { lines += [""] + stages + [""] + commands }

@@ -1,5 +1,5 @@
-import Foundation
 import Connections
+import Foundation
 import Harness
 import OrderLog
 import PrivateServers

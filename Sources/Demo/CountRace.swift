@@ -5,12 +5,19 @@ import ThreadedIO
 
 /// Two clients set the same stock count at the same moment, each in Postgres and then in Redis: round after round.
 package enum CountRace {
+    /// In the demo.
     package static let rounds = 200
+    /// The shop whose counts are set; nothing else is in it.
     package static let shop = "race"
 
     static func sku(_ round: Int) -> String { "SKU-\(round)" }
 
     /// The same through Onewrite: what each of the two clients submits.
+    ///
+    /// - Parameters:
+    ///   - client: 0 or 1.
+    ///   - rounds: How many counts.
+    /// - Returns: A count a round, each of another SKU.
     package static func changes(ofClient client: Int, rounds: Int = rounds) -> [PlannedChange] {
         (0..<rounds).map { round in
             PlannedChange(
@@ -21,7 +28,12 @@ package enum CountRace {
 
     /// Runs the naive clients.
     ///
+    /// - Parameters:
+    ///   - servers: Where ``DualWrite``'s tables are.
+    ///   - seed: Of the pauses between their writes.
+    ///   - rounds: How many counts each sets.
     /// - Returns: In how many rounds the stores ended with different counts.
+    /// - Throws: `RedisError`, `PostgresError`.
     package static func runNaively(on servers: Shop, seed: UInt64, rounds: Int = rounds) async throws -> Int {
         let clients = [NaiveClient(servers, seed: seed), NaiveClient(servers, seed: seed &+ 1)]
         for round in 0..<rounds {

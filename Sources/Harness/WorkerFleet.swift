@@ -4,6 +4,7 @@ import Synchronization
 
 /// Workers of a whole shop: two processes for each group, each with its log in a file.
 package final class WorkerFleet: Sendable {
+    /// `postgres-a`: a worker by its group and a letter.
     package struct Name: Hashable, Sendable, CustomStringConvertible {
         package let group: String
         package let letter: String
@@ -42,6 +43,11 @@ package final class WorkerFleet: Sendable {
     private let probe: StoreProbe
     private let processes = Mutex<[Name: ChildProcess]>([:])
 
+    /// Makes the fleet; nothing is started.
+    ///
+    /// - Parameters:
+    ///   - servers: What the workers work with.
+    ///   - probe: Tells who holds which partition.
     package init(_ servers: Shop, _ probe: StoreProbe) {
         self.servers = servers
         self.probe = probe

@@ -38,7 +38,7 @@ package struct DeadLetterTake: Sendable {
         let redis = try servers.redis()
         let identity = try servers.identity(redis)
         guard let sink = SinkDefinition.builtIn.first(where: { $0.group == group }) else {
-            throw WrongQuestion("--group: the sink of \(group) is in an application, which alone can take it over")
+            throw WrongQuestion("the sink of \(group) is in an application, which alone can take it over")
         }
         guard let owner = WorkerName("take-\(UInt32.random(in: 0..<(1 << 24)))") else {
             throw LogError(.bug, "a made-up name is no name")

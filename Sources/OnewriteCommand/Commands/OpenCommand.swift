@@ -87,6 +87,4 @@ private struct OpenReport: Encodable {
             Row(partition: $0.partition.number, state: $0.state, healed: $0.healed, reason: $0.reason)
         }
     }
-
-    private enum CodingKeys: CodingKey { case schema, partitions }
 }
