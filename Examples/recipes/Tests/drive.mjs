@@ -1,6 +1,8 @@
 // Submits orders through onewrite-pipe.mjs and kills its process on the way: drive.mjs COMMAND... prints the figures.
 
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { OnewritePipe } from "../onewrite-pipe.mjs";
 
 const order = (number) => ({
@@ -13,6 +15,18 @@ const outcomes = (receipts) => {
   return counts;
 };
 
+/** A signal is sent before it has come: until each of its threads has stopped, the process may still read. */
+const stop = async (process) => {
+  process.kill("SIGSTOP");
+  const threads = `/proc/${process.pid}/task`;
+  const hasStopped = (thread) => /\) T /.test(readFileSync(`${threads}/${thread}/stat`, "utf8"));
+  const deadline = Date.now() + 10_000;
+  while (!readdirSync(threads).every(hasStopped)) {
+    assert.ok(Date.now() < deadline, "it stops");
+    await pause(1);
+  }
+};
+
 const pipe = new OnewritePipe(process.argv.slice(2));
 assert.equal((await pipe.submit([order(0)]))[0].outcome, "accepted");
 assert.equal(pipe.process.exitCode, null, "a receipt comes while stdin stays open");
@@ -20,7 +34,7 @@ assert.deepEqual(outcomes(await pipe.submit(orders(1, 100))), { accepted: 99 });
 
 // It takes what is written with it when it is killed before it has read that.
 let killed = pipe.process;
-killed.kill("SIGSTOP");
+await stop(killed);
 setTimeout(() => killed.kill("SIGKILL"), 50);
 assert.deepEqual(outcomes(await pipe.submit(orders(100, 200))), { accepted: 100 });
 assert.notEqual(pipe.process, killed);

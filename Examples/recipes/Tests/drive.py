@@ -1,6 +1,7 @@
 """Submits orders through onewrite_pipe.py and kills its process on the way: drive.py COMMAND... prints the figures."""
 
 import os
+import pathlib
 import random
 import signal
 import sys
@@ -31,6 +32,11 @@ assert outcomes(pipe.submit([order(n) for n in range(1, 100)])) == {"accepted": 
 # It takes what is written with it when it is killed before it has read that.
 pid = pipe.process.pid
 os.kill(pid, signal.SIGSTOP)
+# A signal is sent before it has come: until each of its threads has stopped, the process may still read.
+deadline = time.monotonic() + 10
+while not all(") T " in thread.read_text() for thread in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")):
+    assert time.monotonic() < deadline, "it stops"
+    time.sleep(0.001)
 killer = threading.Timer(random.uniform(0.05, 0.1), os.kill, (pid, signal.SIGKILL))
 killer.start()
 assert outcomes(pipe.submit([order(n) for n in range(100, 200)])) == {"accepted": 100}
