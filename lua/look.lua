@@ -4,11 +4,11 @@
 -- KEYS  head
 -- ARGV  none
 -- Returns {replid, 'master' | 'replica'} when there is no head,
---         {replid, 'master' | 'replica', head's epoch, seq, replid, partitions, log} otherwise
+--         {replid, 'master' | 'replica', head's epoch, seq, replid, partitions, log, first} otherwise
 local head_key = KEYS[1]
 
 local replid, is_master = server()
 local role = is_master and 'master' or 'replica'
-local head = redis.call('HMGET', head_key, 'epoch', 'seq', 'replid', 'partitions', 'log')
+local head = redis.call('HMGET', head_key, 'epoch', 'seq', 'replid', 'partitions', 'log', 'first')
 if not head[2] then return { replid, role } end
-return { replid, role, head[1] or '', head[2], head[3] or '', head[4] or '', head[5] or '' }
+return { replid, role, head[1] or '', head[2], head[3] or '', head[4] or '', head[5] or '', head[6] or '1' }

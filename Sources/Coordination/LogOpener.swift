@@ -137,7 +137,13 @@ package struct LogOpener {
         guard common > .none else { return nil }
         let search = EntrySearch(log: log, partition: partition)
         guard let entry = try await search.entry(at: common, hint: hint) else {
-            return "partition \(partition): the log lacks the entry at seq \(common), which it must still hold"
+            guard common < head.first else {
+                return "partition \(partition): the log lacks the entry at seq \(common), which it must still hold"
+            }
+            return
+                "partition \(partition): the log begins with seq \(head.first), since what all groups had applied was "
+                + "trimmed, and Postgres is at seq \(row.position.seq): it was restored from an older copy. A copy from which "
+                + "it can go on reaches to seq \(head.first) at least"
         }
         let recorded = try await ledger.changeIDs(in: partition, at: [common])
         guard case .change(let change) = entry.content, let id = recorded[common] ?? nil, id != change.id else {
@@ -182,7 +188,8 @@ package struct LogOpener {
             guard outcome == .opened, end < last, let head = seen.head else { return outcome }
             seen = LogLook(
                 replid: seen.replid, isMaster: true,
-                head: Head(epoch: epoch, seq: end, replid: "", partitions: head.partitions, log: head.log))
+                head: Head(
+                    epoch: epoch, seq: end, replid: "", partitions: head.partitions, log: head.log, first: head.first))
         }
     }
 

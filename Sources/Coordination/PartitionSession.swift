@@ -81,6 +81,9 @@ package final class PartitionSession {
         guard case .open(let history) = state, let head = look.head else { return .waiting(Self.explain(state)) }
         let outcome = try await ports.sink.fence(partition, under: history, owner: ports.owner)
         guard case .fenced(let permit, let position) = outcome else { return .waiting("the log was closed meanwhile") }
+        if ports.past == nil, head.first > position.seq.next {
+            throw SessionStop.halt(Self.trimmed(partition, head, position))
+        }
         switch try await ports.builtIn?.check(permit) ?? .agrees {
         case .agrees: break
         case .differs(let how): throw SessionStop.halt("partition \(partition): \(how)")
@@ -128,7 +131,7 @@ package final class PartitionSession {
     /// - Throws: As ``process(_:)``.
     package func look(foundNothing: Bool) async throws -> Progress {
         guard var serving else { return Progress() }
-        serving.head = try await headUnder(serving.permit)
+        serving.head = try await headUnder(serving.permit).place
         defer { self.serving?.behindAt = serving.behindAt }
         self.serving?.head = serving.head
         guard foundNothing, serving.head.seq > serving.position.seq else {
@@ -174,7 +177,7 @@ package final class PartitionSession {
                 in: partition, ports.identity.partitioning)
         }
         guard verdict() == .beyondHead else { return verdict() }
-        serving?.head = try await headUnder(permit)
+        serving?.head = try await headUnder(permit).place
         return verdict()
     }
 
@@ -319,7 +322,8 @@ package final class PartitionSession {
         if last >= wanted { return true }
         if let entry, try await isInLog(last.next, behind: entry.id) { return false }
         if try await fillFromLedger(through: wanted, &step) { return true }
-        _ = try await headUnder(permit)
+        // What is trimmed was applied: by another worker, that has taken over since.
+        if try await headUnder(permit).first > last.next { throw SessionStop.positionMoved }
         throw SessionStop.halt(
             "partition \(partition): the log lacks seq \(last.next) to \(wanted), which nobody applied here. They were "
                 + "trimmed or deleted")
@@ -365,11 +369,17 @@ package final class PartitionSession {
         }
     }
 
-    /// The head's place, if the log is still in the permit's history.
-    private func headUnder(_ permit: Permit) async throws -> Place {
+    /// The head, if the log is still in the permit's history.
+    private func headUnder(_ permit: Permit) async throws -> Head {
         let look = try await ports.log.look(at: partition)
         guard look.history == permit.history, let head = look.head else { throw SessionStop.historyChanged }
-        return head.place
+        return head
+    }
+
+    private static func trimmed(_ partition: Partition, _ head: Head, _ position: Position) -> String {
+        "partition \(partition): the log begins with seq \(head.first), since what all groups had applied was trimmed, and this "
+            + "sink is at seq \(position.seq): it was put back, or restored from an older copy. The log can't give it seq "
+            + "\(position.seq.next) to \(head.first.previous)"
     }
 
     private static func explain(_ state: LogState) -> String {

@@ -146,19 +146,20 @@ package struct HeadLook {
     package let trouble: RedisReplyError?
 
     package static func question(_ partition: Partition, _ keys: Keys) -> RedisCommand {
-        RedisCommand("HMGET", keys.head(partition), "epoch", "seq", "replid", "partitions", "log")
+        RedisCommand("HMGET", keys.head(partition), "epoch", "seq", "replid", "partitions", "log", "first")
     }
 
     package static func answer(_ reply: RedisReply, _ facts: ServerFacts) -> HeadLook {
         if let error = reply.error { return HeadLook(look: nil, trouble: error) }
         var head: Head?
-        if reply.count == 5, !reply[1].isNull {
+        if reply.count == 6, !reply[1].isNull {
             guard let epoch = reply[0].wholeNumber, let seq = reply[1].wholeNumber else {
                 return HeadLook(look: nil, trouble: RedisReplyError(text: "ERR the head holds no whole numbers"))
             }
             head = Head(
                 epoch: Epoch(Int64(epoch)), seq: Seq(Int64(seq)), replid: reply[2].repairedText ?? "",
-                partitions: reply[3].wholeNumber, log: reply[4].repairedText ?? "")
+                partitions: reply[3].wholeNumber, log: reply[4].repairedText ?? "",
+                first: Seq(Int64(reply[5].wholeNumber ?? 1)))
         }
         return HeadLook(look: LogLook(replid: facts.replid, isMaster: facts.isMaster, head: head), trouble: nil)
     }

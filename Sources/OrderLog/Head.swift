@@ -7,13 +7,18 @@ package struct Head: Hashable, Sendable {
     package let partitions: Int?
     /// The log's random ID, which `init` made.
     package let log: String
+    /// The first seq that trimming has left: an entry below it isn't missed.
+    package let first: Seq
 
-    package init(epoch: Epoch, seq: Seq, replid: String, partitions: Int?, log: String) {
+    package init(
+        epoch: Epoch, seq: Seq, replid: String, partitions: Int?, log: String, first: Seq = Seq(1)
+    ) {
         self.epoch = epoch
         self.seq = seq
         self.replid = replid
         self.partitions = partitions
         self.log = log
+        self.first = first
     }
 
     package var place: Place { Place(epoch: epoch, seq: seq) }

@@ -117,6 +117,29 @@ package protocol LogPort: AnyObject {
     ) async throws -> OpenOutcome
 }
 
+/// A log whose beginning can be dropped.
+package protocol TrimmableLog: LogPort {
+    /// How far each group is, but for `postgres`, whose position is the ledger's; and what each has pending.
+    ///
+    /// - Parameter partition: Where.
+    /// - Returns: One for each group of the log.
+    /// - Throws: ``StoreError``.
+    func standings(in partition: Partition) async throws -> [GroupStanding]
+
+    /// Drops what lies before an entry, unless a group could still need it.
+    ///
+    /// - Parameters:
+    ///   - partition: Where.
+    ///   - keep: The first entry to be kept.
+    ///   - history: The log's when the positions were read.
+    ///   - standings: As they were read: whom to ask again.
+    /// - Returns: What came of it.
+    /// - Throws: ``StoreError``.
+    func trim(
+        _ partition: Partition, before keep: EntryLocation, under history: History, heeding standings: [GroupStanding]
+    ) async throws -> TrimOutcome
+}
+
 extension LogPort {
     package func isAuthoritative() async throws -> Bool { true }
 }
@@ -167,6 +190,39 @@ package struct LogExtent: Sendable {
         self.last = last
         self.count = count
     }
+}
+
+/// How far a group is in a partition.
+package struct GroupStanding: Hashable, Sendable {
+    package let group: Group
+    /// The last seq that its sink has; nil for `postgres`, whose position the ledger knows.
+    package let seq: Seq?
+    /// That entry's ID, a hint.
+    package let entry: EntryID?
+    /// Where the group begins: it needs nothing up to there.
+    package let began: Seq
+    /// The lowest of its pending entries.
+    package let oldestPending: EntryID?
+
+    package init(group: Group, seq: Seq?, entry: EntryID?, began: Seq, oldestPending: EntryID?) {
+        self.group = group
+        self.seq = seq
+        self.entry = entry
+        self.began = began
+        self.oldestPending = oldestPending
+    }
+}
+
+/// What came of trimming.
+package enum TrimOutcome: Hashable, Sendable {
+    /// So many entries were dropped.
+    case trimmed(Int)
+    /// The log is in another history, or closed.
+    case historyChanged
+    /// A group isn't as far as it was thought to be, or has one of these entries pending.
+    case held(Group)
+    /// The entry to be kept is not where it was thought to be.
+    case elsewhere
 }
 
 package enum OpenOutcome: Hashable, Sendable {

@@ -59,15 +59,15 @@ extension RedisConnection {
 extension LogLook {
     init(script reply: RedisReply) throws(RedisError) {
         let parts = try reply.requireArray()
-        guard parts.count == 2 || parts.count == 7 else { throw .protocolViolation("two or seven values of look.lua") }
+        guard parts.count == 2 || parts.count == 8 else { throw .protocolViolation("two or eight values of look.lua") }
         var head: Head?
-        if parts.count == 7 {
+        if parts.count == 8 {
             guard let epoch = Int64(try parts[2].requireString()), let seq = Int64(try parts[3].requireString()),
-                epoch >= 0, seq >= 0
-            else { throw .protocolViolation("a head with epoch and seq") }
+                let first = Int64(try parts[7].requireString()), epoch >= 0, seq >= 0, first >= 0
+            else { throw .protocolViolation("a head with epoch, seq and first") }
             head = Head(
                 epoch: Epoch(epoch), seq: Seq(seq), replid: try parts[4].requireString(),
-                partitions: Int(try parts[5].requireString()), log: try parts[6].requireString())
+                partitions: Int(try parts[5].requireString()), log: try parts[6].requireString(), first: Seq(first))
         }
         self.init(
             replid: try parts[0].requireString(), isMaster: try parts[1].requireString() == "master", head: head)

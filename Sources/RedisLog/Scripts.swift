@@ -12,6 +12,7 @@ enum Scripts {
     static let acknowledge = script("acknowledge", PackageResources.acknowledge_lua, .history)
     static let setAside = script("set_aside", PackageResources.set_aside_lua, .history)
     static let shut = script("shut", PackageResources.shut_lua)
+    static let trim = script("trim", PackageResources.trim_lua, .history)
     static let open = script("open", PackageResources.open_lua, .history)
     static let leaseAcquire = script("lease_acquire", PackageResources.lease_acquire_lua)
     static let leaseRenew = script("lease_renew", PackageResources.lease_renew_lua)

@@ -87,17 +87,32 @@ final class Judge {
         violated("needless halt of \(worker) on \(redis.name): \(reason)")
     }
 
+    /// Nothing is dropped that a store could still need: the ledger has it, the sink beside the log has it, and the entry by
+    /// which a log is compared with the ledger stays.
+    func trimmed(_ partition: Partition, on redis: SimulatedRedis, before seq: Seq, in keys: PartitionKeys) {
+        note("\(redis.name): the log of \(partition) begins with seq \(seq)")
+        // An old master that is cut off drops what only its own readers would miss, and these apply nothing any more.
+        guard let postgres, postgres.row(partition).epoch == keys.head?.epoch else { return }
+        if postgres.row(partition).position.seq < seq {
+            violated("partition \(partition) was trimmed to seq \(seq), which Postgres has not applied")
+        }
+        if (keys.positions[Group.stock.place]?.seq ?? .none) < seq {
+            violated("partition \(partition) was trimmed to seq \(seq), which the sink stock has not applied")
+        }
+    }
+
     // MARK: - Comparisons
 
     func compareSinkWithLog(_ partition: Partition, _ redis: SimulatedRedis) {
         let keys = redis.keys(partition)
         let genuine = keys.log.lazy.filter(\.isGenuine)
+        let gone = Int((keys.head?.first ?? Seq(1)).number) - 1
         let position = keys.positions[Group.stock.place]?.seq ?? .none
         if keys.applied.count != Int(position.number) {
             violated(
                 "the sink stock applied \(keys.applied.count) entries of partition \(partition), and says \(position)")
         }
-        if !keys.applied.elementsEqual(genuine.prefix(keys.applied.count).map(\.mark)) {
+        if !keys.applied.dropFirst(gone).elementsEqual(genuine.prefix(max(0, keys.applied.count - gone)).map(\.mark)) {
             violated("the sink stock of partition \(partition) on \(redis.name) differs from the log beside it")
         }
     }
@@ -107,18 +122,19 @@ final class Judge {
         let keys = redis.keys(partition)
         let genuine = keys.log.filter(\.isGenuine)
         let records = postgres.records[partition.number]
-        for (index, item) in genuine.enumerated() where item.entry.place?.seq.number != Int64(index + 1) {
-            return violated("the log of partition \(partition) on \(redis.name) has a hole at \(index + 1)")
+        let gone = Int((keys.head?.first ?? Seq(1)).number) - 1
+        for (index, item) in genuine.enumerated() where item.entry.place?.seq.number != Int64(gone + index + 1) {
+            return violated("the log of partition \(partition) on \(redis.name) has a hole at \(gone + index + 1)")
         }
-        if keys.head?.seq.number != Int64(genuine.count) {
+        if keys.head?.seq.number != Int64(gone + genuine.count) {
             violated("the head of partition \(partition) on \(redis.name) says another seq than its log")
         }
-        if genuine.count < records.count {
+        if gone + genuine.count < records.count {
             violated(
-                "partition \(partition) was opened on \(redis.name) without what the ledger has from \(genuine.count + 1) on"
-            )
+                "partition \(partition) was opened on \(redis.name) without what the ledger has from "
+                    + "\(gone + genuine.count + 1) on")
         }
-        for (item, record) in zip(genuine, records) where item.mark != record.mark {
+        for (item, record) in zip(genuine, records.dropFirst(gone)) where item.mark != record.mark {
             return violated(
                 "partition \(partition) has \(item.mark) at \(record.seq) in the log on \(redis.name), and \(record.mark) in "
                     + "the ledger")

@@ -1,7 +1,7 @@
 import OrderLog
 
 /// The log in a simulated Redis, as one consumer of one group uses it.
-final class SimulatedLog: LogPort {
+final class SimulatedLog: TrimmableLog {
     let redis: SimulatedRedis
     private let wire: Wire
     private let group: Group
@@ -138,6 +138,30 @@ final class SimulatedLog: LogPort {
             redis.write(partition) {
                 $0.groups[group.place]?.consumers = found.consumers.filter { $0 == consumer || busy.contains($0) }
             }
+        }
+    }
+
+    func standings(in partition: Partition) async throws -> [GroupStanding] {
+        try await wire.call { [redis] in
+            let keys = redis.keys(partition)
+            return [Group.postgres, .stock].map { group in
+                let position = keys.positions[group.place]
+                return GroupStanding(
+                    group: group, seq: group == .postgres ? nil : position?.seq ?? Seq.none, entry: position?.entry,
+                    began: .none, oldestPending: keys.groups[group.place]?.pending.map(\.entry).min())
+            }
+        }
+    }
+
+    func trim(
+        _ partition: Partition, before keep: EntryLocation, under history: History, heeding standings: [GroupStanding]
+    ) async throws -> TrimOutcome {
+        try await wire.call { [redis, consumer, line] in
+            let outcome = redis.trim(partition, before: keep, under: history, heeding: standings)
+            line?.schedule.note(
+                "\(consumer): trim.lua \(partition) on \(redis.name) before seq \(keep.place.seq), epoch "
+                    + "\(history.epoch): \(outcome)")
+            return outcome
         }
     }
 

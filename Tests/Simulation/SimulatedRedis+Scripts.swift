@@ -214,6 +214,28 @@ extension SimulatedRedis {
         return true
     }
 
+    /// `trim.lua`.
+    func trim(
+        _ partition: Partition, before keep: EntryLocation, under history: History, heeding standings: [GroupStanding]
+    ) -> TrimOutcome {
+        let seq = keep.place.seq
+        guard let headSeq = self.seq(partition, under: history), headSeq >= seq else { return .historyChanged }
+        guard let found = keys(partition).item(keep.entry), found.entry.place?.seq == seq else { return .elsewhere }
+        for standing in standings {
+            let position = keys(partition).positions[standing.group.place]?.seq ?? .none
+            if standing.seq != nil, max(position, standing.began) < seq { return .held(standing.group) }
+            let pending = keys(partition).groups[standing.group.place]?.pending.map(\.entry).min()
+            if let pending, pending < keep.entry { return .held(standing.group) }
+        }
+        return write(partition) { keys in
+            let count = keys.index(from: keep.entry)
+            keys.log.removeFirst(count)
+            if let head = keys.head { keys.head = head.beginning(with: max(head.first, seq)) }
+            judge?.trimmed(partition, on: self, before: seq, in: keys)
+            return .trimmed(count)
+        }
+    }
+
     private static func acknowledge(_ keys: inout PartitionKeys, _ group: Group, _ id: EntryID) {
         keys.groups[group.place]?.pending.removeAll { $0.entry == id }
     }
@@ -246,8 +268,12 @@ extension SimulatedRedis {
 extension Head {
     func moved(to seq: Seq) -> Head { opened(epoch: epoch, seq: seq, replid: replid) }
 
+    func beginning(with first: Seq) -> Head {
+        Head(epoch: epoch, seq: seq, replid: replid, partitions: partitions, log: log, first: first)
+    }
+
     func opened(epoch: Epoch, seq: Seq, replid: String) -> Head {
-        Head(epoch: epoch, seq: seq, replid: replid, partitions: partitions, log: log)
+        Head(epoch: epoch, seq: seq, replid: replid, partitions: partitions, log: log, first: first)
     }
 }
 

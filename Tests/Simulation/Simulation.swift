@@ -56,9 +56,21 @@ actor Stage {
     /// Starts every process.
     func raise() {
         for number in 1...(2 + schedule.generator.below(2)) {
-            Task(executorPreference: executor) { await self.keepAlive(.postgres, "p\(number)") }
+            Task(executorPreference: executor) {
+                await self.keepAlive("p\(number)") { try await self.work(.postgres, $0, $1) }
+            }
         }
-        for number in 1...2 { Task(executorPreference: executor) { await self.keepAlive(.stock, "s\(number)") } }
+        for number in 1...2 {
+            Task(executorPreference: executor) {
+                await self.keepAlive("s\(number)") { try await self.work(.stock, $0, $1) }
+            }
+        }
+        // Half of the worlds have a log that is never trimmed.
+        for number in 0..<(schedule.generator.below(2) * 2) {
+            Task(executorPreference: executor) {
+                await self.keepAlive("t\(number + 1)") { try await self.trim($0, $1) }
+            }
+        }
         for partition in world.partitioning.all {
             let all = world.changes[partition.number].map(Submission.init)
             let half = all.count / 2
@@ -80,8 +92,16 @@ actor Stage {
 
     // MARK: - Processes
 
+    private func work(_ group: Group, _ name: WorkerName, _ process: SimulatedProcess) async throws {
+        try await SimulatedWorker(world, group, name, process).run()
+    }
+
+    private func trim(_ name: WorkerName, _ process: SimulatedProcess) async throws {
+        try await SimulatedTrimmer(world, name, process).run()
+    }
+
     /// Workers that are killed come back as new processes.
-    private func keepAlive(_ group: Group, _ text: String) async {
+    private func keepAlive(_ text: String, _ run: (WorkerName, SimulatedProcess) async throws -> Void) async {
         let supervisor = SimulatedProcess(text)
         var life = 0
         while !schedule.isOver {
@@ -90,7 +110,7 @@ actor Stage {
             guard let name = WorkerName(process.name) else { return }
             world.workers.append(process)
             do {
-                try await SimulatedWorker(world, group, name, process).run()
+                try await run(name, process)
             } catch is Killed {
                 world.workers.removeAll { $0 === process }
             } catch {

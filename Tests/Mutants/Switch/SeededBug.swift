@@ -35,6 +35,7 @@ package enum SeededBug: String, Sendable {
     case sinkIgnoresToken
     case acknowledgesBare
     case postgresIgnoresToken
+    case trimUnchecked
 
     /// The bug that is on; nil for none.
     package static let active = named(ProcessInfo.processInfo.environment["ONEWRITE_BUG"])

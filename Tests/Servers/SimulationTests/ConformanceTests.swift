@@ -47,7 +47,7 @@ struct ConformanceTests {
         let group = Side.groups[generator.below(2)]
         let worker = generator.below(2)
         let limit = 1 + generator.below(4)
-        return switch generator.below(34) {
+        return switch generator.below(36) {
         case 0..<5: .append(first: generator.below(9), count: limit, payload: 1 + generator.below(8) / 7)
         case 5..<7: .look
         case 7..<12: .read(group, worker: worker, limit: limit)
@@ -65,6 +65,7 @@ struct ConformanceTests {
         case 29..<31: .open(isLast: generator.chance(800))
         case 31: .confirm
         case 32: .changeIDs
+        case 33..<35: .trim(behind: generator.below(6))
         default: generator.chance(400) ? .loseLast : .look
         }
     }
@@ -101,7 +102,7 @@ final class RealServers {
     func side(_ partition: Partition) throws -> Side {
         let (redis, keys, identity) = (redis, keys, identity)
         let ledger = PostgresSink(postgres)
-        var logs: [Group: [any LogPort]] = [:]
+        var logs: [Group: [any TrimmableLog]] = [:]
         for group in Side.groups {
             logs[group] = Side.names.map { StreamLog(redis, keys: keys, group: group, consumer: $0) }
         }
@@ -160,7 +161,7 @@ enum SimulatedServers {
         }
         let wire = Wire(redis, .redis, nil)
         let ledger = SimulatedLedger(postgres, Wire(postgres, .postgres, nil)) { _ in }
-        var logs: [Group: [any LogPort]] = [:]
+        var logs: [Group: [any TrimmableLog]] = [:]
         for group in Side.groups {
             logs[group] = Side.names.map { SimulatedLog(redis, wire, group, $0, nil) }
         }

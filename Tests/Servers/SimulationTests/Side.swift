@@ -20,6 +20,8 @@ enum PortCall: Hashable {
     case open(isLast: Bool)
     case confirm
     case changeIDs
+    /// Drops what lies before the place that is so far behind the head.
+    case trim(behind: Int)
     /// The log loses its last entry, the head and the window with it.
     case loseLast
 }
@@ -38,7 +40,7 @@ final class Side {
 
     let partition: Partition
     private let identity: LogIdentity
-    private let logs: [Group: [any LogPort]]
+    private let logs: [Group: [any TrimmableLog]]
     private let sinks: [Group: any BuiltInSink]
     private let ledger: any Ledger
     private let outside: Outside
@@ -55,8 +57,8 @@ final class Side {
     private var reserved: Epoch?
 
     init(
-        _ partition: Partition, _ identity: LogIdentity, logs: [Group: [any LogPort]], sinks: [Group: any BuiltInSink],
-        ledger: any Ledger, outside: Outside
+        _ partition: Partition, _ identity: LogIdentity, logs: [Group: [any TrimmableLog]],
+        sinks: [Group: any BuiltInSink], ledger: any Ledger, outside: Outside
     ) {
         self.partition = partition
         self.identity = identity
@@ -148,6 +150,14 @@ final class Side {
         case .changeIDs:
             let ids = try await ledger.changeIDs(in: partition, at: (1...12).map { Seq($0) })
             return "\(ids.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value ?? "-")" })"
+        case .trim(let behind):
+            let log = try log(.postgres, 0)
+            let standings = try await log.standings(in: partition).filter { Self.groups.contains($0.group) }
+            guard let look = lastLook, let history = look.history, let head = look.head else { return "closed" }
+            let seq = Seq(max(1, head.seq.number - Int64(behind)))
+            guard let location = try await ledger.locations(in: partition, at: [seq])[seq] else { return "no row" }
+            let outcome = try await log.trim(partition, before: location, under: history, heeding: standings)
+            return "\(standings.map(text)) \(outcome)"
         case .loseLast:
             try outside.loseLast()
             return "lost"
@@ -181,7 +191,7 @@ final class Side {
         return "\(batch.first)-\(batch.last) \(outcome.map { "\($0)" } ?? "")"
     }
 
-    private func log(_ group: Group, _ worker: Int) throws -> any LogPort { try #require(logs[group]?[worker]) }
+    private func log(_ group: Group, _ worker: Int) throws -> any TrimmableLog { try #require(logs[group]?[worker]) }
 
     static func order(_ number: Int, _ payload: Int) throws -> Change {
         try Change(
@@ -192,12 +202,16 @@ final class Side {
     // MARK: - Without what differs
 
     private func text(_ look: LogLook) -> String {
-        let head = look.head.map { "\($0.epoch)/\($0.seq) \($0.replid == look.replid ? "ours" : "other")" }
+        let head = look.head.map { "\($0.epoch)/\($0.first)-\($0.seq) \($0.replid == look.replid ? "ours" : "other")" }
         return "\(look.isMaster) \(head ?? "no head")"
     }
 
     private func text(_ row: LedgerRow) -> String {
         "epoch \(row.epoch) \(text(row.position)) token \(row.token) owner \(row.owner)"
+    }
+
+    private func text(_ standing: GroupStanding) -> String {
+        "\(standing.group) \(standing.seq?.description ?? "-") pending \(standing.oldestPending != nil)"
     }
 
     private func text(_ position: Position) -> String { "\(position.epoch)/\(position.seq)" }
