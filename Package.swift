@@ -90,6 +90,14 @@ let package = Package(
                 "ThreadedIO", "Coordination",
             ],
             swiftSettings: swiftSettings),
+        // What keeps a log going for years.
+        .target(
+            name: "Upkeep",
+            dependencies: [
+                "OrderLog", "RedisLog", "Sinks", "Connections", "Inspection", "RedisClient", "PostgresClient",
+                "ThreadedIO", "Coordination",
+            ],
+            swiftSettings: swiftSettings),
         // Changes on their way into the log.
         .target(
             name: "Submission",
@@ -104,7 +112,7 @@ let package = Package(
             name: "Onewrite",
             dependencies: [
                 "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit",
-                "ChangeInput", "Submission", "Faults",
+                "Upkeep", "ChangeInput", "Submission", "Faults",
                 "RedisClient", "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
@@ -141,7 +149,7 @@ let package = Package(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
-                "Audit", "Submission", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard",
+                "Audit", "Upkeep", "Submission", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard",
                 "PrivateServers", "Harness", "Demo", "Bench", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),

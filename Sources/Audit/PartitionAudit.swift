@@ -93,6 +93,11 @@ package struct PartitionAudit {
         return pass.findings
     }
 
+    private static let overtaken = SinkReader.Trouble(
+        text:
+            "its log was trimmed meanwhile, further than Postgres was when this began. Try again, or keep more: the setting trim"
+    )
+
     /// Up to here every entry was judged by Postgres, or without it by a sink in Redis.
     private var accounted: Seq { row?.position.seq ?? max(start.stock, start.delivery) }
 
@@ -102,13 +107,19 @@ package struct PartitionAudit {
             log, partition, identity.partitioning, byHand: pass.letters.byHand, position: position)
         var ledger = try snapshot?.ledger(of: partition)
         var seq = Seq.none
+        // Below this everybody had applied it when it went, be it behind our look at the positions.
+        var trimmed = start.look.head?.first ?? .none
         compareStock(at: seq, position, &pass)
         while seq < end {
             seq = seq.next
             let found = try await cursor.entry(at: seq)
+            if case .trimmed = found, seq > min(start.stock, start.delivery, position), seq >= trimmed {
+                trimmed = try reader.redis.look(at: partition, reader.keys).head?.first ?? .none
+            }
+            if case .trimmed = found, seq > position, seq < trimmed { throw Self.overtaken }
             let row = seq <= position ? try ledger?.row(at: seq) : nil
             let letter = pass.letters.bySeq[seq]
-            if let change = change(at: seq, found, row, letter, &pass.findings) {
+            if let change = change(at: seq, found, row, letter, wasTrimmed: seq < trimmed, &pass.findings) {
                 apply(change, at: seq, letter, &pass)
             } else if case .entry = found {
                 // Set aside by every sink alike.
@@ -134,7 +145,7 @@ package struct PartitionAudit {
     /// The change at a place: the log's, or the ledger's where the log has it no more.
     private func change(
         at seq: Seq, _ found: LogCursor.Found, _ row: LedgerCursor.Row?, _ letter: LedgerSnapshot.Letter?,
-        _ findings: inout AuditFindings
+        wasTrimmed: Bool, _ findings: inout AuditFindings
     ) -> Change? {
         if case .entry(let entry) = found { return check(entry, at: seq, row, letter, &findings) }
         let kept = row?.change ?? (letter?.reason == LedgerSnapshot.takenReason ? letter?.change : nil)
@@ -145,7 +156,7 @@ package struct PartitionAudit {
         }
         if case .missing = found {
             differ("an entry in the log", "none", settledIn: groups)
-        } else if seq > min(start.stock, start.delivery, accounted) {
+        } else if !wasTrimmed, seq > min(start.stock, start.delivery, accounted) {
             differ("an entry in the log, until every group has applied it", "none", settledIn: groups)
         } else if let row, let kept, let field = row.difference(from: kept) {
             differ("the ledger's fields to agree", "another \(field)")

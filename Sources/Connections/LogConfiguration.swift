@@ -16,6 +16,9 @@ public struct LogConfiguration: Sendable {
     public var window: Duration = .seconds(86400)
     /// How long it is tried again before it is given up, 100 ms to a day.
     public var timeout: Duration = .seconds(30)
+    /// How long what every group has applied stays in the log, 1 s to 3650 days: a worker of group `postgres` drops what is
+    /// older; nil for ever.
+    public var trim: Duration?
     /// What makes a submitted change accepted.
     public var durability: Durability = .server
 

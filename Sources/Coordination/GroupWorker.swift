@@ -89,6 +89,11 @@ package final class GroupWorker: Sendable {
         coordinatorBell.ring()
     }
 
+    /// The partitions that it serves at this moment, ascending.
+    package var serving: [Partition] {
+        board.counts.reports.filter { $0.state == .serving }.map { Partition($0.partition) }
+    }
+
     /// Entries applied or set aside so far.
     package var applied: Int { board.counts.applied }
     /// Batches that a store refused since another worker had taken over.

@@ -96,7 +96,8 @@ package struct LogTrim {
         let first = max(head.first, lowest(beginning, head) ?? head.first)
         let wanted = try await wanted(partition, retention, head, now)
         var (keep, hold) = (max(first, wanted), Plan.Hold?.none)
-        for standing in standings {
+        // Whoever is behind holds nothing back that is too young to go.
+        for standing in standings where wanted > first {
             let applied = standing.seq.map { max($0, standing.began) } ?? row.position.seq
             if applied < keep {
                 keep = applied

@@ -4,6 +4,7 @@ package import OrderLog
 package enum Witness: Hashable, Sendable {
     case start
     case coordinator
+    case trimmer
     case lane(Int)
     case partition(Partition)
     /// One of them in a process that serves several groups.
@@ -13,7 +14,7 @@ package enum Witness: Hashable, Sendable {
         switch self {
         case .partition(let partition): partition
         case .of(_, let witness): witness.partition
-        case .start, .coordinator, .lane: nil
+        case .start, .coordinator, .trimmer, .lane: nil
         }
     }
 }

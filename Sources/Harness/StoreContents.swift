@@ -71,6 +71,8 @@ package struct StoreContents: Sendable {
     /// How many entries each group has pending, by partition.
     package var pending: [String: [Int64]] = [:]
     package var deadLetters = 0
+    /// How many entries the log no longer holds since they were trimmed; they stand in ``log`` as the ledger has them.
+    package var trimmed = 0
 
     package static let groups = ["postgres", "stock", "delivery"]
 
@@ -144,14 +146,7 @@ package struct StoreContents: Sendable {
     }
 
     private mutating func readRedis(_ redis: RedisConnection, _ tag: String, _ deadline: Deadline) throws {
-        log.append(
-            try redis.call(RedisCommand("XRANGE", "\(tag):log", "-", "+"), until: deadline).requireArray().map {
-                var fields: [String: String] = [:]
-                for index in stride(from: 0, to: $0[1].count, by: 2) {
-                    fields[try $0[1][index].requireString()] = try $0[1][index + 1].requireString()
-                }
-                return LogEntry(entry: try $0[0].requireString(), fields: fields)
-            })
+        try readLog(redis, tag, deadline)
         deliveries.append(
             try redis.call(RedisCommand("LRANGE", "\(tag):deliveries", 0, -1), until: deadline)
                 .requireArray().map { try $0.requireString() })
@@ -164,6 +159,28 @@ package struct StoreContents: Sendable {
             let seq = try redis.call(RedisCommand("HGET", "\(tag):position:\(group)", "seq"), until: deadline)
             positions[group, default: []].append(seq.string.flatMap { Int64($0) } ?? 0)
         }
+    }
+
+    /// Reads a partition's log, and puts before it what was trimmed: the head says what that is, and the ledger what it was.
+    private mutating func readLog(_ redis: RedisConnection, _ tag: String, _ deadline: Deadline) throws {
+        let replies = try redis.pipeline(
+            [
+                RedisCommand("MULTI"), RedisCommand("HGET", "\(tag):head", "first"),
+                RedisCommand("XRANGE", "\(tag):log", "-", "+"), RedisCommand("EXEC"),
+            ], until: deadline)
+        let parts = try replies[3].requireArray(count: 2)
+        let first = parts[0].string.flatMap { Int64($0) } ?? 1
+        let gone = ledger[log.count].prefix { $0.seq < first }
+        trimmed += gone.count
+        log.append(
+            gone.map { LogEntry(entry: $0.entry, fields: $0.fields) }
+                + (try parts[1].requireArray().map {
+                    var fields: [String: String] = [:]
+                    for index in stride(from: 0, to: $0[1].count, by: 2) {
+                        fields[try $0[1][index].requireString()] = try $0[1][index + 1].requireString()
+                    }
+                    return LogEntry(entry: try $0[0].requireString(), fields: fields)
+                }))
     }
 
     private mutating func readStock(

@@ -31,6 +31,7 @@ struct RootCommand: AsyncParsableCommand {
             PendingCommand.self,
             OrderCommand.self,
             OpenCommand.self,
+            TrimCommand.self,
             AuditCommand.self,
             DeadCommand.self,
             IncidentCommand.self,

@@ -19,9 +19,10 @@ struct Arena: Sendable {
     /// - Parameters:
     ///   - executable: The path of `onewrite`.
     ///   - bug: The mistake that workers and submitters are told to make; nil for none.
+    ///   - trims: Whether the workers trim what is older than a second.
     /// - Returns: Servers that run, and a log in them.
     /// - Throws: `ServerError`, ``HarnessError``; `CancellationError`.
-    static func open(executable: String, bug: String? = nil) async throws -> Arena {
+    static func open(executable: String, bug: String? = nil, trims: Bool = false) async throws -> Arena {
         let directory = try await PrivateDirectory()
         // `no`: written to the kernel before each answer, so that a killed server loses nothing (`everysec` may put the
         // write off while an fsync is under way). What a power cut loses is cut off by ourselves.
@@ -40,6 +41,7 @@ struct Arena: Sendable {
         workersShop.redisURL = "redis://127.0.0.1:\(links[0].port)/0"
         workersShop.postgresURL = "postgresql://postgres@127.0.0.1:\(links[2].port)/postgres"
         if let bug { workersShop.variables["ONEWRITE_BUG"] = bug }
+        if trims { workersShop.variables["ONEWRITE_TRIM"] = "1s" }
         var submittersShop = workersShop
         submittersShop.redisURL = "redis://127.0.0.1:\(links[1].port)/0"
         try await shop.run(["init", "--partitions", "\(partitions)"])

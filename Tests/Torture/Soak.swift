@@ -50,7 +50,8 @@ struct Soak: Sendable {
     private func run(
         _ round: Int, until end: ContinuousClock.Instant, _ abilities: Abilities, _ report: inout SoakReport
     ) async throws {
-        let arena = try await Arena.open(executable: executable, bug: bug)
+        // The log is trimmed all the time, or never.
+        let arena = try await Arena.open(executable: executable, bug: bug, trims: !round.isMultiple(of: 2))
         let log = EventLog(path: "\(arena.directory.path)/events.log", isVerbose: isVerbose)
         let system = SoakRound(
             arena: arena, crew: WorkerCrew(arena.workersShop, ofEachGroup: workers), log: log,
@@ -126,6 +127,7 @@ extension SoakReport {
         refusals.merge(found.watch.refusals, uniquingKeysWith: +)
         fullChecks += found.fullChecks
         entriesCompared += found.entriesCompared
+        trimmed += found.trimmed
         audits.merge(found.audits, uniquingKeysWith: +)
         violations += found.violations
     }

@@ -15,6 +15,7 @@ struct SoakReport: Sendable {
     var refusals: [String: Int] = [:]
     var fullChecks = 0
     var entriesCompared = 0
+    var trimmed = 0
     var audits: [String: Int] = [:]
     var violations: [String] = []
     var evidence: [String] = []
@@ -46,6 +47,7 @@ struct SoakReport: Sendable {
             Self.row("workers that ended by themselves for want of a server", "\(workerRestarts)"),
             Self.row("log entries in lost tails", "\(receipts.cut)"),
             Self.row("  of them accepted, and lost as durability server allows", "\(lostAsAllowed)"),
+            Self.row("log entries trimmed", "\(trimmed)"),
             Self.row("looks at both servers while all that happened", "\(looks)"),
             Self.row("full checks at rest", "\(fullChecks)"),
             Self.row("  entries compared in them, each in five places", "\(entriesCompared)"),

@@ -24,6 +24,8 @@ struct SoakRound: Sendable {
         var workerRestarts = 0
         var fullChecks = 0
         var entriesCompared = 0
+        /// At the last full check.
+        var trimmed = 0
         var audits: [String: Int] = [:]
         var watch = StoreWatch.Findings()
         var violations: [String] = []
@@ -150,6 +152,7 @@ struct SoakRound: Sendable {
     private func rest(_ limit: Duration, _ findings: inout Findings) async throws {
         guard try await drained(limit, &findings) else { return }
         let contents = try await arena.shop.contents()
+        findings.trimmed = contents.trimmed
         let missing = book.missing(in: contents)
         findings.lostAsAllowed += missing.cut.count
         log.add(

@@ -59,7 +59,7 @@ package enum Readable {
     }
 
     /// A whole number with its thousands apart, `1 204 318`; from 16 digits on in short, `9.2E`.
-    static func count(_ count: Int?) -> String {
+    package static func count(_ count: Int?) -> String {
         guard let count else { return unknown }
         let digits = String(count.magnitude)
         guard digits.count < 16 else { return short(Double(count)) }
@@ -69,6 +69,18 @@ package enum Readable {
             spaced.append(digit)
         }
         return count < 0 ? "-" + spaced : spaced
+    }
+
+    /// A size: `512 B`, `3.9 MB`, `31 GB`; in thousands, as disks count.
+    package static func bytes(_ bytes: Int) -> String {
+        var (scaled, units) = (Double(bytes), ["B", "kB", "MB", "GB", "TB"][...])
+        while scaled.magnitude >= 999.5, units.count > 1 {
+            scaled /= 1000
+            units = units.dropFirst()
+        }
+        let isExact = units.first == "B" || scaled.magnitude >= 99.95
+        let number = isExact ? "\(Int(scaled.rounded()))" : "\((scaled * 10).rounded() / 10)"
+        return "\(number) \(units.first ?? "")"
     }
 
     /// A rate: `0`, `3.2` under ten, `412` from there on.

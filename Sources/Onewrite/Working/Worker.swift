@@ -5,6 +5,7 @@ public import OrderLog
 public import ServiceLifecycle
 import Synchronization
 import ThreadedIO
+import Upkeep
 
 /// Serves consumer groups in this process: reads the log, applies it to the groups' sinks, and acknowledges.
 ///
@@ -137,6 +138,7 @@ public final class Worker: Service {
             return state.isStopping
         }
         if isStopping { worker.stop() }
+        async let trimming: Void = trim(worker, sink.group, outages)
         await withTaskGroup(of: WorkerMetrics.self) { tasks in
             tasks.addTask {
                 var metrics = WorkerMetrics(sink.group)
@@ -149,5 +151,14 @@ public final class Worker: Service {
             var metrics = await tasks.next()
             metrics?.tell(worker)
         }
+        await trimming
+    }
+
+    /// Trims, if it is told so, until ``stop()``.
+    private func trim(_ worker: GroupWorker, _ group: Group, _ outages: Outages) async {
+        guard group == .postgres, let age = servers.configuration.trim else { return }
+        await TrimKeeper(
+            servers, keeping: age, outages: outages, interrupt: interrupt, served: { worker.serving }
+        ).run()
     }
 }

@@ -35,19 +35,10 @@ struct AuditCommand: AsyncParsableCommand {
 
     func run() async throws {
         let servers = try Servers(try common.settings(), name: "onewrite-audit")
-        let report = try await StopRequest.handlingSignals(saying: "stopping") { [limit] stop in
-            do {
-                return try await CommandLane().run { _ in
-                    var patience = Patience(interrupt: stop.interrupt)
-                    return try await patience.attempt {
-                        try await Audit(servers: servers, limit: limit, interrupt: stop.interrupt) {
-                            ProgressLine.say($0)
-                        }.run()
-                    }
-                }
-            } catch {
-                if let status = stop.exitStatus { throw Stopped(status: status) }
-                throw error
+        let report = try await StopRequest.endingLane(saying: "stopping") { [limit] interrupt in
+            var patience = Patience(interrupt: interrupt)
+            return try await patience.attempt {
+                try await Audit(servers: servers, limit: limit, interrupt: interrupt) { ProgressLine.say($0) }.run()
             }
         }
         if json { try Console.printJSON(report) } else { Console.print(report.text) }

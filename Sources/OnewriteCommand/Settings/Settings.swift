@@ -49,6 +49,12 @@ struct Setting: Sendable {
     static let window = Setting(
         key: "window", fallback: "24h", about: "how long a change ID is remembered, 1m to 30d: the idempotency window"
     ) { _ = try $0.window() }
+    static let trim = Setting(
+        key: "trim",
+        about:
+            "how long what every group has applied stays in the log, 1s to 3650d: a worker of group postgres drops what "
+            + "is older by itself; without it nothing is dropped but by onewrite trim"
+    ) { _ = try $0.trim() }
     static let timeout = Setting(
         key: "timeout", fallback: "30s", about: "how long submit tries again, from the start on, before it gives up"
     ) { _ = try $0.timeout() }
@@ -67,7 +73,7 @@ struct Setting: Sendable {
     ) { _ = try $0.environmentColor() }
 
     static let all = [
-        redisURL, databaseURL, namespace, schema, partitions, lease, window, timeout, durability,
+        redisURL, databaseURL, namespace, schema, partitions, lease, window, trim, timeout, durability,
         environmentLabel, environmentColor,
     ]
 }
@@ -178,6 +184,12 @@ struct Settings: Sendable {
     func window() throws -> Duration { try duration(.window, .seconds(60)...(.seconds(30 * 86400))) }
     func timeout() throws -> Duration { try duration(.timeout, .milliseconds(100)...(.seconds(86400))) }
 
+    /// nil when nothing is dropped by itself.
+    func trim() throws -> Duration? {
+        guard values[Setting.trim.key] != nil else { return nil }
+        return try duration(.trim, .seconds(1)...(.seconds(3650 * 86400)))
+    }
+
     func durability() throws -> Durability {
         guard let durability = Durability(text: text(.durability)) else {
             throw wrong(.durability, "expected server, fsync, replicas=N with N from 1 to 100, or applied")
@@ -219,6 +231,7 @@ struct Settings: Sendable {
         configuration.lease = try lease()
         configuration.window = try window()
         configuration.timeout = try timeout()
+        configuration.trim = try trim()
         configuration.durability = try durability()
         return configuration
     }

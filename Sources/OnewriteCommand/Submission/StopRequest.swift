@@ -54,6 +54,26 @@ final class StopRequest: Sendable {
 }
 
 extension StopRequest {
+    /// Runs what its interrupt ends, on a lane; Ctrl-C and SIGTERM stop it, with the code by which the shell knows that.
+    ///
+    /// - Parameters:
+    ///   - notice: What is said then.
+    ///   - body: Takes the interrupt.
+    /// - Returns: What the body returns.
+    /// - Throws: ``Stopped``; what the body throws.
+    static func endingLane<Result: Sendable>(
+        saying notice: String, _ body: @Sendable (Interrupt) async throws -> Result
+    ) async throws -> Result {
+        try await handlingSignals(saying: notice) { stop in
+            do {
+                return try await CommandLane().run { _ in try await body(stop.interrupt) }
+            } catch {
+                if let status = stop.exitStatus { throw Stopped(status: status) }
+                throw error
+            }
+        }
+    }
+
     /// A submitter that this can stop.
     ///
     /// - Throws: ``Failure``; ``Stopped`` when it was asked to stop before it was connected.

@@ -30,6 +30,7 @@ struct SoakTests {
         // About half of them have a batch in hand; a slow machine has time for a few only, of which none may.
         if count(Fault.zombie.rawValue) > 6 { #expect(count("batches refused by their token") > 0, "seed \(seed)") }
         #expect(count("answers accepted") > 100)
+        #expect(count("log entries trimmed") > 0, "seed \(seed)\n\(done.output)")
         #expect(count("looks at both servers while all that happened") > 10)
         #expect(count("full checks at rest") > 0)
     }
