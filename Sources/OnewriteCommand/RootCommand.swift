@@ -34,6 +34,7 @@ struct RootCommand: AsyncParsableCommand {
             AuditCommand.self,
             DeadCommand.self,
             IncidentCommand.self,
+            UpgradeCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
             BenchCommand.self,

@@ -43,5 +43,11 @@ struct InitCommand: AsyncParsableCommand {
             }
         }
         Console.print("ready: log \(identity.log), \(identity.partitioning.count) partitions")
+        let newest = LogFormat.known.upperBound
+        if identity.format < newest {
+            Console.error(
+                "the log is of format \(identity.format), and stays so. To bring it to format \(newest), run: onewrite upgrade"
+            )
+        }
     }
 }
