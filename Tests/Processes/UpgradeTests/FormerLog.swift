@@ -61,11 +61,18 @@ final class FormerLog: Sendable {
                 within: .seconds(60)))
     }
 
+    /// Starts a command; what it says is kept under a name.
+    func start(
+        _ name: String, _ arguments: String..., with changes: [String: String?] = [:]
+    ) async throws -> ChildProcess {
+        try await ChildProcess.spawn(
+            [BuiltExecutable.path] + arguments, environment: environment.merging(changes) { $1 },
+            output: .discarded, errors: .appended(to: path(name + ".log")))
+    }
+
     /// Starts a worker of all built-in groups.
     func worker(_ name: String, with changes: [String: String?] = [:]) async throws -> ChildProcess {
-        try await ChildProcess.spawn(
-            [BuiltExecutable.path, "worker", "--name", name], environment: environment.merging(changes) { $1 },
-            output: .discarded, errors: .appended(to: path(name + ".log")))
+        try await start(name, "worker", "--name", name, with: changes)
     }
 
     /// Starts to submit orders for as long as the test goes on, in one process.
@@ -92,7 +99,7 @@ final class FormerLog: Sendable {
         text(name + ".receipts").split(separator: "\n").count { $0.contains(#""outcome":"accepted""#) }
     }
 
-    /// What a worker or a submitter said.
+    /// What a process said.
     func said(_ name: String) -> String { text(name + ".log") }
 
     private func path(_ name: String) -> String { "\(directory.path)/\(name)" }

@@ -257,10 +257,12 @@ struct UpgradeTests {
         }
     }
 
-    @Test("a worker that says nothing of itself is in the way, and one that came in after all is warned of")
+    @Test(
+        "a worker that says nothing of itself is in the way; an old one that starts in the middle is named and warned of"
+    )
     func strangeWorkers() async throws {
         try await FormerLog.open { log in
-            let worker = try await log.worker("paused", with: FormerLog.knowsFirstOnly)
+            let worker = try await log.worker("paused")
             try await served(by: ["paused"], log)
             worker.send(SIGSTOP)
             try await log.redis("DEL", "onewrite:worker:stock:paused")
@@ -268,12 +270,26 @@ struct UpgradeTests {
             #expect(refused.code == 75 && refused.errors.contains("worker paused"), "\(refused.errors)")
             #expect(refused.errors.contains("says nothing of itself"))
             worker.send(SIGCONT)
-            // Started between the look and the deed: the next look is status's.
-            try await log.pretend(redis: 2, postgres: 2)
-            try await eventually(within: .seconds(30), "it is warned of") {
-                try await log.formatWarnings().contains { $0.contains("which these workers don't know: paused") }
-            }
             #expect(await worker.stop() == .exited(0))
+
+            let upgrade = try await log.start(
+                "upgrade", "upgrade", "--yes", with: ["ONEWRITE_FAULT": "afterMigration:stop:1"])
+            try await eventually(within: .seconds(30), "it stands between the stores") {
+                log.said("upgrade").contains("fault: afterMigration:stop")
+            }
+            let late = try await log.start(
+                "late", "worker", "--name", "late", "--group", "stock", with: FormerLog.knowsFirstOnly)
+            let words = "worker late (stock) knows format 1 only"
+            try await eventually(within: .seconds(30), "the old worker is there") {
+                try await log.run("upgrade", "--dry-run").errors.contains(words)
+            }
+            upgrade.send(SIGCONT)
+            #expect(try await upgrade.exit(within: .seconds(60)) == .exited(75), "\(log.said("upgrade"))")
+            #expect(log.said("upgrade").contains("started meanwhile: \(words)"), "\(log.said("upgrade"))")
+            #expect(try await log.formats() == "2 2")
+            #expect(try await log.formatWarnings().contains { $0.contains("which these workers don't know: late") })
+            #expect(await late.stop() == .exited(0), "\(log.said("late"))")
+            #expect(try await log.formatWarnings() == [])
         }
     }
 }
