@@ -45,9 +45,9 @@ package enum Faults {
     @inline(__always)
     package static var formats: ClosedRange<Int>? {
         #if DEBUG
-        FaultPlan.formats
+        return FaultPlan.formats
         #else
-        nil
+        return nil
         #endif
     }
 

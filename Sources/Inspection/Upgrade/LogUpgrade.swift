@@ -53,17 +53,11 @@ package struct LogUpgrade {
 
     /// Does it, unless something is in the way.
     ///
-    /// - Returns: The plan as it was done, with the workers that are there behind it.
-    /// - Throws: What ``plan()`` throws; ``LogError/Kind/tryAgain`` for workers that don't know the newest format.
+    /// - Returns: The plan, with the workers that are there behind it if it was done.
+    /// - Throws: What ``plan()`` throws.
     package func run() throws -> UpgradePlan {
         var plan = try plan()
-        if plan.steps.isEmpty { return plan }
-        guard plan.obstacles.isEmpty else {
-            throw LogError(
-                .tryAgain,
-                "nothing was changed: \(plan.obstacles.joined(separator: "; ")). Replace each by one of this version, then "
-                    + "run it again")
-        }
+        guard !plan.steps.isEmpty, plan.obstacles.isEmpty else { return plan }
         for migration in Migration.all where plan.steps.contains(where: { $0.format == migration.format.number }) {
             let before = try identities()
             if before.postgres.format < migration.format {

@@ -60,11 +60,12 @@ package struct UpgradePlan: Sendable {
         return names.map { name in
             let of = workers.filter { $0.name == name }
             let silent = of.contains { $0.formats.isEmpty }
-            let known = Set(of.flatMap(\.formats)).sorted().map(String.init).joined(separator: " and ")
+            let formats = Set(of.flatMap(\.formats)).sorted().map(String.init)
+            let known = "format\(formats.count == 1 ? "" : "s") \(formats.joined(separator: " and "))"
             return "worker \(name) (\(of.map(\.group).joined(separator: ", "))) "
                 + (silent
-                    ? "says nothing of itself: it has just started, is stopped or overloaded"
-                    : "knows format \(known)" + (of.allSatisfy(\.isReady) ? "" : " only"))
+                    ? "says nothing of itself (it has just started, is stopped or overloaded)"
+                    : "knows \(known)" + (of.allSatisfy(\.isReady) ? "" : " only"))
         }
     }
 }

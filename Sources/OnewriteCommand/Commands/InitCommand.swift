@@ -17,7 +17,7 @@ struct InitCommand: AsyncParsableCommand {
               onewrite init --partitions 16
 
             The number of partitions is fixed for ever: shops are spread over them by a hash of their names. The database must \
-            be in UTF8.
+            be in UTF8. A log that is there keeps its format: onewrite upgrade brings it to a newer one.
             """)
 
     @Option(

@@ -43,12 +43,12 @@ struct UpgradeCommand: AsyncParsableCommand {
         }
         if json { try Console.printJSON(plan) } else { Console.print(plan.text) }
         guard !plan.steps.isEmpty else { return }
-        if !acts { Console.error("nothing was changed" + (isDryRun ? "" : "; --yes does it")) }
+        if !plan.isDone { Console.error("nothing was changed" + (yes || isDryRun ? "" : "; --yes does it")) }
         guard plan.obstacles.isEmpty else {
             throw Failure(
                 .tryAgain,
-                (acts ? "started meanwhile: " : "in the way: ") + plan.obstacles.joined(separator: "; ")
-                    + ". Replace each by one of this version")
+                (plan.isDone ? "started meanwhile: " : "in the way: ") + plan.obstacles.joined(separator: "; ")
+                    + ". Replace workers of an older version, and try again")
         }
     }
 }
