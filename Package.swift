@@ -80,7 +80,7 @@ let package = Package(
             name: "Inspection",
             dependencies: [
                 "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "RedisClient",
-                "PostgresClient", "ThreadedIO",
+                "PostgresClient", "ThreadedIO", "Faults",
             ],
             swiftSettings: swiftSettings),
         .target(
@@ -318,6 +318,9 @@ let package = Package(
                 "TestSupport",
             ],
             path: "Tests/Processes/AuditTests", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "UpgradeTests", dependencies: ["OnewriteCommand", "PrivateServers", "TestSupport"],
+            path: "Tests/Processes/UpgradeTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "TortureTests",
             dependencies: [

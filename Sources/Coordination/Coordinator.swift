@@ -186,7 +186,7 @@ actor Coordinator {
         return WorkerReport(
             worker: settings.name.text, group: settings.group, applied: counts.applied,
             appliedPerSecond: seconds > 0 ? Double(counts.applied - first.applied) / seconds : 0,
-            refused: counts.refused, partitions: counts.reports)
+            refused: counts.refused, partitions: counts.reports, formats: LogFormat.told)
     }
 
     /// Once for all partitions: behind an outage each has something.

@@ -118,10 +118,12 @@ package struct WorkerReport: Codable, Sendable, Equatable {
     /// Applies that a sink refused because another worker had taken over.
     package var refused: Int
     package var partitions: [PartitionReport]
+    /// The formats of a log that it knows; nil for a build that knew the first one only, and said nothing of it.
+    package var formats: [Int]?
 
     package init(
         worker: String, group: Group, applied: Int, appliedPerSecond: Double, refused: Int,
-        partitions: [PartitionReport]
+        partitions: [PartitionReport], formats: [Int]? = nil
     ) {
         self.worker = worker
         self.group = group
@@ -129,5 +131,6 @@ package struct WorkerReport: Codable, Sendable, Equatable {
         self.appliedPerSecond = appliedPerSecond
         self.refused = refused
         self.partitions = partitions
+        self.formats = formats
     }
 }

@@ -26,6 +26,16 @@ package final class FaultPlan: Sendable {
         return FaultPlan(faults)
     }
 
+    /// The formats of a log that this process is to know, by `ONEWRITE_FAULT_FORMATS`; nil for all that it does know.
+    static let formats: ClosedRange<Int>? = getenv("ONEWRITE_FAULT_FORMATS").map { text in
+        let text = String(cString: text)
+        guard let formats = parse(formats: text) else {
+            say("ONEWRITE_FAULT_FORMATS=\(text): expected <first>-<last>")
+            exit(64)
+        }
+        return formats
+    }
+
     let links = ServerLinks()
     private let faults: [Fault]
     private let passes = Mutex<[FaultPoint: Int]>([:])
@@ -45,6 +55,13 @@ package final class FaultPlan: Sendable {
             faults.append(Fault(point: point, action: action, nth: nth))
         }
         return faults
+    }
+
+    /// The formats that a value of the variable names, such as `1-1`; nil when it can't be read.
+    package static func parse(formats text: String) -> ClosedRange<Int>? {
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+        guard ends.count == 2, let first = ends[0], let last = ends[1], first >= 1, first <= last else { return nil }
+        return first...last
     }
 
     func pass(_ point: FaultPoint) throws(InjectedFault) {

@@ -7,6 +7,8 @@
 /// - `delay=<n>ms`: the thread sleeps, for a minute at most.
 /// - `droplink`: all connections of the process to servers break.
 ///
+/// `ONEWRITE_FAULT_FORMATS=1-1`: the process knows these formats of a log only, as an older or a newer build would.
+///
 /// Release builds have none of it.
 package enum FaultPoint: String, CaseIterable, Sendable {
     // submit
@@ -23,6 +25,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case afterLease, afterFence, afterReclaim
     // open
     case afterReserve, afterCompare, afterHeal, beforeConfirm
+    // upgrade: Postgres has the migration, Redis not yet
+    case afterMigration
 }
 
 package enum Faults {
@@ -34,6 +38,16 @@ package enum Faults {
     package static func pass(_ point: FaultPoint) throws(InjectedFault) {
         #if DEBUG
         try FaultPlan.current?.pass(point)
+        #endif
+    }
+
+    /// The formats of a log that a test wants this process to know; nil for all that it does know.
+    @inline(__always)
+    package static var formats: ClosedRange<Int>? {
+        #if DEBUG
+        return FaultPlan.formats
+        #else
+        return nil
         #endif
     }
 

@@ -1,3 +1,4 @@
+import Coordination
 package import OrderLog
 package import PostgresClient
 import ThreadedIO
@@ -9,7 +10,7 @@ package enum LedgerLook {
     case unreachable(String)
     /// It answers, but holds nothing of this log.
     case unusable(version: String, reason: String)
-    case rows(version: String, [Int: Row])
+    case rows(version: String, format: LogFormat, [Int: Row])
 
     /// A partition's row.
     package struct Row {
@@ -19,7 +20,7 @@ package enum LedgerLook {
     }
 
     package func row(_ partition: Int) -> Row? {
-        guard case .rows(_, let rows) = self else { return nil }
+        guard case .rows(_, _, let rows) = self else { return nil }
         return rows[partition]
     }
 
@@ -43,12 +44,18 @@ package enum LedgerLook {
             let reason =
                 switch error.sqlState {
                 case "42P01": "the schema is not there: onewrite init creates it"
-                case "42703": "the schema is an earlier build's: onewrite init brings it up to date"
+                case "42703": "the schema is an early build's: onewrite upgrade brings in what it lacks"
                 default: error.description
                 }
             return .unusable(version: version, reason: reason)
         }
         var found: [Int: Row] = [:]
+        let format = try rows.first.map { row throws(PostgresError) in LogFormat(Int(try row.requireInt64(10))) }
+        do throws(StoreError) {
+            try format?.require(in: LogFormat.known, of: "the schema in Postgres", .postgres)
+        } catch {
+            return .unusable(version: version, reason: error.message)
+        }
         for row in rows {
             guard try [nil, row.requireString(0)].contains(log) else {
                 return .unusable(version: version, reason: "the schema belongs to another log than the one in Redis")
@@ -63,12 +70,12 @@ package enum LedgerLook {
                     token: Token(token), owner: try row.requireString(7)),
                 dead: Int(try row.requireInt64(8)), refused: Int(try row.requireInt64(9)))
         }
-        return .rows(version: version, found)
+        return .rows(version: version, format: format ?? LogFormat.known.upperBound, found)
     }
 
     private static let statement = """
         SELECT m.log, p.partition, p.epoch, p.replid, p.seq, p.entry, p.token, p.owner, coalesce(d.count, 0),
-            p.refused
+            p.refused, m.version
         FROM meta m CROSS JOIN partitions p
         LEFT JOIN (SELECT partition, count(*) FROM dead_letters WHERE resolution IS NULL GROUP BY partition) d
             USING (partition)

@@ -73,7 +73,8 @@ package struct SnapshotReader {
             postgres: ledger.server,
             groups: findings.map(\.shown),
             warnings: Warnings(
-                findings, ledger: ledger, standby: standby, redis: redis.address, facts: facts, now: now
+                findings, ledger: ledger, format: identity.format, standby: standby, redis: redis.address,
+                facts: facts, now: now
             ).all,
             pendingPage: try page(query, findings, identity))
     }
@@ -262,7 +263,7 @@ extension LedgerLook {
         switch self {
         case .notConfigured: .notConfigured
         case .unreachable(let error): .unreachable(error: error)
-        case .unusable(let version, _), .rows(let version, _): .reachable(version: version)
+        case .unusable(let version, _), .rows(let version, _, _): .reachable(version: version)
         }
     }
 }

@@ -1,4 +1,5 @@
-import OrderLog
+import Coordination
+package import OrderLog
 import RedisClient
 import RedisLog
 import Reports
@@ -15,8 +16,8 @@ package struct Warnings {
     private static let silenceMilliseconds = 10_000
 
     package init(
-        _ findings: [GroupFindings], ledger: LedgerLook, standby: String?, redis address: String, facts: ServerFacts,
-        now: Int
+        _ findings: [GroupFindings], ledger: LedgerLook, format: LogFormat, standby: String?, redis address: String,
+        facts: ServerFacts, now: Int
     ) {
         self.findings = findings
         self.ledger = ledger
@@ -29,6 +30,7 @@ package struct Warnings {
         for found in findings { add(to: found, now: now) }
         addStates(.stalled, "stalled, and trying again")
         addUnreadable()
+        addFormats(format)
         if let policy = facts.evictionPolicy, policy != "noeviction" {
             add("eviction", hint: "Redis may evict the log (maxmemory-policy \(policy)): set it to noeviction")
         }
@@ -156,6 +158,26 @@ package struct Warnings {
         let heads = findings.first?.heads.enumerated().filter { $0.element.trouble != nil } ?? []
         if let error = heads.first?.element.trouble {
             add("unreadable", hint: "the head can't be read in \(list(heads.map(\.offset))): \(error)")
+        }
+    }
+
+    /// An upgrade that was not ended, and workers that don't know what it led to.
+    private mutating func addFormats(_ format: LogFormat) {
+        if case .rows(_, let other, _) = ledger, other != format {
+            add(
+                "format",
+                hint:
+                    "the log is of format \(format) in Redis and of format \(other) in Postgres: an upgrade was not ended. "
+                    + "Workers go on meanwhile; end it: onewrite upgrade --yes")
+        }
+        for found in findings {
+            let old = found.workforce.present.filter { $0.report.map { !$0.knows(format) } ?? false }
+            guard !old.isEmpty else { continue }
+            let names = old.prefix(Self.listedMax).map(\.name.text).joined(separator: " ")
+            add(
+                "format", found.group,
+                hint: "the log is of format \(format), which these workers don't know: \(names)"
+                    + "\(old.count > Self.listedMax ? " …" : ""). Replace them by this version's")
         }
     }
 

@@ -35,6 +35,7 @@ struct RootCommand: AsyncParsableCommand {
             AuditCommand.self,
             DeadCommand.self,
             IncidentCommand.self,
+            UpgradeCommand.self,
             ConfigCommand.self,
             DemoCommand.self,
             BenchCommand.self,

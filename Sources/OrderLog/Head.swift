@@ -46,16 +46,29 @@ package struct LogLook: Hashable, Sendable {
 }
 
 /// What a log's `init` settled, the same in Redis and in Postgres.
-package struct LogIdentity: Hashable, Sendable {
-    /// The layout of keys and tables that this code knows.
-    package static let version = 1
-
+package struct LogIdentity: Sendable {
     package let partitioning: Partitioning
     /// A random ID.
     package let log: String
+    /// The format that the log had in the store that was asked.
+    ///
+    /// It rises while a process runs, and in the middle of an upgrade the stores differ: two identities are equal without it.
+    package let format: LogFormat
 
-    package init(partitioning: Partitioning, log: String) {
+    package init(partitioning: Partitioning, log: String, format: LogFormat = LogFormat.supported.upperBound) {
         self.partitioning = partitioning
         self.log = log
+        self.format = format
+    }
+}
+
+extension LogIdentity: Hashable {
+    package static func == (left: LogIdentity, right: LogIdentity) -> Bool {
+        left.partitioning == right.partitioning && left.log == right.log
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(partitioning)
+        hasher.combine(log)
     }
 }

@@ -1,3 +1,4 @@
+import Coordination
 package import OrderLog
 package import RedisClient
 import ThreadedIO
@@ -18,22 +19,26 @@ extension RedisConnection {
 
     /// What `init` settled; nil when there is no log.
     ///
-    /// - Parameter keys: The log's keys.
+    /// - Parameters:
+    ///   - keys: The log's keys.
+    ///   - formats: Those that the caller can do with.
     /// - Returns: The log's identity.
-    /// - Throws: ``RedisError``; ``RedisError/protocolViolation(_:)`` when another version of Onewrite made it.
-    package func identity(_ keys: Keys) throws(RedisError) -> LogIdentity? {
+    /// - Throws: ``RedisError``; ``StoreError`` with the kind `misconfigured` for a log of another format.
+    package func identity(
+        _ keys: Keys, in formats: ClosedRange<LogFormat> = LogFormat.known
+    ) throws -> LogIdentity? {
         let reply = try call(
             RedisCommand("HMGET", keys.meta, "version", "partitions", "log"), until: .after(StreamLog.timeout))
         let fields = try reply.requireArray(count: 3)
         if fields.allSatisfy(\.isNull) { return nil }
-        guard let version = fields[0].string, version == String(LogIdentity.version) else {
-            throw .protocolViolation(
-                "a log of version \(LogIdentity.version) at \(keys.meta), got version \(fields[0].string ?? "?")")
+        guard let format = fields[0].string.flatMap({ Int($0) }).map(LogFormat.init) else {
+            throw RedisError.protocolViolation("the log's version at \(keys.meta)")
         }
+        try format.require(in: formats, of: "the log at \(keys.namespace) in Redis", .redis)
         guard let partitioning = fields[1].string.flatMap({ Int($0) }).flatMap(Partitioning.init(count:)),
             let log = fields[2].string
-        else { throw .protocolViolation("partitions and log at \(keys.meta)") }
-        return LogIdentity(partitioning: partitioning, log: log)
+        else { throw RedisError.protocolViolation("partitions and log at \(keys.meta)") }
+        return LogIdentity(partitioning: partitioning, log: log, format: format)
     }
 
     /// Writes down what `init` settled, unless something is there already.
@@ -50,9 +55,27 @@ extension RedisConnection {
         }
         _ = try call(
             RedisCommand(
-                "HSET", keys.meta, "version", LogIdentity.version, "partitions", identity.partitioning.count, "log",
+                "HSET", keys.meta, "version", identity.format.number, "partitions", identity.partitioning.count, "log",
                 identity.log),
             until: .after(StreamLog.timeout))
+    }
+
+    /// Brings the log's record in Redis to another format.
+    ///
+    /// - Parameters:
+    ///   - format: The next one.
+    ///   - identity: The log and the format as they were read.
+    ///   - keys: The log's keys.
+    /// - Returns: Whether they were still the same; else nothing was changed.
+    /// - Throws: ``RedisError``.
+    package func upgrade(
+        to format: LogFormat, _ identity: LogIdentity, _ keys: Keys
+    ) throws(RedisError) -> Bool {
+        try evaluate(
+            Scripts.upgrade, keys: [keys.meta],
+            arguments: [identity.log, identity.format.description, format.description],
+            until: .after(StreamLog.timeout)
+        ).requireInteger() == 1
     }
 }
 

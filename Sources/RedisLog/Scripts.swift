@@ -14,6 +14,7 @@ enum Scripts {
     static let shut = script("shut", PackageResources.shut_lua)
     static let trim = script("trim", PackageResources.trim_lua, .history)
     static let open = script("open", PackageResources.open_lua, .history)
+    static let upgrade = script("upgrade", PackageResources.upgrade_lua)
     static let leaseAcquire = script("lease_acquire", PackageResources.lease_acquire_lua)
     static let leaseRenew = script("lease_renew", PackageResources.lease_renew_lua)
     static let leaseRelease = script("lease_release", PackageResources.lease_release_lua)

@@ -40,12 +40,12 @@ package struct LogCreation {
         self.schema = schema
     }
 
-    /// Creates what is missing.
+    /// Creates what is missing; a log that is there keeps its format.
     ///
     /// - Parameters:
     ///   - partitioning: For a new log.
     ///   - mustMatch: Whether a log that is there must have that many partitions.
-    /// - Returns: The log that is there now, open.
+    /// - Returns: The log that is there now, open; its format is the older one, should the stores differ.
     /// - Throws: ``Refusal`` before anything is changed, but for ``Refusal/halted(_:)`` and ``Refusal/contended(_:)``;
     ///   `RedisError`, `PostgresError` and `StoreError`.
     package func create(_ partitioning: Partitioning, mustMatch: Bool) async throws -> LogIdentity {
@@ -65,8 +65,11 @@ package struct LogCreation {
         }
         // The ID is settled in Postgres, where of two at once one wins; Redis gets what was settled there.
         let identity = try PostgresSchema.create(
-            schema, partitioning: inRedis?.partitioning ?? partitioning,
-            newLog: inRedis?.log ?? UUID().uuidString.lowercased(), on: postgres)
+            schema,
+            newLog: inRedis
+                ?? LogIdentity(
+                    partitioning: partitioning, log: UUID().uuidString.lowercased(), format: LogFormat.known.upperBound),
+            on: postgres)
         try redis.establish(identity, keys)
         guard let settled = try redis.identity(keys), settled == identity else {
             throw Refusal.twoLogs(redis: try redis.identity(keys)?.log ?? "?", postgres: identity.log)
@@ -82,7 +85,7 @@ package struct LogCreation {
                     .createGroup(in: partition, after: .zero)
             }
         }
-        return identity
+        return settled.format < identity.format ? settled : identity
     }
 
     private func open(_ partition: Partition, _ opener: LogOpener) async throws {

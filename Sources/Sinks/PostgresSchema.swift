@@ -1,3 +1,4 @@
+import Coordination
 package import OrderLog
 package import PostgresClient
 import ThreadedIO
@@ -9,43 +10,61 @@ package enum PostgresSchema {
     /// How long creating it may take: it waits for others who do the same.
     static let timeout: Duration = .seconds(30)
 
-    /// Creates schema, tables and rows where they are missing.
+    /// Creates schema, tables and rows of a log; one that is there stays as it is, in its own format.
     ///
     /// Safe to repeat, and at once with others: all of it is there, or nothing.
     ///
     /// - Parameters:
     ///   - schema: The schema's name.
-    ///   - partitioning: For a new log.
-    ///   - newLog: The log's ID, if there is none yet.
+    ///   - newLog: What is created, if there is none yet.
     ///   - connection: Outside a transaction, and with the schema in its search path.
     /// - Returns: The log that is there now: with another number of partitions, if it was there before.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`; `StoreError` for a log of a format that this process doesn't know.
     package static func create(
-        _ schema: String, partitioning: Partitioning, newLog: String, on connection: PostgresConnection
-    ) throws(PostgresError) -> LogIdentity {
-        if let existing = try identity(on: connection) {
-            // Who may only use the schema can still repeat `init`.
-            if try !isUpToDate(on: connection) {
-                try connection.script("\(alone(schema));\n\(additions)", until: .after(timeout))
-            }
-            return existing
-        }
+        _ schema: String, newLog: LogIdentity, on connection: PostgresConnection
+    ) throws -> LogIdentity {
+        // Who may only use the schema can still repeat `init`.
+        if let existing = try identity(on: connection) { return existing }
         let row = """
             INSERT INTO meta (version, partitions, log)
-            SELECT \(LogIdentity.version), \(partitioning.count), \(PostgresQuoting.quoted(literal: newLog))
+            SELECT \(newLog.format), \(newLog.partitioning.count), \(PostgresQuoting.quoted(literal: newLog.log))
             WHERE NOT EXISTS (SELECT FROM meta);
             INSERT INTO partitions (partition, epoch, replid, seq, entry, token, owner)
             SELECT p, 0, '', 0, '', 0, '' FROM meta, generate_series(0, meta.partitions - 1) AS p
             ON CONFLICT DO NOTHING
             """
+        // All parts are there whatever the format, as in those that the last build of format 1 made.
+        let parts = Migration.all.map { block($0.statements) }
         // One script is one transaction by itself: a pooler in statement mode lets no other through.
         try connection.script(
-            [alone(schema), "CREATE SCHEMA IF NOT EXISTS \(PostgresQuoting.quoted(identifier: schema))", tables, row]
-                .joined(separator: ";\n"), until: .after(timeout))
+            ([alone(schema), "CREATE SCHEMA IF NOT EXISTS \(PostgresQuoting.quoted(identifier: schema))", tables]
+                + parts + [row]).joined(separator: ";\n"), until: .after(timeout))
         guard let identity = try identity(on: connection) else {
-            throw .malformed(reason: "the row of meta that was just written is missing")
+            throw PostgresError.malformed(reason: "the row of meta that was just written is missing")
         }
         return identity
+    }
+
+    /// Brings the schema from one format to the next, in one transaction; one that is of another format stays as it is.
+    ///
+    /// - Parameters:
+    ///   - migration: The step.
+    ///   - schema: The schema's name.
+    ///   - connection: Outside a transaction, with the schema in its search path, and with its owner's rights.
+    /// - Throws: ``PostgresError``; nothing is changed then, unless the answer was lost.
+    package static func apply(
+        _ migration: Migration, to schema: String, on connection: PostgresConnection
+    ) throws(PostgresError) {
+        let step = """
+            IF (SELECT version FROM meta) IS DISTINCT FROM \(migration.format.number - 1) THEN RETURN; END IF;
+            \(migration.statements)
+            UPDATE meta SET version = \(migration.format);
+            """
+        try connection.script("\(alone(schema));\n\(block(step))", until: .after(timeout))
+    }
+
+    private static func block(_ statements: String) -> String {
+        "DO $migration$ BEGIN\n\(statements)\nEND $migration$"
     }
 
     /// What keeps two from creating the same at once, which IF NOT EXISTS doesn't.
@@ -59,35 +78,27 @@ package enum PostgresSchema {
             """
     }
 
-    /// Whether a schema has all that this build's has.
-    private static func isUpToDate(on connection: PostgresConnection) throws(PostgresError) -> Bool {
-        let found = try connection.query(
-            """
-            SELECT to_regclass('dead_letters_unresolved') IS NOT NULL AND to_regclass('incidents') IS NOT NULL AND EXISTS (
-                SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused')
-            """, until: .after(timeout))
-        return found.first?.bool(0) == true
-    }
-
     /// The log that the schema belongs to.
     ///
-    /// - Parameter connection: With the schema in its search path.
+    /// - Parameters:
+    ///   - connection: With the schema in its search path.
+    ///   - formats: Those that the caller can do with.
     /// - Returns: nil when `init` never ran.
-    /// - Throws: ``PostgresError``; ``PostgresError/malformed(reason:)`` when another version of Onewrite made it.
-    package static func identity(on connection: PostgresConnection) throws(PostgresError) -> LogIdentity? {
+    /// - Throws: `PostgresError`; `StoreError` with the kind `misconfigured` for a schema of another format.
+    package static func identity(
+        on connection: PostgresConnection, in formats: ClosedRange<LogFormat> = LogFormat.known
+    ) throws -> LogIdentity? {
         let exists = try connection.query("SELECT to_regclass('meta') IS NOT NULL", until: .after(timeout))
         guard exists.first?.bool(0) == true else { return nil }
         let rows = try connection.query("SELECT version, partitions, log FROM meta", until: .after(timeout))
         guard let row = rows.first else { return nil }
-        let version = try row.requireInt64(0)
-        guard version == LogIdentity.version else {
-            throw .malformed(
-                reason: "the schema is of version \(version), and this program knows version \(LogIdentity.version)")
-        }
+        let format = LogFormat(Int(try row.requireInt64(0)))
+        try format.require(in: formats, of: "the schema in Postgres", .postgres)
         guard let partitioning = Partitioning(count: Int(try row.requireInt64(1))) else {
-            throw .malformed(reason: "the table meta names a number of partitions that is outside the limits")
+            throw PostgresError.malformed(
+                reason: "the table meta names a number of partitions that is outside the limits")
         }
-        return LogIdentity(partitioning: partitioning, log: try row.requireString(2))
+        return LogIdentity(partitioning: partitioning, log: try row.requireString(2), format: format)
     }
 
     /// Whether any partition's position is behind an entry.
@@ -140,22 +151,6 @@ package enum PostgresSchema {
             resolution text, resolved_at timestamptz
         );
         CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_seq ON dead_letters (partition, seq) WHERE seq IS NOT NULL;
-        CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (partition, epoch, entry) WHERE seq IS NULL;
-
-        """ + additions
-
-    /// What earlier builds' schemas lack.
-    ///
-    /// Dead letters stay for ever, since they account for their seqs; the index keeps counting the open ones cheap.
-    private static let additions = """
-        ALTER TABLE partitions ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0;
-        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolution text;
-        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolved_at timestamptz;
-        CREATE INDEX IF NOT EXISTS dead_letters_unresolved ON dead_letters (partition) WHERE resolution IS NULL;
-        -- What went wrong and was settled by a person, or repaired by a command. `seqs` as in 15137-15138,15140.
-        CREATE TABLE IF NOT EXISTS incidents (
-            at timestamptz NOT NULL DEFAULT now(), who text NOT NULL, kind text NOT NULL,
-            partition int, seqs text, what text NOT NULL, reason text NOT NULL
-        );
+        CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (partition, epoch, entry) WHERE seq IS NULL
         """
 }

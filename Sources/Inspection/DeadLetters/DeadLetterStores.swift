@@ -82,7 +82,7 @@ package struct DeadLetterStores {
             until: .after(PostgresSink.timeout))
         guard !column.isEmpty else {
             throw LogError(
-                .badConfiguration, "the schema in Postgres is older than this program. Run: onewrite init")
+                .badConfiguration, "the schema in Postgres lacks what early builds had not. Run: onewrite upgrade")
         }
     }
 }

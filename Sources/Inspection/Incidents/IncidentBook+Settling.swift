@@ -7,8 +7,11 @@ import Sinks
 import ThreadedIO
 
 extension IncidentBook {
-    /// Connects.
-    package init(_ servers: Servers) throws { self.init(postgres: try servers.requiredPostgres()) }
+    /// Connects; refuses a schema of a format that this program doesn't know.
+    package init(_ servers: Servers) throws {
+        self.init(postgres: try servers.requiredPostgres())
+        _ = try PostgresSchema.identity(on: postgres)
+    }
 
     /// Records an incident when it is told so.
     ///
@@ -27,11 +30,10 @@ extension IncidentBook {
         let redis = try servers.redis()
         let identity = try servers.identity(redis)
         let book = try IncidentBook(servers)
-        guard try PostgresSchema.identity(on: book.postgres) == identity, try book.exists() else {
+        try Servers.requireSchema(of: identity, on: book.postgres)
+        guard try book.exists() else {
             throw LogError(
-                .badConfiguration,
-                "the schema in Postgres is missing, older than this program, or of another log than Redis's. Run: onewrite init"
-            )
+                .badConfiguration, "the schema in Postgres lacks what early builds had not. Run: onewrite upgrade")
         }
         guard (0..<identity.partitioning.count).contains(number) else {
             throw WrongQuestion("expected a partition from 0 to \(identity.partitioning.count - 1), got \(number)")

@@ -17,7 +17,7 @@ struct InitCommand: AsyncParsableCommand {
               onewrite init --partitions 16
 
             The number of partitions is fixed for ever: shops are spread over them by a hash of their names. The database must \
-            be in UTF8.
+            be in UTF8. A log that is there keeps its format: onewrite upgrade brings it to a newer one.
             """)
 
     @Option(
@@ -43,5 +43,11 @@ struct InitCommand: AsyncParsableCommand {
             }
         }
         Console.print("ready: log \(identity.log), \(identity.partitioning.count) partitions")
+        let newest = LogFormat.known.upperBound
+        if identity.format < newest {
+            Console.error(
+                "the log is of format \(identity.format), and stays so. To bring it to format \(newest), run: onewrite upgrade"
+            )
+        }
     }
 }

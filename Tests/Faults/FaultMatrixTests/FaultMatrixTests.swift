@@ -7,10 +7,12 @@ import ThreadedIO
 
 @Suite("The fault matrix")
 struct FaultMatrixTests {
-    @Test("every fault point is in the matrix, with every action")
+    @Test("every fault point under a load is in the matrix, with every action")
     func isComplete() {
-        #expect(Set(FaultCell.all.map(\.point)) == Set(FaultPoint.allCases.map(\.rawValue)))
-        for point in FaultPoint.allCases {
+        // A person's command, once in a log's format: UpgradeTests has it.
+        let points = FaultPoint.allCases.filter { $0 != .afterMigration }
+        #expect(Set(FaultCell.all.map(\.point)) == Set(points.map(\.rawValue)))
+        for point in points {
             let actions = FaultCell.all.filter { $0.point == point.rawValue }.map(\.action)
             #expect(Set(actions) == Set(FaultCell.Action.allCases))
         }

@@ -65,6 +65,11 @@ struct PoolerTests {
             #expect(try await shop.run("status", "--json").succeeded().output.contains(#""postgres":{"version""#))
             #expect(try await shop.run("dead", "list").succeeded().errors == "there are no unresolved dead letters\n")
             #expect(try await shop.run("open").succeeded().errors.isEmpty)
+            try await shop.sql("UPDATE meta SET version = 1")
+            try await eventually(within: .seconds(30), "the workers have told what they know") {
+                try await shop.run("upgrade", "--yes").code == 0
+            }
+            #expect(try await shop.sql("SELECT version::text FROM meta") == ["2"])
         }
     }
 

@@ -11,6 +11,13 @@ struct FaultPlanTests {
         #expect(faults.map(\.nth) == [3, 1])
     }
 
+    @Test("the formats that a process is to know are a range; anything else is refused")
+    func formats() {
+        #expect(FaultPlan.parse(formats: "1-1") == 1...1)
+        #expect(FaultPlan.parse(formats: "2-3") == 2...3)
+        for text in ["", "1", "0-1", "2-1", "1-", "1-2-3", "a-b"] { #expect(FaultPlan.parse(formats: text) == nil) }
+    }
+
     @Test(
         "what can't be read is refused",
         arguments: [

@@ -1,0 +1,42 @@
+package import OrderLog
+
+/// A step from one format of the log to the next: all of them are here, forwards only.
+///
+/// Postgres is migrated first, in one transaction, then the version in Redis: a crash in between leaves Redis one behind, which
+/// workers understand, and the next `onewrite upgrade` goes on there.
+package struct Migration: Sendable {
+    /// The format that it leads to, from the one below.
+    package let format: LogFormat
+    /// What it is for, in a line.
+    package let title: String
+    /// What it does in Postgres, and in Redis, in a line each.
+    package let postgresPlan, redisPlan: String
+    /// Statements of PL/pgSQL, which take no lock where there is nothing to do.
+    let statements: String
+
+    /// In order.
+    package static let all: [Migration] = [
+        Migration(
+            format: LogFormat(2),
+            title: "a head may name the first entry that the log still holds; every schema has all parts",
+            postgresPlan:
+                "adds what schemas of early builds lack: incidents, resolved dead letters, counts of refusals",
+            redisPlan: "changes the version alone: entries, heads and positions stay as they are",
+            statements: """
+                IF to_regclass('dead_letters_unresolved') IS NULL OR to_regclass('incidents') IS NULL OR NOT EXISTS (
+                    SELECT FROM pg_attribute WHERE attrelid = 'partitions'::regclass AND attname = 'refused')
+                THEN
+                    ALTER TABLE partitions ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0;
+                    ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolution text;
+                    ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS resolved_at timestamptz;
+                    -- Dead letters stay for ever, since they account for their seqs: counting the open ones stays cheap.
+                    CREATE INDEX IF NOT EXISTS dead_letters_unresolved ON dead_letters (partition) WHERE resolution IS NULL;
+                    -- What went wrong and was settled by a person, or repaired by a command. `seqs` as in 15137-15138,15140.
+                    CREATE TABLE IF NOT EXISTS incidents (
+                        at timestamptz NOT NULL DEFAULT now(), who text NOT NULL, kind text NOT NULL,
+                        partition int, seqs text, what text NOT NULL, reason text NOT NULL
+                    );
+                END IF;
+                """)
+    ]
+}

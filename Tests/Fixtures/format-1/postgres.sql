@@ -1,0 +1,1139 @@
+--
+-- PostgreSQL database dump
+--
+
+
+-- Dumped from database version 15.18 (Debian 15.18-0+deb12u1)
+-- Dumped by pg_dump version 15.18 (Debian 15.18-0+deb12u1)
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: onewrite; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA onewrite;
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: dead_letters; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.dead_letters (
+    partition integer NOT NULL,
+    epoch bigint NOT NULL,
+    entry text NOT NULL,
+    seq bigint,
+    id text,
+    type text,
+    shop text,
+    order_id text,
+    customer text,
+    lines text,
+    attributes text,
+    fields bytea NOT NULL,
+    reason text NOT NULL,
+    error text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    resolution text,
+    resolved_at timestamp with time zone
+);
+
+
+--
+-- Name: incidents; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.incidents (
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    who text NOT NULL,
+    kind text NOT NULL,
+    partition integer,
+    seqs text,
+    what text NOT NULL,
+    reason text NOT NULL
+);
+
+
+--
+-- Name: ledger; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.ledger (
+    partition integer NOT NULL,
+    seq bigint NOT NULL,
+    epoch bigint NOT NULL,
+    entry text NOT NULL,
+    digest text NOT NULL,
+    id text NOT NULL,
+    type text NOT NULL,
+    shop text NOT NULL,
+    order_id text,
+    customer text,
+    lines text NOT NULL,
+    attributes text,
+    appended_at timestamp with time zone NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+
+--
+-- Name: meta; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.meta (
+    version integer NOT NULL,
+    partitions integer NOT NULL,
+    log text NOT NULL
+);
+
+
+--
+-- Name: order_lines; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.order_lines (
+    shop text NOT NULL,
+    order_id text NOT NULL,
+    sku text NOT NULL,
+    quantity bigint NOT NULL
+);
+
+
+--
+-- Name: orders; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.orders (
+    shop text NOT NULL,
+    id text NOT NULL,
+    customer text NOT NULL,
+    status text NOT NULL,
+    attributes jsonb,
+    placed_at timestamp with time zone NOT NULL,
+    partition integer NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT orders_status_check CHECK ((status = ANY (ARRAY['placed'::text, 'cancelled'::text])))
+);
+
+
+--
+-- Name: partitions; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.partitions (
+    partition integer NOT NULL,
+    epoch bigint NOT NULL,
+    replid text NOT NULL,
+    seq bigint NOT NULL,
+    entry text NOT NULL,
+    token bigint NOT NULL,
+    owner text NOT NULL,
+    refused bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='10');
+
+
+--
+-- Name: stock; Type: TABLE; Schema: onewrite; Owner: -
+--
+
+CREATE TABLE onewrite.stock (
+    shop text NOT NULL,
+    sku text NOT NULL,
+    on_hand bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+
+--
+-- Data for Name: dead_letters; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.dead_letters (partition, epoch, entry, seq, id, type, shop, order_id, customer, lines, attributes, fields, reason, error, at, resolution, resolved_at) FROM stdin;
+0	1	1795921751098-0	\N	ord-by-hand	order.placed	main	\N	c-1	TEA-250:1	\N	\\x00000004747970650000000c6f726465722e706c616365640000000269640000000b6f72642d62792d68616e640000000473686f70000000046d61696e00000008637573746f6d657200000003632d31000000056c696e6573000000095445412d3235303a31	added-by-hand	it has no place in the log: it was not appended by Onewrite	2026-11-29 03:09:11.221364+00	\N	\N
+\.
+
+
+--
+-- Data for Name: incidents; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.incidents (at, who, kind, partition, seqs, what, reason) FROM stdin;
+2026-11-29 03:09:11.469062+00	root@vm	delivery	1	3-4	jobs pushed by hand	a fixture's
+\.
+
+
+--
+-- Data for Name: ledger; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.ledger (partition, seq, epoch, entry, digest, id, type, shop, order_id, customer, lines, attributes, appended_at, applied_at) FROM stdin;
+0	1	1	1795921750997-0	826060b7830a3897b6728125419d9546	delivery-1	stock.received	outlet	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	2	1	1795921750997-1	826060b7830a3897b6728125419d9546	delivery-1	stock.received	hafen-2	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	3	1	1795921750997-2	826b99300ba12b41b84fcaaa62dd18c2	ord-2	order.placed	outlet	\N	c-2	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	4	1	1795921750997-3	f5a7063f90b269ab08967a3c0d9d6045	ord-3	order.placed	hafen-2	\N	c-3	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	5	1	1795921750997-4	2df2ace894529bef720598c45a49c02d	ord-3/cancel	order.cancelled	hafen-2	ord-3	\N	TEA-250:1 MUG-1:1	\N	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	6	1	1795921750997-5	d1250bf6cb2faf798d5ff195f3361358	ord-6	order.placed	outlet	\N	c-6	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	7	1	1795921750997-6	10b65009f0fc2a70ece7c0af90e3ae7a	ord-7	order.placed	hafen-2	\N	c-7	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	8	1	1795921750997-7	1e3894fdcd850f9ac8b6d23db2654d95	ord-10	order.placed	outlet	\N	c-10	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	9	1	1795921750997-8	2b37f05569af63dc6a074c57e8d713ca	ord-11	order.placed	hafen-2	\N	c-11	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	10	1	1795921750997-9	4e1d30912efc8f7f76953be3bc283197	ord-14	order.placed	outlet	\N	c-14	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	11	1	1795921750997-10	3da7faba2c54e24d3900f581ad1cd42f	ord-15	order.placed	hafen-2	\N	c-15	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	12	1	1795921750997-11	1841f5eef602c3966e79f816e34960eb	ord-18	order.placed	outlet	\N	c-1	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	13	1	1795921750997-12	1754b9154da1e12773e068a4f26690f7	ord-19	order.placed	hafen-2	\N	c-2	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	14	1	1795921750997-13	17c0ee40dbb7dfbe55e24e7ccb58d70c	ord-22	order.placed	outlet	\N	c-5	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	15	1	1795921750997-14	880dc844157d68cf86c13e8bcc74fafe	ord-23	order.placed	hafen-2	\N	c-6	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	16	1	1795921750997-15	d1fe7537e52cce9cf97e97100e5e115d	ord-23/cancel	order.cancelled	hafen-2	ord-23	\N	TEA-250:3 MUG-1:1	\N	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	17	1	1795921750997-16	f339a041999525d5954ba648917d6195	ord-26	order.placed	outlet	\N	c-9	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	18	1	1795921750997-17	17f2c9f3a4c3d583ac30b0dc4de7b66d	ord-27	order.placed	hafen-2	\N	c-10	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.221364+00
+0	19	1	1795921751006-0	4b9e7918a9a71add75925e640bd3de09	ord-30	order.placed	outlet	\N	c-13	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.006+00	2026-11-29 03:09:11.221364+00
+0	20	1	1795921751010-0	9e5a98b9dd3b236dcd5d62749c47dc62	ord-31	order.placed	hafen-2	\N	c-14	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.01+00	2026-11-29 03:09:11.221364+00
+0	21	1	1795921751014-0	30496d163ec2099751484d59f2eb1b91	ord-34	order.placed	outlet	\N	c-0	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.014+00	2026-11-29 03:09:11.221364+00
+0	22	1	1795921751015-0	3288eec7abbdc4604770d548e5412d10	ord-35	order.placed	hafen-2	\N	c-1	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.015+00	2026-11-29 03:09:11.221364+00
+0	23	1	1795921751016-0	b45008ae0f2bed3ac3e93bc0159578e0	ord-38	order.placed	outlet	\N	c-4	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.016+00	2026-11-29 03:09:11.221364+00
+0	24	1	1795921751017-0	3acf97a1071152ec31b25d7a480b2727	ord-39	order.placed	hafen-2	\N	c-5	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.017+00	2026-11-29 03:09:11.221364+00
+0	25	1	1795921751021-0	e0e1b08c265c687224551be657249f32	ord-42	order.placed	outlet	\N	c-8	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.021+00	2026-11-29 03:09:11.221364+00
+0	26	1	1795921751021-1	df5f6684b04d16dd4663278832f06918	ord-43	order.placed	hafen-2	\N	c-9	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.021+00	2026-11-29 03:09:11.221364+00
+0	27	1	1795921751021-2	43adaa93c0b1c89fd461b809a52cfe20	ord-43/cancel	order.cancelled	hafen-2	ord-43	\N	TEA-250:2 MUG-1:1	\N	2026-11-29 03:09:11.021+00	2026-11-29 03:09:11.221364+00
+0	28	1	1795921751024-0	e68e381ad85c99ffc69b0cf22dda1c58	ord-46	order.placed	outlet	\N	c-12	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.024+00	2026-11-29 03:09:11.221364+00
+0	29	1	1795921751024-1	e33215fef15b8156fe5363473055c38c	ord-47	order.placed	hafen-2	\N	c-13	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.024+00	2026-11-29 03:09:11.221364+00
+0	30	1	1795921751030-0	f55a9cc67cd1be19302895348133832c	ord-50	order.placed	outlet	\N	c-16	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.03+00	2026-11-29 03:09:11.221364+00
+0	31	1	1795921751031-0	2f8921c16a8792db8bda7a5e19be582a	ord-51	order.placed	hafen-2	\N	c-0	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.031+00	2026-11-29 03:09:11.221364+00
+0	32	1	1795921751033-0	f5a7063f90b269ab08967a3c0d9d6045	ord-54	order.placed	outlet	\N	c-3	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.033+00	2026-11-29 03:09:11.221364+00
+0	33	1	1795921751038-0	3b1255ac204bf376216e26ab594243e0	ord-55	order.placed	hafen-2	\N	c-4	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.038+00	2026-11-29 03:09:11.221364+00
+0	34	1	1795921751041-0	10b65009f0fc2a70ece7c0af90e3ae7a	ord-58	order.placed	outlet	\N	c-7	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.041+00	2026-11-29 03:09:11.221364+00
+0	35	1	1795921751042-0	e1212904e3853fe0b2d44c338778b54c	ord-59	order.placed	hafen-2	\N	c-8	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.042+00	2026-11-29 03:09:11.221364+00
+0	36	1	1795921751045-0	2b37f05569af63dc6a074c57e8d713ca	ord-62	order.placed	outlet	\N	c-11	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.045+00	2026-11-29 03:09:11.221364+00
+0	37	1	1795921751046-0	2ff4e96e133e14157bbaa72d2e6f1473	ord-63	order.placed	hafen-2	\N	c-12	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.046+00	2026-11-29 03:09:11.221364+00
+0	38	1	1795921751046-1	6c95e26b48e0363bc1f55498984515a3	ord-63/cancel	order.cancelled	hafen-2	ord-63	\N	TEA-250:1 MUG-1:1	\N	2026-11-29 03:09:11.046+00	2026-11-29 03:09:11.221364+00
+0	39	1	1795921751047-0	54c4b70590727504d86fb1dea81b6540	ord-66	order.placed	outlet	\N	c-15	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.047+00	2026-11-29 03:09:11.221364+00
+0	40	1	1795921751051-0	7f267ce3747f20ebcf72284dd7cc95f4	ord-67	order.placed	hafen-2	\N	c-16	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.051+00	2026-11-29 03:09:11.221364+00
+0	41	1	1795921751053-0	5bbd2fe2fa3fe78568a5799390e5cf7a	ord-70	order.placed	outlet	\N	c-2	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.053+00	2026-11-29 03:09:11.221364+00
+0	42	1	1795921751054-0	c3f292cd712adb1bd77ad0b069d36423	ord-71	order.placed	hafen-2	\N	c-3	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.054+00	2026-11-29 03:09:11.221364+00
+0	43	1	1795921751058-0	880dc844157d68cf86c13e8bcc74fafe	ord-74	order.placed	outlet	\N	c-6	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.058+00	2026-11-29 03:09:11.221364+00
+0	44	1	1795921751059-0	362da94f38e01b937573991cfb11494c	ord-75	order.placed	hafen-2	\N	c-7	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.059+00	2026-11-29 03:09:11.221364+00
+0	45	1	1795921751062-0	17f2c9f3a4c3d583ac30b0dc4de7b66d	ord-78	order.placed	outlet	\N	c-10	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.062+00	2026-11-29 03:09:11.221364+00
+0	46	1	1795921751062-1	86e7247f6087217a4622a6111fcf67bf	ord-79	order.placed	hafen-2	\N	c-11	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.062+00	2026-11-29 03:09:11.221364+00
+0	47	1	1795921751068-0	9e5a98b9dd3b236dcd5d62749c47dc62	ord-82	order.placed	outlet	\N	c-14	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.068+00	2026-11-29 03:09:11.221364+00
+0	48	1	1795921751069-0	6b63c9cee93bb89ee858e7e338e41d86	ord-83	order.placed	hafen-2	\N	c-15	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.069+00	2026-11-29 03:09:11.221364+00
+0	49	1	1795921751069-1	49f74785913b98dccd7573a3a98dfad3	ord-83/cancel	order.cancelled	hafen-2	ord-83	\N	TEA-250:3 MUG-1:1	\N	2026-11-29 03:09:11.069+00	2026-11-29 03:09:11.221364+00
+0	50	1	1795921751071-0	64960674ed80a277aa1e256097a5fe2d	ord-86	order.placed	outlet	\N	c-1	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.071+00	2026-11-29 03:09:11.221364+00
+0	51	1	1795921751072-0	6496b74ce36d3ed7cae305398baac0dc	ord-87	order.placed	hafen-2	\N	c-2	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.072+00	2026-11-29 03:09:11.221364+00
+0	52	1	1795921751078-0	e488208f13e12c26221b3435d45f298a	ord-90	order.placed	outlet	\N	c-5	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.078+00	2026-11-29 03:09:11.221364+00
+0	53	1	1795921751079-0	1a8bbd4a0611298f427f8bd0f3cb0b73	ord-91	order.placed	hafen-2	\N	c-6	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.079+00	2026-11-29 03:09:11.221364+00
+0	54	1	1795921751082-0	df5f6684b04d16dd4663278832f06918	ord-94	order.placed	outlet	\N	c-9	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.082+00	2026-11-29 03:09:11.221364+00
+0	55	1	1795921751082-1	e7eb1c534c7b0f4975b575988948bdd6	ord-95	order.placed	hafen-2	\N	c-10	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.082+00	2026-11-29 03:09:11.221364+00
+0	56	1	1795921751085-0	e33215fef15b8156fe5363473055c38c	ord-98	order.placed	outlet	\N	c-13	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.085+00	2026-11-29 03:09:11.221364+00
+0	57	1	1795921751086-0	4f14992bd3e4191e2f3e583ae4d65629	ord-99	order.placed	hafen-2	\N	c-14	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.086+00	2026-11-29 03:09:11.221364+00
+1	1	1	1795921750997-0	826060b7830a3897b6728125419d9546	delivery-1	stock.received	main	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	2	1	1795921750997-1	826060b7830a3897b6728125419d9546	delivery-1	stock.received	north	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	3	1	1795921750997-2	dc9b9d3f44befd13a660328f8fe62730	ord-1	order.placed	north	\N	c-1	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	4	1	1795921750997-3	c74d5e1a0874925b7161b1e255ef5f9d	ord-4	order.placed	main	\N	c-4	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	5	1	1795921750997-4	439fd66de0b928307b434132b0a09804	ord-5	order.placed	north	\N	c-5	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	6	1	1795921750997-5	e1212904e3853fe0b2d44c338778b54c	ord-8	order.placed	main	\N	c-8	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	7	1	1795921750997-6	b0030b7d7505452cb456dd99f6e58733	ord-9	order.placed	north	\N	c-9	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	8	1	1795921750997-7	2ff4e96e133e14157bbaa72d2e6f1473	ord-12	order.placed	main	\N	c-12	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	9	1	1795921750997-8	7c4f2cde6878154019ef85260fa3e0b9	ord-13	order.placed	north	\N	c-13	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	10	1	1795921750997-9	d2ec348b208bc8fa3e05330168addd67	ord-13/cancel	order.cancelled	north	ord-13	\N	TEA-250:2 MUG-1:1	\N	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	11	1	1795921750997-10	7f267ce3747f20ebcf72284dd7cc95f4	ord-16	order.placed	main	\N	c-16	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	12	1	1795921750997-11	16108e6c2d46d86db1a6bc2c4ee02204	ord-17	order.placed	north	\N	c-0	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	13	1	1795921750997-12	c557159dda9a8c7ace893d6f3585bd0e	ord-20	order.placed	main	\N	c-3	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	14	1	1795921750997-13	8a8ce0f223b7b230a097155460e196a6	ord-21	order.placed	north	\N	c-4	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	15	1	1795921750997-14	a90e955992c1ee7147f20cce7e64dd21	ord-24	order.placed	main	\N	c-7	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	16	1	1795921750997-15	89866cce25eea84b5284f31b87f0f144	ord-25	order.placed	north	\N	c-8	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:10.997+00	2026-11-29 03:09:11.238177+00
+1	17	1	1795921750999-0	86e7247f6087217a4622a6111fcf67bf	ord-28	order.placed	main	\N	c-11	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:10.999+00	2026-11-29 03:09:11.238177+00
+1	18	1	1795921751002-0	4a8997ee4d70774b08904d5acc3c6dd5	ord-29	order.placed	north	\N	c-12	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.002+00	2026-11-29 03:09:11.238177+00
+1	19	1	1795921751012-0	6b63c9cee93bb89ee858e7e338e41d86	ord-32	order.placed	main	\N	c-15	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.012+00	2026-11-29 03:09:11.238177+00
+1	20	1	1795921751013-0	8046cda06eef58848ea38731a529974f	ord-33	order.placed	north	\N	c-16	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.013+00	2026-11-29 03:09:11.238177+00
+1	21	1	1795921751013-1	eafaed8b5f8ad98bc703fc5232516974	ord-33/cancel	order.cancelled	north	ord-33	\N	TEA-250:1 MUG-1:1	\N	2026-11-29 03:09:11.013+00	2026-11-29 03:09:11.238177+00
+1	22	1	1795921751015-0	6496b74ce36d3ed7cae305398baac0dc	ord-36	order.placed	main	\N	c-2	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.015+00	2026-11-29 03:09:11.238177+00
+1	23	1	1795921751016-0	f70d22645dc870bb157f8b94d66cf06e	ord-37	order.placed	north	\N	c-3	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.016+00	2026-11-29 03:09:11.238177+00
+1	24	1	1795921751019-0	5a79fe9635a43835478b2fe8a07c1b3e	ord-40	order.placed	main	\N	c-6	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.019+00	2026-11-29 03:09:11.238177+00
+1	25	1	1795921751020-0	97c87cdc3f1d210121eb23537cc506ef	ord-41	order.placed	north	\N	c-7	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.02+00	2026-11-29 03:09:11.238177+00
+1	26	1	1795921751022-0	aeb0e8b5986bcf64138c37cd61d9362b	ord-44	order.placed	main	\N	c-10	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.022+00	2026-11-29 03:09:11.238177+00
+1	27	1	1795921751023-0	eaa49a7c5e3bf617624b407c60bd05db	ord-45	order.placed	north	\N	c-11	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.023+00	2026-11-29 03:09:11.238177+00
+1	28	1	1795921751026-0	4f14992bd3e4191e2f3e583ae4d65629	ord-48	order.placed	main	\N	c-14	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.026+00	2026-11-29 03:09:11.238177+00
+1	29	1	1795921751026-1	d9c38aaaf386ee26f78d4d42317b873b	ord-49	order.placed	north	\N	c-15	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.026+00	2026-11-29 03:09:11.238177+00
+1	30	1	1795921751032-0	dc9b9d3f44befd13a660328f8fe62730	ord-52	order.placed	main	\N	c-1	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.032+00	2026-11-29 03:09:11.238177+00
+1	31	1	1795921751033-0	826b99300ba12b41b84fcaaa62dd18c2	ord-53	order.placed	north	\N	c-2	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.033+00	2026-11-29 03:09:11.238177+00
+1	32	1	1795921751033-1	de81c3acaf1440aea7a8903467b0bf3c	ord-53/cancel	order.cancelled	north	ord-53	\N	TEA-250:3 MUG-1:1	\N	2026-11-29 03:09:11.033+00	2026-11-29 03:09:11.238177+00
+1	33	1	1795921751039-0	b0de052052d473a7717e705baaa6f439	ord-56	order.placed	main	\N	c-5	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.039+00	2026-11-29 03:09:11.238177+00
+1	34	1	1795921751040-0	d1250bf6cb2faf798d5ff195f3361358	ord-57	order.placed	north	\N	c-6	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.04+00	2026-11-29 03:09:11.238177+00
+1	35	1	1795921751043-0	20123dca2111155989b8ffcd7d8264fe	ord-60	order.placed	main	\N	c-9	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.043+00	2026-11-29 03:09:11.238177+00
+1	36	1	1795921751043-1	d9c3cf04b0ba337544b9e9ff630ff2f6	ord-61	order.placed	north	\N	c-10	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.043+00	2026-11-29 03:09:11.238177+00
+1	37	1	1795921751046-0	7c4f2cde6878154019ef85260fa3e0b9	ord-64	order.placed	main	\N	c-13	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.046+00	2026-11-29 03:09:11.238177+00
+1	38	1	1795921751047-0	4dec97953aa907c5141f92344c8b0a9a	ord-65	order.placed	north	\N	c-14	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.047+00	2026-11-29 03:09:11.238177+00
+1	39	1	1795921751051-0	16108e6c2d46d86db1a6bc2c4ee02204	ord-68	order.placed	main	\N	c-0	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.051+00	2026-11-29 03:09:11.238177+00
+1	40	1	1795921751052-0	1841f5eef602c3966e79f816e34960eb	ord-69	order.placed	north	\N	c-1	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.052+00	2026-11-29 03:09:11.238177+00
+1	41	1	1795921751054-0	8a8ce0f223b7b230a097155460e196a6	ord-72	order.placed	main	\N	c-4	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.054+00	2026-11-29 03:09:11.238177+00
+1	42	1	1795921751055-0	17c0ee40dbb7dfbe55e24e7ccb58d70c	ord-73	order.placed	north	\N	c-5	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.055+00	2026-11-29 03:09:11.238177+00
+1	43	1	1795921751055-1	30895822376c8d483f07471e72a32e7d	ord-73/cancel	order.cancelled	north	ord-73	\N	TEA-250:2 MUG-1:1	\N	2026-11-29 03:09:11.055+00	2026-11-29 03:09:11.238177+00
+1	44	1	1795921751060-0	159b0528bba914ae4bdbd8f8892b3779	ord-76	order.placed	main	\N	c-8	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.06+00	2026-11-29 03:09:11.238177+00
+1	45	1	1795921751061-0	f339a041999525d5954ba648917d6195	ord-77	order.placed	north	\N	c-9	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.061+00	2026-11-29 03:09:11.238177+00
+1	46	1	1795921751066-0	2fade3ceb07d8339204b09123cf68db8	ord-80	order.placed	main	\N	c-12	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.066+00	2026-11-29 03:09:11.238177+00
+1	47	1	1795921751067-0	08f18e66429e0e7ff6dfe68341a43072	ord-81	order.placed	north	\N	c-13	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.067+00	2026-11-29 03:09:11.238177+00
+1	48	1	1795921751070-0	8046cda06eef58848ea38731a529974f	ord-84	order.placed	main	\N	c-16	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.07+00	2026-11-29 03:09:11.238177+00
+1	49	1	1795921751070-1	a9efa2c2705452ecf9813ab730e4ab5c	ord-85	order.placed	north	\N	c-0	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.07+00	2026-11-29 03:09:11.238177+00
+1	50	1	1795921751073-0	f70d22645dc870bb157f8b94d66cf06e	ord-88	order.placed	main	\N	c-3	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.073+00	2026-11-29 03:09:11.238177+00
+1	51	1	1795921751074-0	b45008ae0f2bed3ac3e93bc0159578e0	ord-89	order.placed	north	\N	c-4	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.074+00	2026-11-29 03:09:11.238177+00
+1	52	1	1795921751080-0	97c87cdc3f1d210121eb23537cc506ef	ord-92	order.placed	main	\N	c-7	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.08+00	2026-11-29 03:09:11.238177+00
+1	53	1	1795921751081-0	e0e1b08c265c687224551be657249f32	ord-93	order.placed	north	\N	c-8	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.081+00	2026-11-29 03:09:11.238177+00
+1	54	1	1795921751081-1	749e79aa7fac9ce74089cbe110314676	ord-93/cancel	order.cancelled	north	ord-93	\N	TEA-250:1 MUG-1:1	\N	2026-11-29 03:09:11.081+00	2026-11-29 03:09:11.238177+00
+1	55	1	1795921751084-0	fd495741c3c7cec5a66a005bdc367a24	ord-96	order.placed	main	\N	c-11	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.084+00	2026-11-29 03:09:11.238177+00
+1	56	1	1795921751085-0	e68e381ad85c99ffc69b0cf22dda1c58	ord-97	order.placed	north	\N	c-12	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.085+00	2026-11-29 03:09:11.238177+00
+1	57	1	1795921751090-0	8a489921f1e66c08406ac5ccd04ad506	ord-100	order.placed	main	\N	c-15	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.09+00	2026-11-29 03:09:11.238177+00
+1	58	1	1795921751090-1	b0fc96441afe74381cbae9aa0e86963b	count-1	stock.counted	main	\N	\N	MUG-1:1	\N	2026-11-29 03:09:11.09+00	2026-11-29 03:09:11.238177+00
+0	58	1	1795921751599-0	826060b7830a3897b6728125419d9546	delivery-101	stock.received	outlet	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	59	1	1795921751599-1	826060b7830a3897b6728125419d9546	delivery-101	stock.received	hafen-2	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	60	1	1795921751599-2	2f8921c16a8792db8bda7a5e19be582a	ord-102	order.placed	outlet	\N	c-0	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	61	1	1795921751599-3	dc9b9d3f44befd13a660328f8fe62730	ord-103	order.placed	hafen-2	\N	c-1	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	62	1	1795921751599-4	9697bdb8c108ee28973f9f7012905921	ord-103/cancel	order.cancelled	hafen-2	ord-103	\N	TEA-250:2 MUG-1:1	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	63	1	1795921751599-5	c74d5e1a0874925b7161b1e255ef5f9d	ord-106	order.placed	outlet	\N	c-4	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	64	1	1795921751599-6	b0de052052d473a7717e705baaa6f439	ord-107	order.placed	hafen-2	\N	c-5	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	65	1	1795921751599-7	39bc7923a51dae1ec8bb64e71bcede63	ord-110	order.placed	outlet	\N	c-8	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	66	1	1795921751599-8	b0030b7d7505452cb456dd99f6e58733	ord-111	order.placed	hafen-2	\N	c-9	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	67	1	1795921751599-9	2ff4e96e133e14157bbaa72d2e6f1473	ord-114	order.placed	outlet	\N	c-12	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	68	1	1795921751599-10	643df71037582713b57fc0db8fa09584	ord-115	order.placed	hafen-2	\N	c-13	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	69	1	1795921751599-11	7f267ce3747f20ebcf72284dd7cc95f4	ord-118	order.placed	outlet	\N	c-16	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	70	1	1795921751599-12	16108e6c2d46d86db1a6bc2c4ee02204	ord-119	order.placed	hafen-2	\N	c-0	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	71	1	1795921751599-13	c3f292cd712adb1bd77ad0b069d36423	ord-122	order.placed	outlet	\N	c-3	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	72	1	1795921751599-14	8a8ce0f223b7b230a097155460e196a6	ord-123	order.placed	hafen-2	\N	c-4	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	73	1	1795921751599-15	421711da93c1fcc9ac30f4b0859b7d8e	ord-123/cancel	order.cancelled	hafen-2	ord-123	\N	TEA-250:1 MUG-1:1	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	74	1	1795921751599-16	a90e955992c1ee7147f20cce7e64dd21	ord-126	order.placed	outlet	\N	c-7	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	75	1	1795921751599-17	159b0528bba914ae4bdbd8f8892b3779	ord-127	order.placed	hafen-2	\N	c-8	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	76	1	1795921751599-18	92d05932450d6ea21d4b804f4d8654e2	ord-130	order.placed	outlet	\N	c-11	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	77	1	1795921751599-19	4a8997ee4d70774b08904d5acc3c6dd5	ord-131	order.placed	hafen-2	\N	c-12	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	78	1	1795921751599-20	6b63c9cee93bb89ee858e7e338e41d86	ord-134	order.placed	outlet	\N	c-15	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	79	1	1795921751599-21	a47c13b3aa3a761f4de604bd8bf8d852	ord-135	order.placed	hafen-2	\N	c-16	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	80	1	1795921751599-22	6496b74ce36d3ed7cae305398baac0dc	ord-138	order.placed	outlet	\N	c-2	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	81	1	1795921751599-23	f70d22645dc870bb157f8b94d66cf06e	ord-139	order.placed	hafen-2	\N	c-3	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	82	1	1795921751599-24	1a8bbd4a0611298f427f8bd0f3cb0b73	ord-142	order.placed	outlet	\N	c-6	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	83	1	1795921751599-25	97c87cdc3f1d210121eb23537cc506ef	ord-143	order.placed	hafen-2	\N	c-7	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	84	1	1795921751599-26	36ab2f8a218ce93d24817550ab89a8ce	ord-143/cancel	order.cancelled	hafen-2	ord-143	\N	TEA-250:3 MUG-1:1	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	85	1	1795921751599-27	aeb0e8b5986bcf64138c37cd61d9362b	ord-146	order.placed	outlet	\N	c-10	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	86	1	1795921751599-28	fd495741c3c7cec5a66a005bdc367a24	ord-147	order.placed	hafen-2	\N	c-11	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.727818+00
+0	87	1	1795921751610-0	c0dd1265b8587edc560e8853e5b7be54	ord-150	order.placed	outlet	\N	c-14	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.61+00	2026-11-29 03:09:11.727818+00
+0	88	1	1795921751614-0	d9c38aaaf386ee26f78d4d42317b873b	ord-151	order.placed	hafen-2	\N	c-15	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.614+00	2026-11-29 03:09:11.727818+00
+0	89	1	1795921751618-0	dc9b9d3f44befd13a660328f8fe62730	ord-154	order.placed	outlet	\N	c-1	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.618+00	2026-11-29 03:09:11.727818+00
+0	90	1	1795921751618-1	3e2e098e359e2cd5f2f3ef2d2673a639	ord-155	order.placed	hafen-2	\N	c-2	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.618+00	2026-11-29 03:09:11.727818+00
+0	91	1	1795921751620-0	b0de052052d473a7717e705baaa6f439	ord-158	order.placed	outlet	\N	c-5	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.62+00	2026-11-29 03:09:11.727818+00
+0	92	1	1795921751621-0	d1250bf6cb2faf798d5ff195f3361358	ord-159	order.placed	hafen-2	\N	c-6	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.621+00	2026-11-29 03:09:11.727818+00
+1	59	1	1795921751599-0	826060b7830a3897b6728125419d9546	delivery-101	stock.received	main	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	60	1	1795921751599-1	826060b7830a3897b6728125419d9546	delivery-101	stock.received	north	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	61	1	1795921751599-2	0457ffc28d14e8fe04a4400b62129e81	ord-101	order.placed	north	\N	c-16	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	62	1	1795921751599-3	826b99300ba12b41b84fcaaa62dd18c2	ord-104	order.placed	main	\N	c-2	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	63	1	1795921751599-4	5db895940852a6203d2a20dbb8d84548	ord-105	order.placed	north	\N	c-3	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	64	1	1795921751599-5	d1250bf6cb2faf798d5ff195f3361358	ord-108	order.placed	main	\N	c-6	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	65	1	1795921751599-6	10b65009f0fc2a70ece7c0af90e3ae7a	ord-109	order.placed	north	\N	c-7	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	66	1	1795921751599-7	d9c3cf04b0ba337544b9e9ff630ff2f6	ord-112	order.placed	main	\N	c-10	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	67	1	1795921751599-8	2b37f05569af63dc6a074c57e8d713ca	ord-113	order.placed	north	\N	c-11	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	68	1	1795921751599-9	c546a5f85e593747ef6528e0974e4a8d	ord-113/cancel	order.cancelled	north	ord-113	\N	TEA-250:3 MUG-1:1	\N	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	69	1	1795921751599-10	4e1d30912efc8f7f76953be3bc283197	ord-116	order.placed	main	\N	c-14	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	70	1	1795921751599-11	54c4b70590727504d86fb1dea81b6540	ord-117	order.placed	north	\N	c-15	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	71	1	1795921751599-12	8c0f02124a8afaee98f45c9fa6de7d96	ord-120	order.placed	main	\N	c-1	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	72	1	1795921751599-13	1754b9154da1e12773e068a4f26690f7	ord-121	order.placed	north	\N	c-2	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	73	1	1795921751599-14	17c0ee40dbb7dfbe55e24e7ccb58d70c	ord-124	order.placed	main	\N	c-5	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	74	1	1795921751599-15	972f875e38471a56ce3961b34d96b25d	ord-125	order.placed	north	\N	c-6	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	75	1	1795921751599-16	f339a041999525d5954ba648917d6195	ord-128	order.placed	main	\N	c-9	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	76	1	1795921751599-17	17f2c9f3a4c3d583ac30b0dc4de7b66d	ord-129	order.placed	north	\N	c-10	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	77	1	1795921751599-18	08f18e66429e0e7ff6dfe68341a43072	ord-132	order.placed	main	\N	c-13	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.599+00	2026-11-29 03:09:11.743733+00
+1	78	1	1795921751600-0	9e5a98b9dd3b236dcd5d62749c47dc62	ord-133	order.placed	north	\N	c-14	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	79	1	1795921751600-1	aa9e7432b5793b53157bd83d996c69b4	ord-133/cancel	order.cancelled	north	ord-133	\N	TEA-250:2 MUG-1:1	\N	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	80	1	1795921751600-2	30496d163ec2099751484d59f2eb1b91	ord-136	order.placed	main	\N	c-0	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	81	1	1795921751600-3	64960674ed80a277aa1e256097a5fe2d	ord-137	order.placed	north	\N	c-1	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	82	1	1795921751600-4	5530d490cd23e5ef1eeea9698459d34f	ord-140	order.placed	main	\N	c-4	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	83	1	1795921751600-5	3acf97a1071152ec31b25d7a480b2727	ord-141	order.placed	north	\N	c-5	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	84	1	1795921751600-6	e0e1b08c265c687224551be657249f32	ord-144	order.placed	main	\N	c-8	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	85	1	1795921751600-7	40dad0aec43ac24eb882850d76edaac7	ord-145	order.placed	north	\N	c-9	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.6+00	2026-11-29 03:09:11.743733+00
+1	86	1	1795921751602-0	e68e381ad85c99ffc69b0cf22dda1c58	ord-148	order.placed	main	\N	c-12	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.602+00	2026-11-29 03:09:11.743733+00
+1	87	1	1795921751606-0	e33215fef15b8156fe5363473055c38c	ord-149	order.placed	north	\N	c-13	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.606+00	2026-11-29 03:09:11.743733+00
+1	88	1	1795921751616-0	0457ffc28d14e8fe04a4400b62129e81	ord-152	order.placed	main	\N	c-16	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.616+00	2026-11-29 03:09:11.743733+00
+1	89	1	1795921751617-0	2f8921c16a8792db8bda7a5e19be582a	ord-153	order.placed	north	\N	c-0	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.617+00	2026-11-29 03:09:11.743733+00
+1	90	1	1795921751617-1	3a98d0423ecee2458156ee4f25d3fe53	ord-153/cancel	order.cancelled	north	ord-153	\N	TEA-250:1 MUG-1:1	\N	2026-11-29 03:09:11.617+00	2026-11-29 03:09:11.743733+00
+1	91	1	1795921751618-0	f5a7063f90b269ab08967a3c0d9d6045	ord-156	order.placed	main	\N	c-3	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.618+00	2026-11-29 03:09:11.743733+00
+1	92	1	1795921751620-0	c74d5e1a0874925b7161b1e255ef5f9d	ord-157	order.placed	north	\N	c-4	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:11.62+00	2026-11-29 03:09:11.743733+00
+1	93	1	1795921751622-0	a55e13dd48c239060c536f7cf92fd5b1	ord-160	order.placed	main	\N	c-7	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:11.622+00	2026-11-29 03:09:11.743733+00
+1	94	1	1795921751622-1	1c7768b4e2c448f7baf1ba29bfc44b40	count-101	stock.counted	main	\N	\N	MUG-1:101	\N	2026-11-29 03:09:11.622+00	2026-11-29 03:09:11.743733+00
+0	93	1	1795921752003-0	826060b7830a3897b6728125419d9546	delivery-161	stock.received	outlet	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	94	1	1795921752003-1	826060b7830a3897b6728125419d9546	delivery-161	stock.received	hafen-2	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	95	1	1795921752003-2	b0030b7d7505452cb456dd99f6e58733	ord-162	order.placed	outlet	\N	c-9	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	96	1	1795921752003-3	d9c3cf04b0ba337544b9e9ff630ff2f6	ord-163	order.placed	hafen-2	\N	c-10	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	97	1	1795921752003-4	f0627eea472aaca36bef65513c0dc623	ord-163/cancel	order.cancelled	hafen-2	ord-163	\N	TEA-250:2 MUG-1:1	\N	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	98	1	1795921752003-5	7c4f2cde6878154019ef85260fa3e0b9	ord-166	order.placed	outlet	\N	c-13	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	99	1	1795921752003-6	4e1d30912efc8f7f76953be3bc283197	ord-167	order.placed	hafen-2	\N	c-14	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	100	1	1795921752003-7	d83bf43f96bf35833191563478cc8b3b	ord-170	order.placed	outlet	\N	c-0	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	101	1	1795921752003-8	1841f5eef602c3966e79f816e34960eb	ord-171	order.placed	hafen-2	\N	c-1	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	102	1	1795921752003-9	8a8ce0f223b7b230a097155460e196a6	ord-174	order.placed	outlet	\N	c-4	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	103	1	1795921752003-10	c127630879689bef89dbf006f60f1923	ord-175	order.placed	hafen-2	\N	c-5	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	104	1	1795921752003-11	159b0528bba914ae4bdbd8f8892b3779	ord-178	order.placed	outlet	\N	c-8	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	105	1	1795921752003-12	f339a041999525d5954ba648917d6195	ord-179	order.placed	hafen-2	\N	c-9	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	106	1	1795921752003-13	4a8997ee4d70774b08904d5acc3c6dd5	ord-182	order.placed	outlet	\N	c-12	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	107	1	1795921752003-14	08f18e66429e0e7ff6dfe68341a43072	ord-183	order.placed	hafen-2	\N	c-13	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	108	1	1795921752003-15	8d80a06067190115da39fbcc7e5ba87c	ord-183/cancel	order.cancelled	hafen-2	ord-183	\N	TEA-250:1 MUG-1:1	\N	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	109	1	1795921752003-16	8046cda06eef58848ea38731a529974f	ord-186	order.placed	outlet	\N	c-16	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	110	1	1795921752003-17	30496d163ec2099751484d59f2eb1b91	ord-187	order.placed	hafen-2	\N	c-0	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	111	1	1795921752003-18	c301a8f691246521e9dfb34f1912982d	ord-190	order.placed	outlet	\N	c-3	TEA-250:2 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	112	1	1795921752003-19	b45008ae0f2bed3ac3e93bc0159578e0	ord-191	order.placed	hafen-2	\N	c-4	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	113	1	1795921752003-20	97c87cdc3f1d210121eb23537cc506ef	ord-194	order.placed	outlet	\N	c-7	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	114	1	1795921752003-21	6cea29293b3d3ee8cb0ca543da52dbc9	ord-195	order.placed	hafen-2	\N	c-8	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	115	1	1795921752003-22	fd495741c3c7cec5a66a005bdc367a24	ord-198	order.placed	outlet	\N	c-11	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+0	116	1	1795921752003-23	e68e381ad85c99ffc69b0cf22dda1c58	ord-199	order.placed	hafen-2	\N	c-12	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.098671+00
+1	95	1	1795921752003-0	826060b7830a3897b6728125419d9546	delivery-161	stock.received	main	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.106793+00
+1	96	1	1795921752003-1	826060b7830a3897b6728125419d9546	delivery-161	stock.received	north	\N	\N	TEA-250:500 MUG-1:80	\N	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.106793+00
+1	97	1	1795921752003-2	e1212904e3853fe0b2d44c338778b54c	ord-161	order.placed	north	\N	c-8	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.106793+00
+1	98	1	1795921752003-3	2b37f05569af63dc6a074c57e8d713ca	ord-164	order.placed	main	\N	c-11	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.106793+00
+1	99	1	1795921752003-4	53de7fa7c317c3ec900e381f5ed7a63e	ord-165	order.placed	north	\N	c-12	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.106793+00
+1	100	1	1795921752003-5	54c4b70590727504d86fb1dea81b6540	ord-168	order.placed	main	\N	c-15	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.106793+00
+1	101	1	1795921752003-6	7f267ce3747f20ebcf72284dd7cc95f4	ord-169	order.placed	north	\N	c-16	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.003+00	2026-11-29 03:09:12.106793+00
+1	102	1	1795921752004-0	1754b9154da1e12773e068a4f26690f7	ord-172	order.placed	main	\N	c-2	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	103	1	1795921752004-1	c3f292cd712adb1bd77ad0b069d36423	ord-173	order.placed	north	\N	c-3	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	104	1	1795921752004-2	9fac510b787807ba20fe820b0920dc47	ord-173/cancel	order.cancelled	north	ord-173	\N	TEA-250:3 MUG-1:1	\N	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	105	1	1795921752004-3	880dc844157d68cf86c13e8bcc74fafe	ord-176	order.placed	main	\N	c-6	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	106	1	1795921752004-4	a90e955992c1ee7147f20cce7e64dd21	ord-177	order.placed	north	\N	c-7	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	107	1	1795921752004-5	aefb999614f53e71624161c321953350	ord-180	order.placed	main	\N	c-10	TEA-250:1 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	108	1	1795921752004-6	86e7247f6087217a4622a6111fcf67bf	ord-181	order.placed	north	\N	c-11	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	109	1	1795921752004-7	9e5a98b9dd3b236dcd5d62749c47dc62	ord-184	order.placed	main	\N	c-14	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	110	1	1795921752004-8	9aa7a80016ca8d2ed439c06b24f57405	ord-185	order.placed	north	\N	c-15	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	111	1	1795921752004-9	64960674ed80a277aa1e256097a5fe2d	ord-188	order.placed	main	\N	c-1	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	112	1	1795921752004-10	6496b74ce36d3ed7cae305398baac0dc	ord-189	order.placed	north	\N	c-2	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	113	1	1795921752004-11	3acf97a1071152ec31b25d7a480b2727	ord-192	order.placed	main	\N	c-5	TEA-250:1 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	114	1	1795921752004-12	1a8bbd4a0611298f427f8bd0f3cb0b73	ord-193	order.placed	north	\N	c-6	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	115	1	1795921752004-13	c0ca68d8b5d0f7a007ce73b57a464426	ord-193/cancel	order.cancelled	north	ord-193	\N	TEA-250:2 MUG-1:1	\N	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	116	1	1795921752004-14	df5f6684b04d16dd4663278832f06918	ord-196	order.placed	main	\N	c-9	TEA-250:2 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	117	1	1795921752004-15	aeb0e8b5986bcf64138c37cd61d9362b	ord-197	order.placed	north	\N	c-10	TEA-250:3 MUG-1:1	{"gift":false}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	118	1	1795921752004-16	e1c583aad0079ad2c4186fafd50f16a3	ord-200	order.placed	main	\N	c-13	TEA-250:3 MUG-1:1	{"gift":true}	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+1	119	1	1795921752004-17	1c86e1785ac448f7baf1ba2e9111d682	count-161	stock.counted	main	\N	\N	MUG-1:161	\N	2026-11-29 03:09:12.004+00	2026-11-29 03:09:12.106793+00
+\.
+
+
+--
+-- Data for Name: meta; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.meta (version, partitions, log) FROM stdin;
+1	2	7c846d15-2879-4bfb-a661-c52d2a9523e0
+\.
+
+
+--
+-- Data for Name: order_lines; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.order_lines (shop, order_id, sku, quantity) FROM stdin;
+outlet	ord-2	TEA-250	3
+outlet	ord-2	MUG-1	1
+hafen-2	ord-3	TEA-250	1
+hafen-2	ord-3	MUG-1	1
+outlet	ord-6	TEA-250	1
+outlet	ord-6	MUG-1	1
+hafen-2	ord-7	TEA-250	2
+hafen-2	ord-7	MUG-1	1
+outlet	ord-10	TEA-250	2
+outlet	ord-10	MUG-1	1
+hafen-2	ord-11	TEA-250	3
+hafen-2	ord-11	MUG-1	1
+outlet	ord-14	TEA-250	3
+outlet	ord-14	MUG-1	1
+hafen-2	ord-15	TEA-250	1
+hafen-2	ord-15	MUG-1	1
+outlet	ord-18	TEA-250	1
+outlet	ord-18	MUG-1	1
+hafen-2	ord-19	TEA-250	2
+hafen-2	ord-19	MUG-1	1
+outlet	ord-22	TEA-250	2
+outlet	ord-22	MUG-1	1
+hafen-2	ord-23	TEA-250	3
+hafen-2	ord-23	MUG-1	1
+outlet	ord-26	TEA-250	3
+outlet	ord-26	MUG-1	1
+hafen-2	ord-27	TEA-250	1
+hafen-2	ord-27	MUG-1	1
+outlet	ord-30	TEA-250	1
+outlet	ord-30	MUG-1	1
+hafen-2	ord-31	TEA-250	2
+hafen-2	ord-31	MUG-1	1
+outlet	ord-34	TEA-250	2
+outlet	ord-34	MUG-1	1
+hafen-2	ord-35	TEA-250	3
+hafen-2	ord-35	MUG-1	1
+outlet	ord-38	TEA-250	3
+outlet	ord-38	MUG-1	1
+hafen-2	ord-39	TEA-250	1
+hafen-2	ord-39	MUG-1	1
+outlet	ord-42	TEA-250	1
+outlet	ord-42	MUG-1	1
+hafen-2	ord-43	TEA-250	2
+hafen-2	ord-43	MUG-1	1
+outlet	ord-46	TEA-250	2
+outlet	ord-46	MUG-1	1
+hafen-2	ord-47	TEA-250	3
+hafen-2	ord-47	MUG-1	1
+outlet	ord-50	TEA-250	3
+outlet	ord-50	MUG-1	1
+hafen-2	ord-51	TEA-250	1
+hafen-2	ord-51	MUG-1	1
+outlet	ord-54	TEA-250	1
+outlet	ord-54	MUG-1	1
+hafen-2	ord-55	TEA-250	2
+hafen-2	ord-55	MUG-1	1
+outlet	ord-58	TEA-250	2
+outlet	ord-58	MUG-1	1
+hafen-2	ord-59	TEA-250	3
+hafen-2	ord-59	MUG-1	1
+outlet	ord-62	TEA-250	3
+outlet	ord-62	MUG-1	1
+hafen-2	ord-63	TEA-250	1
+hafen-2	ord-63	MUG-1	1
+outlet	ord-66	TEA-250	1
+outlet	ord-66	MUG-1	1
+hafen-2	ord-67	TEA-250	2
+hafen-2	ord-67	MUG-1	1
+outlet	ord-70	TEA-250	2
+outlet	ord-70	MUG-1	1
+hafen-2	ord-71	TEA-250	3
+hafen-2	ord-71	MUG-1	1
+outlet	ord-74	TEA-250	3
+outlet	ord-74	MUG-1	1
+hafen-2	ord-75	TEA-250	1
+hafen-2	ord-75	MUG-1	1
+outlet	ord-78	TEA-250	1
+outlet	ord-78	MUG-1	1
+hafen-2	ord-79	TEA-250	2
+hafen-2	ord-79	MUG-1	1
+outlet	ord-82	TEA-250	2
+outlet	ord-82	MUG-1	1
+hafen-2	ord-83	TEA-250	3
+hafen-2	ord-83	MUG-1	1
+outlet	ord-86	TEA-250	3
+outlet	ord-86	MUG-1	1
+hafen-2	ord-87	TEA-250	1
+hafen-2	ord-87	MUG-1	1
+outlet	ord-90	TEA-250	1
+outlet	ord-90	MUG-1	1
+hafen-2	ord-91	TEA-250	2
+hafen-2	ord-91	MUG-1	1
+outlet	ord-94	TEA-250	2
+outlet	ord-94	MUG-1	1
+hafen-2	ord-95	TEA-250	3
+hafen-2	ord-95	MUG-1	1
+outlet	ord-98	TEA-250	3
+outlet	ord-98	MUG-1	1
+hafen-2	ord-99	TEA-250	1
+hafen-2	ord-99	MUG-1	1
+north	ord-1	TEA-250	2
+north	ord-1	MUG-1	1
+main	ord-4	TEA-250	2
+main	ord-4	MUG-1	1
+north	ord-5	TEA-250	3
+north	ord-5	MUG-1	1
+main	ord-8	TEA-250	3
+main	ord-8	MUG-1	1
+north	ord-9	TEA-250	1
+north	ord-9	MUG-1	1
+main	ord-12	TEA-250	1
+main	ord-12	MUG-1	1
+north	ord-13	TEA-250	2
+north	ord-13	MUG-1	1
+main	ord-16	TEA-250	2
+main	ord-16	MUG-1	1
+north	ord-17	TEA-250	3
+north	ord-17	MUG-1	1
+main	ord-20	TEA-250	3
+main	ord-20	MUG-1	1
+north	ord-21	TEA-250	1
+north	ord-21	MUG-1	1
+main	ord-24	TEA-250	1
+main	ord-24	MUG-1	1
+north	ord-25	TEA-250	2
+north	ord-25	MUG-1	1
+main	ord-28	TEA-250	2
+main	ord-28	MUG-1	1
+north	ord-29	TEA-250	3
+north	ord-29	MUG-1	1
+main	ord-32	TEA-250	3
+main	ord-32	MUG-1	1
+north	ord-33	TEA-250	1
+north	ord-33	MUG-1	1
+main	ord-36	TEA-250	1
+main	ord-36	MUG-1	1
+north	ord-37	TEA-250	2
+north	ord-37	MUG-1	1
+main	ord-40	TEA-250	2
+main	ord-40	MUG-1	1
+north	ord-41	TEA-250	3
+north	ord-41	MUG-1	1
+main	ord-44	TEA-250	3
+main	ord-44	MUG-1	1
+north	ord-45	TEA-250	1
+north	ord-45	MUG-1	1
+main	ord-48	TEA-250	1
+main	ord-48	MUG-1	1
+north	ord-49	TEA-250	2
+north	ord-49	MUG-1	1
+main	ord-52	TEA-250	2
+main	ord-52	MUG-1	1
+north	ord-53	TEA-250	3
+north	ord-53	MUG-1	1
+main	ord-56	TEA-250	3
+main	ord-56	MUG-1	1
+north	ord-57	TEA-250	1
+north	ord-57	MUG-1	1
+main	ord-60	TEA-250	1
+main	ord-60	MUG-1	1
+north	ord-61	TEA-250	2
+north	ord-61	MUG-1	1
+main	ord-64	TEA-250	2
+main	ord-64	MUG-1	1
+north	ord-65	TEA-250	3
+north	ord-65	MUG-1	1
+main	ord-68	TEA-250	3
+main	ord-68	MUG-1	1
+north	ord-69	TEA-250	1
+north	ord-69	MUG-1	1
+main	ord-72	TEA-250	1
+main	ord-72	MUG-1	1
+north	ord-73	TEA-250	2
+north	ord-73	MUG-1	1
+main	ord-76	TEA-250	2
+main	ord-76	MUG-1	1
+north	ord-77	TEA-250	3
+north	ord-77	MUG-1	1
+main	ord-80	TEA-250	3
+main	ord-80	MUG-1	1
+north	ord-81	TEA-250	1
+north	ord-81	MUG-1	1
+main	ord-84	TEA-250	1
+main	ord-84	MUG-1	1
+north	ord-85	TEA-250	2
+north	ord-85	MUG-1	1
+main	ord-88	TEA-250	2
+main	ord-88	MUG-1	1
+north	ord-89	TEA-250	3
+north	ord-89	MUG-1	1
+main	ord-92	TEA-250	3
+main	ord-92	MUG-1	1
+north	ord-93	TEA-250	1
+north	ord-93	MUG-1	1
+main	ord-96	TEA-250	1
+main	ord-96	MUG-1	1
+north	ord-97	TEA-250	2
+north	ord-97	MUG-1	1
+main	ord-100	TEA-250	2
+main	ord-100	MUG-1	1
+outlet	ord-102	TEA-250	1
+outlet	ord-102	MUG-1	1
+hafen-2	ord-103	TEA-250	2
+hafen-2	ord-103	MUG-1	1
+outlet	ord-106	TEA-250	2
+outlet	ord-106	MUG-1	1
+hafen-2	ord-107	TEA-250	3
+hafen-2	ord-107	MUG-1	1
+outlet	ord-110	TEA-250	3
+outlet	ord-110	MUG-1	1
+hafen-2	ord-111	TEA-250	1
+hafen-2	ord-111	MUG-1	1
+outlet	ord-114	TEA-250	1
+outlet	ord-114	MUG-1	1
+hafen-2	ord-115	TEA-250	2
+hafen-2	ord-115	MUG-1	1
+outlet	ord-118	TEA-250	2
+outlet	ord-118	MUG-1	1
+hafen-2	ord-119	TEA-250	3
+hafen-2	ord-119	MUG-1	1
+outlet	ord-122	TEA-250	3
+outlet	ord-122	MUG-1	1
+hafen-2	ord-123	TEA-250	1
+hafen-2	ord-123	MUG-1	1
+outlet	ord-126	TEA-250	1
+outlet	ord-126	MUG-1	1
+hafen-2	ord-127	TEA-250	2
+hafen-2	ord-127	MUG-1	1
+outlet	ord-130	TEA-250	2
+outlet	ord-130	MUG-1	1
+hafen-2	ord-131	TEA-250	3
+hafen-2	ord-131	MUG-1	1
+outlet	ord-134	TEA-250	3
+outlet	ord-134	MUG-1	1
+hafen-2	ord-135	TEA-250	1
+hafen-2	ord-135	MUG-1	1
+outlet	ord-138	TEA-250	1
+outlet	ord-138	MUG-1	1
+hafen-2	ord-139	TEA-250	2
+hafen-2	ord-139	MUG-1	1
+outlet	ord-142	TEA-250	2
+outlet	ord-142	MUG-1	1
+hafen-2	ord-143	TEA-250	3
+hafen-2	ord-143	MUG-1	1
+outlet	ord-146	TEA-250	3
+outlet	ord-146	MUG-1	1
+hafen-2	ord-147	TEA-250	1
+hafen-2	ord-147	MUG-1	1
+outlet	ord-150	TEA-250	1
+outlet	ord-150	MUG-1	1
+hafen-2	ord-151	TEA-250	2
+hafen-2	ord-151	MUG-1	1
+outlet	ord-154	TEA-250	2
+outlet	ord-154	MUG-1	1
+hafen-2	ord-155	TEA-250	3
+hafen-2	ord-155	MUG-1	1
+outlet	ord-158	TEA-250	3
+outlet	ord-158	MUG-1	1
+hafen-2	ord-159	TEA-250	1
+hafen-2	ord-159	MUG-1	1
+north	ord-101	TEA-250	3
+north	ord-101	MUG-1	1
+main	ord-104	TEA-250	3
+main	ord-104	MUG-1	1
+north	ord-105	TEA-250	1
+north	ord-105	MUG-1	1
+main	ord-108	TEA-250	1
+main	ord-108	MUG-1	1
+north	ord-109	TEA-250	2
+north	ord-109	MUG-1	1
+main	ord-112	TEA-250	2
+main	ord-112	MUG-1	1
+north	ord-113	TEA-250	3
+north	ord-113	MUG-1	1
+main	ord-116	TEA-250	3
+main	ord-116	MUG-1	1
+north	ord-117	TEA-250	1
+north	ord-117	MUG-1	1
+main	ord-120	TEA-250	1
+main	ord-120	MUG-1	1
+north	ord-121	TEA-250	2
+north	ord-121	MUG-1	1
+main	ord-124	TEA-250	2
+main	ord-124	MUG-1	1
+north	ord-125	TEA-250	3
+north	ord-125	MUG-1	1
+main	ord-128	TEA-250	3
+main	ord-128	MUG-1	1
+north	ord-129	TEA-250	1
+north	ord-129	MUG-1	1
+main	ord-132	TEA-250	1
+main	ord-132	MUG-1	1
+north	ord-133	TEA-250	2
+north	ord-133	MUG-1	1
+main	ord-136	TEA-250	2
+main	ord-136	MUG-1	1
+north	ord-137	TEA-250	3
+north	ord-137	MUG-1	1
+main	ord-140	TEA-250	3
+main	ord-140	MUG-1	1
+north	ord-141	TEA-250	1
+north	ord-141	MUG-1	1
+main	ord-144	TEA-250	1
+main	ord-144	MUG-1	1
+north	ord-145	TEA-250	2
+north	ord-145	MUG-1	1
+main	ord-148	TEA-250	2
+main	ord-148	MUG-1	1
+north	ord-149	TEA-250	3
+north	ord-149	MUG-1	1
+main	ord-152	TEA-250	3
+main	ord-152	MUG-1	1
+north	ord-153	TEA-250	1
+north	ord-153	MUG-1	1
+main	ord-156	TEA-250	1
+main	ord-156	MUG-1	1
+north	ord-157	TEA-250	2
+north	ord-157	MUG-1	1
+main	ord-160	TEA-250	2
+main	ord-160	MUG-1	1
+outlet	ord-162	TEA-250	1
+outlet	ord-162	MUG-1	1
+hafen-2	ord-163	TEA-250	2
+hafen-2	ord-163	MUG-1	1
+outlet	ord-166	TEA-250	2
+outlet	ord-166	MUG-1	1
+hafen-2	ord-167	TEA-250	3
+hafen-2	ord-167	MUG-1	1
+outlet	ord-170	TEA-250	3
+outlet	ord-170	MUG-1	1
+hafen-2	ord-171	TEA-250	1
+hafen-2	ord-171	MUG-1	1
+outlet	ord-174	TEA-250	1
+outlet	ord-174	MUG-1	1
+hafen-2	ord-175	TEA-250	2
+hafen-2	ord-175	MUG-1	1
+outlet	ord-178	TEA-250	2
+outlet	ord-178	MUG-1	1
+hafen-2	ord-179	TEA-250	3
+hafen-2	ord-179	MUG-1	1
+outlet	ord-182	TEA-250	3
+outlet	ord-182	MUG-1	1
+hafen-2	ord-183	TEA-250	1
+hafen-2	ord-183	MUG-1	1
+outlet	ord-186	TEA-250	1
+outlet	ord-186	MUG-1	1
+hafen-2	ord-187	TEA-250	2
+hafen-2	ord-187	MUG-1	1
+outlet	ord-190	TEA-250	2
+outlet	ord-190	MUG-1	1
+hafen-2	ord-191	TEA-250	3
+hafen-2	ord-191	MUG-1	1
+outlet	ord-194	TEA-250	3
+outlet	ord-194	MUG-1	1
+hafen-2	ord-195	TEA-250	1
+hafen-2	ord-195	MUG-1	1
+outlet	ord-198	TEA-250	1
+outlet	ord-198	MUG-1	1
+hafen-2	ord-199	TEA-250	2
+hafen-2	ord-199	MUG-1	1
+north	ord-161	TEA-250	3
+north	ord-161	MUG-1	1
+main	ord-164	TEA-250	3
+main	ord-164	MUG-1	1
+north	ord-165	TEA-250	1
+north	ord-165	MUG-1	1
+main	ord-168	TEA-250	1
+main	ord-168	MUG-1	1
+north	ord-169	TEA-250	2
+north	ord-169	MUG-1	1
+main	ord-172	TEA-250	2
+main	ord-172	MUG-1	1
+north	ord-173	TEA-250	3
+north	ord-173	MUG-1	1
+main	ord-176	TEA-250	3
+main	ord-176	MUG-1	1
+north	ord-177	TEA-250	1
+north	ord-177	MUG-1	1
+main	ord-180	TEA-250	1
+main	ord-180	MUG-1	1
+north	ord-181	TEA-250	2
+north	ord-181	MUG-1	1
+main	ord-184	TEA-250	2
+main	ord-184	MUG-1	1
+north	ord-185	TEA-250	3
+north	ord-185	MUG-1	1
+main	ord-188	TEA-250	3
+main	ord-188	MUG-1	1
+north	ord-189	TEA-250	1
+north	ord-189	MUG-1	1
+main	ord-192	TEA-250	1
+main	ord-192	MUG-1	1
+north	ord-193	TEA-250	2
+north	ord-193	MUG-1	1
+main	ord-196	TEA-250	2
+main	ord-196	MUG-1	1
+north	ord-197	TEA-250	3
+north	ord-197	MUG-1	1
+main	ord-200	TEA-250	3
+main	ord-200	MUG-1	1
+\.
+
+
+--
+-- Data for Name: orders; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.orders (shop, id, customer, status, attributes, placed_at, partition, seq) FROM stdin;
+outlet	ord-2	c-2	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	3
+hafen-2	ord-3	c-3	cancelled	{"gift": false}	2026-11-29 03:09:10.997+00	0	4
+outlet	ord-6	c-6	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	6
+hafen-2	ord-7	c-7	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	7
+outlet	ord-10	c-10	placed	{"gift": true}	2026-11-29 03:09:10.997+00	0	8
+hafen-2	ord-11	c-11	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	9
+outlet	ord-14	c-14	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	10
+hafen-2	ord-15	c-15	placed	{"gift": true}	2026-11-29 03:09:10.997+00	0	11
+outlet	ord-18	c-1	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	12
+hafen-2	ord-19	c-2	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	13
+outlet	ord-22	c-5	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	14
+hafen-2	ord-23	c-6	cancelled	{"gift": false}	2026-11-29 03:09:10.997+00	0	15
+outlet	ord-26	c-9	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	17
+hafen-2	ord-27	c-10	placed	{"gift": false}	2026-11-29 03:09:10.997+00	0	18
+outlet	ord-30	c-13	placed	{"gift": true}	2026-11-29 03:09:11.006+00	0	19
+hafen-2	ord-31	c-14	placed	{"gift": false}	2026-11-29 03:09:11.01+00	0	20
+outlet	ord-34	c-0	placed	{"gift": false}	2026-11-29 03:09:11.014+00	0	21
+hafen-2	ord-35	c-1	placed	{"gift": true}	2026-11-29 03:09:11.015+00	0	22
+outlet	ord-38	c-4	placed	{"gift": false}	2026-11-29 03:09:11.016+00	0	23
+hafen-2	ord-39	c-5	placed	{"gift": false}	2026-11-29 03:09:11.017+00	0	24
+outlet	ord-42	c-8	placed	{"gift": false}	2026-11-29 03:09:11.021+00	0	25
+hafen-2	ord-43	c-9	cancelled	{"gift": false}	2026-11-29 03:09:11.021+00	0	26
+outlet	ord-46	c-12	placed	{"gift": false}	2026-11-29 03:09:11.024+00	0	28
+hafen-2	ord-47	c-13	placed	{"gift": false}	2026-11-29 03:09:11.024+00	0	29
+outlet	ord-50	c-16	placed	{"gift": true}	2026-11-29 03:09:11.03+00	0	30
+hafen-2	ord-51	c-0	placed	{"gift": false}	2026-11-29 03:09:11.031+00	0	31
+outlet	ord-54	c-3	placed	{"gift": false}	2026-11-29 03:09:11.033+00	0	32
+hafen-2	ord-55	c-4	placed	{"gift": true}	2026-11-29 03:09:11.038+00	0	33
+outlet	ord-58	c-7	placed	{"gift": false}	2026-11-29 03:09:11.041+00	0	34
+hafen-2	ord-59	c-8	placed	{"gift": false}	2026-11-29 03:09:11.042+00	0	35
+outlet	ord-62	c-11	placed	{"gift": false}	2026-11-29 03:09:11.045+00	0	36
+hafen-2	ord-63	c-12	cancelled	{"gift": false}	2026-11-29 03:09:11.046+00	0	37
+outlet	ord-66	c-15	placed	{"gift": false}	2026-11-29 03:09:11.047+00	0	39
+hafen-2	ord-67	c-16	placed	{"gift": false}	2026-11-29 03:09:11.051+00	0	40
+outlet	ord-70	c-2	placed	{"gift": true}	2026-11-29 03:09:11.053+00	0	41
+hafen-2	ord-71	c-3	placed	{"gift": false}	2026-11-29 03:09:11.054+00	0	42
+outlet	ord-74	c-6	placed	{"gift": false}	2026-11-29 03:09:11.058+00	0	43
+hafen-2	ord-75	c-7	placed	{"gift": true}	2026-11-29 03:09:11.059+00	0	44
+outlet	ord-78	c-10	placed	{"gift": false}	2026-11-29 03:09:11.062+00	0	45
+hafen-2	ord-79	c-11	placed	{"gift": false}	2026-11-29 03:09:11.062+00	0	46
+outlet	ord-82	c-14	placed	{"gift": false}	2026-11-29 03:09:11.068+00	0	47
+hafen-2	ord-83	c-15	cancelled	{"gift": false}	2026-11-29 03:09:11.069+00	0	48
+outlet	ord-86	c-1	placed	{"gift": false}	2026-11-29 03:09:11.071+00	0	50
+hafen-2	ord-87	c-2	placed	{"gift": false}	2026-11-29 03:09:11.072+00	0	51
+outlet	ord-90	c-5	placed	{"gift": true}	2026-11-29 03:09:11.078+00	0	52
+hafen-2	ord-91	c-6	placed	{"gift": false}	2026-11-29 03:09:11.079+00	0	53
+outlet	ord-94	c-9	placed	{"gift": false}	2026-11-29 03:09:11.082+00	0	54
+hafen-2	ord-95	c-10	placed	{"gift": true}	2026-11-29 03:09:11.082+00	0	55
+outlet	ord-98	c-13	placed	{"gift": false}	2026-11-29 03:09:11.085+00	0	56
+hafen-2	ord-99	c-14	placed	{"gift": false}	2026-11-29 03:09:11.086+00	0	57
+north	ord-1	c-1	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	3
+main	ord-4	c-4	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	4
+north	ord-5	c-5	placed	{"gift": true}	2026-11-29 03:09:10.997+00	1	5
+main	ord-8	c-8	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	6
+north	ord-9	c-9	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	7
+main	ord-12	c-12	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	8
+north	ord-13	c-13	cancelled	{"gift": false}	2026-11-29 03:09:10.997+00	1	9
+main	ord-16	c-16	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	11
+north	ord-17	c-0	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	12
+main	ord-20	c-3	placed	{"gift": true}	2026-11-29 03:09:10.997+00	1	13
+north	ord-21	c-4	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	14
+main	ord-24	c-7	placed	{"gift": false}	2026-11-29 03:09:10.997+00	1	15
+north	ord-25	c-8	placed	{"gift": true}	2026-11-29 03:09:10.997+00	1	16
+main	ord-28	c-11	placed	{"gift": false}	2026-11-29 03:09:10.999+00	1	17
+north	ord-29	c-12	placed	{"gift": false}	2026-11-29 03:09:11.002+00	1	18
+main	ord-32	c-15	placed	{"gift": false}	2026-11-29 03:09:11.012+00	1	19
+north	ord-33	c-16	cancelled	{"gift": false}	2026-11-29 03:09:11.013+00	1	20
+main	ord-36	c-2	placed	{"gift": false}	2026-11-29 03:09:11.015+00	1	22
+north	ord-37	c-3	placed	{"gift": false}	2026-11-29 03:09:11.016+00	1	23
+main	ord-40	c-6	placed	{"gift": true}	2026-11-29 03:09:11.019+00	1	24
+north	ord-41	c-7	placed	{"gift": false}	2026-11-29 03:09:11.02+00	1	25
+main	ord-44	c-10	placed	{"gift": false}	2026-11-29 03:09:11.022+00	1	26
+north	ord-45	c-11	placed	{"gift": true}	2026-11-29 03:09:11.023+00	1	27
+main	ord-48	c-14	placed	{"gift": false}	2026-11-29 03:09:11.026+00	1	28
+north	ord-49	c-15	placed	{"gift": false}	2026-11-29 03:09:11.026+00	1	29
+main	ord-52	c-1	placed	{"gift": false}	2026-11-29 03:09:11.032+00	1	30
+north	ord-53	c-2	cancelled	{"gift": false}	2026-11-29 03:09:11.033+00	1	31
+main	ord-56	c-5	placed	{"gift": false}	2026-11-29 03:09:11.039+00	1	33
+north	ord-57	c-6	placed	{"gift": false}	2026-11-29 03:09:11.04+00	1	34
+main	ord-60	c-9	placed	{"gift": true}	2026-11-29 03:09:11.043+00	1	35
+north	ord-61	c-10	placed	{"gift": false}	2026-11-29 03:09:11.043+00	1	36
+main	ord-64	c-13	placed	{"gift": false}	2026-11-29 03:09:11.046+00	1	37
+north	ord-65	c-14	placed	{"gift": true}	2026-11-29 03:09:11.047+00	1	38
+main	ord-68	c-0	placed	{"gift": false}	2026-11-29 03:09:11.051+00	1	39
+north	ord-69	c-1	placed	{"gift": false}	2026-11-29 03:09:11.052+00	1	40
+main	ord-72	c-4	placed	{"gift": false}	2026-11-29 03:09:11.054+00	1	41
+north	ord-73	c-5	cancelled	{"gift": false}	2026-11-29 03:09:11.055+00	1	42
+main	ord-76	c-8	placed	{"gift": false}	2026-11-29 03:09:11.06+00	1	44
+north	ord-77	c-9	placed	{"gift": false}	2026-11-29 03:09:11.061+00	1	45
+main	ord-80	c-12	placed	{"gift": true}	2026-11-29 03:09:11.066+00	1	46
+north	ord-81	c-13	placed	{"gift": false}	2026-11-29 03:09:11.067+00	1	47
+main	ord-84	c-16	placed	{"gift": false}	2026-11-29 03:09:11.07+00	1	48
+north	ord-85	c-0	placed	{"gift": true}	2026-11-29 03:09:11.07+00	1	49
+main	ord-88	c-3	placed	{"gift": false}	2026-11-29 03:09:11.073+00	1	50
+north	ord-89	c-4	placed	{"gift": false}	2026-11-29 03:09:11.074+00	1	51
+main	ord-92	c-7	placed	{"gift": false}	2026-11-29 03:09:11.08+00	1	52
+north	ord-93	c-8	cancelled	{"gift": false}	2026-11-29 03:09:11.081+00	1	53
+main	ord-96	c-11	placed	{"gift": false}	2026-11-29 03:09:11.084+00	1	55
+north	ord-97	c-12	placed	{"gift": false}	2026-11-29 03:09:11.085+00	1	56
+main	ord-100	c-15	placed	{"gift": true}	2026-11-29 03:09:11.09+00	1	57
+outlet	ord-102	c-0	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	60
+hafen-2	ord-103	c-1	cancelled	{"gift": false}	2026-11-29 03:09:11.599+00	0	61
+outlet	ord-106	c-4	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	63
+hafen-2	ord-107	c-5	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	64
+outlet	ord-110	c-8	placed	{"gift": true}	2026-11-29 03:09:11.599+00	0	65
+hafen-2	ord-111	c-9	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	66
+outlet	ord-114	c-12	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	67
+hafen-2	ord-115	c-13	placed	{"gift": true}	2026-11-29 03:09:11.599+00	0	68
+outlet	ord-118	c-16	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	69
+hafen-2	ord-119	c-0	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	70
+outlet	ord-122	c-3	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	71
+hafen-2	ord-123	c-4	cancelled	{"gift": false}	2026-11-29 03:09:11.599+00	0	72
+outlet	ord-126	c-7	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	74
+hafen-2	ord-127	c-8	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	75
+outlet	ord-130	c-11	placed	{"gift": true}	2026-11-29 03:09:11.599+00	0	76
+hafen-2	ord-131	c-12	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	77
+outlet	ord-134	c-15	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	78
+hafen-2	ord-135	c-16	placed	{"gift": true}	2026-11-29 03:09:11.599+00	0	79
+outlet	ord-138	c-2	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	80
+hafen-2	ord-139	c-3	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	81
+outlet	ord-142	c-6	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	82
+hafen-2	ord-143	c-7	cancelled	{"gift": false}	2026-11-29 03:09:11.599+00	0	83
+outlet	ord-146	c-10	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	85
+hafen-2	ord-147	c-11	placed	{"gift": false}	2026-11-29 03:09:11.599+00	0	86
+outlet	ord-150	c-14	placed	{"gift": true}	2026-11-29 03:09:11.61+00	0	87
+hafen-2	ord-151	c-15	placed	{"gift": false}	2026-11-29 03:09:11.614+00	0	88
+outlet	ord-154	c-1	placed	{"gift": false}	2026-11-29 03:09:11.618+00	0	89
+hafen-2	ord-155	c-2	placed	{"gift": true}	2026-11-29 03:09:11.618+00	0	90
+outlet	ord-158	c-5	placed	{"gift": false}	2026-11-29 03:09:11.62+00	0	91
+hafen-2	ord-159	c-6	placed	{"gift": false}	2026-11-29 03:09:11.621+00	0	92
+north	ord-101	c-16	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	61
+main	ord-104	c-2	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	62
+north	ord-105	c-3	placed	{"gift": true}	2026-11-29 03:09:11.599+00	1	63
+main	ord-108	c-6	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	64
+north	ord-109	c-7	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	65
+main	ord-112	c-10	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	66
+north	ord-113	c-11	cancelled	{"gift": false}	2026-11-29 03:09:11.599+00	1	67
+main	ord-116	c-14	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	69
+north	ord-117	c-15	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	70
+main	ord-120	c-1	placed	{"gift": true}	2026-11-29 03:09:11.599+00	1	71
+north	ord-121	c-2	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	72
+main	ord-124	c-5	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	73
+north	ord-125	c-6	placed	{"gift": true}	2026-11-29 03:09:11.599+00	1	74
+main	ord-128	c-9	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	75
+north	ord-129	c-10	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	76
+main	ord-132	c-13	placed	{"gift": false}	2026-11-29 03:09:11.599+00	1	77
+north	ord-133	c-14	cancelled	{"gift": false}	2026-11-29 03:09:11.6+00	1	78
+main	ord-136	c-0	placed	{"gift": false}	2026-11-29 03:09:11.6+00	1	80
+north	ord-137	c-1	placed	{"gift": false}	2026-11-29 03:09:11.6+00	1	81
+main	ord-140	c-4	placed	{"gift": true}	2026-11-29 03:09:11.6+00	1	82
+north	ord-141	c-5	placed	{"gift": false}	2026-11-29 03:09:11.6+00	1	83
+main	ord-144	c-8	placed	{"gift": false}	2026-11-29 03:09:11.6+00	1	84
+north	ord-145	c-9	placed	{"gift": true}	2026-11-29 03:09:11.6+00	1	85
+main	ord-148	c-12	placed	{"gift": false}	2026-11-29 03:09:11.602+00	1	86
+north	ord-149	c-13	placed	{"gift": false}	2026-11-29 03:09:11.606+00	1	87
+main	ord-152	c-16	placed	{"gift": false}	2026-11-29 03:09:11.616+00	1	88
+north	ord-153	c-0	cancelled	{"gift": false}	2026-11-29 03:09:11.617+00	1	89
+main	ord-156	c-3	placed	{"gift": false}	2026-11-29 03:09:11.618+00	1	91
+north	ord-157	c-4	placed	{"gift": false}	2026-11-29 03:09:11.62+00	1	92
+main	ord-160	c-7	placed	{"gift": true}	2026-11-29 03:09:11.622+00	1	93
+outlet	ord-162	c-9	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	95
+hafen-2	ord-163	c-10	cancelled	{"gift": false}	2026-11-29 03:09:12.003+00	0	96
+outlet	ord-166	c-13	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	98
+hafen-2	ord-167	c-14	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	99
+outlet	ord-170	c-0	placed	{"gift": true}	2026-11-29 03:09:12.003+00	0	100
+hafen-2	ord-171	c-1	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	101
+outlet	ord-174	c-4	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	102
+hafen-2	ord-175	c-5	placed	{"gift": true}	2026-11-29 03:09:12.003+00	0	103
+outlet	ord-178	c-8	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	104
+hafen-2	ord-179	c-9	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	105
+outlet	ord-182	c-12	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	106
+hafen-2	ord-183	c-13	cancelled	{"gift": false}	2026-11-29 03:09:12.003+00	0	107
+outlet	ord-186	c-16	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	109
+hafen-2	ord-187	c-0	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	110
+outlet	ord-190	c-3	placed	{"gift": true}	2026-11-29 03:09:12.003+00	0	111
+hafen-2	ord-191	c-4	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	112
+outlet	ord-194	c-7	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	113
+hafen-2	ord-195	c-8	placed	{"gift": true}	2026-11-29 03:09:12.003+00	0	114
+outlet	ord-198	c-11	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	115
+hafen-2	ord-199	c-12	placed	{"gift": false}	2026-11-29 03:09:12.003+00	0	116
+north	ord-161	c-8	placed	{"gift": false}	2026-11-29 03:09:12.003+00	1	97
+main	ord-164	c-11	placed	{"gift": false}	2026-11-29 03:09:12.003+00	1	98
+north	ord-165	c-12	placed	{"gift": true}	2026-11-29 03:09:12.003+00	1	99
+main	ord-168	c-15	placed	{"gift": false}	2026-11-29 03:09:12.003+00	1	100
+north	ord-169	c-16	placed	{"gift": false}	2026-11-29 03:09:12.003+00	1	101
+main	ord-172	c-2	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	102
+north	ord-173	c-3	cancelled	{"gift": false}	2026-11-29 03:09:12.004+00	1	103
+main	ord-176	c-6	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	105
+north	ord-177	c-7	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	106
+main	ord-180	c-10	placed	{"gift": true}	2026-11-29 03:09:12.004+00	1	107
+north	ord-181	c-11	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	108
+main	ord-184	c-14	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	109
+north	ord-185	c-15	placed	{"gift": true}	2026-11-29 03:09:12.004+00	1	110
+main	ord-188	c-1	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	111
+north	ord-189	c-2	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	112
+main	ord-192	c-5	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	113
+north	ord-193	c-6	cancelled	{"gift": false}	2026-11-29 03:09:12.004+00	1	114
+main	ord-196	c-9	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	116
+north	ord-197	c-10	placed	{"gift": false}	2026-11-29 03:09:12.004+00	1	117
+main	ord-200	c-13	placed	{"gift": true}	2026-11-29 03:09:12.004+00	1	118
+\.
+
+
+--
+-- Data for Name: partitions; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.partitions (partition, epoch, replid, seq, entry, token, owner, refused) FROM stdin;
+0	1	84407fe4d99321b861f2c5d5897ed91d99d2d877	116	1795921752003-23	4	postgres-463d8d	0
+1	1	84407fe4d99321b861f2c5d5897ed91d99d2d877	119	1795921752004-17	4	postgres-463d8d	0
+\.
+
+
+--
+-- Data for Name: stock; Type: TABLE DATA; Schema: onewrite; Owner: -
+--
+
+COPY onewrite.stock (shop, sku, on_hand) FROM stdin;
+outlet	TEA-250	1400
+outlet	MUG-1	190
+hafen-2	TEA-250	1420
+hafen-2	MUG-1	200
+main	TEA-250	1399
+north	TEA-250	1419
+north	MUG-1	200
+main	MUG-1	161
+\.
+
+
+--
+-- Name: ledger ledger_pkey; Type: CONSTRAINT; Schema: onewrite; Owner: -
+--
+
+ALTER TABLE ONLY onewrite.ledger
+    ADD CONSTRAINT ledger_pkey PRIMARY KEY (partition, seq);
+
+
+--
+-- Name: order_lines order_lines_pkey; Type: CONSTRAINT; Schema: onewrite; Owner: -
+--
+
+ALTER TABLE ONLY onewrite.order_lines
+    ADD CONSTRAINT order_lines_pkey PRIMARY KEY (shop, order_id, sku);
+
+
+--
+-- Name: orders orders_pkey; Type: CONSTRAINT; Schema: onewrite; Owner: -
+--
+
+ALTER TABLE ONLY onewrite.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (shop, id);
+
+
+--
+-- Name: partitions partitions_pkey; Type: CONSTRAINT; Schema: onewrite; Owner: -
+--
+
+ALTER TABLE ONLY onewrite.partitions
+    ADD CONSTRAINT partitions_pkey PRIMARY KEY (partition);
+
+
+--
+-- Name: stock stock_pkey; Type: CONSTRAINT; Schema: onewrite; Owner: -
+--
+
+ALTER TABLE ONLY onewrite.stock
+    ADD CONSTRAINT stock_pkey PRIMARY KEY (shop, sku);
+
+
+--
+-- Name: dead_letters_entry; Type: INDEX; Schema: onewrite; Owner: -
+--
+
+CREATE UNIQUE INDEX dead_letters_entry ON onewrite.dead_letters USING btree (partition, epoch, entry) WHERE (seq IS NULL);
+
+
+--
+-- Name: dead_letters_seq; Type: INDEX; Schema: onewrite; Owner: -
+--
+
+CREATE UNIQUE INDEX dead_letters_seq ON onewrite.dead_letters USING btree (partition, seq) WHERE (seq IS NOT NULL);
+
+
+--
+-- Name: dead_letters_unresolved; Type: INDEX; Schema: onewrite; Owner: -
+--
+
+CREATE INDEX dead_letters_unresolved ON onewrite.dead_letters USING btree (partition) WHERE (resolution IS NULL);
+
+
+--
+-- PostgreSQL database dump complete
+--
+
+
