@@ -10,6 +10,9 @@ package struct LogFormat: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The formats that this program serves; what each of them brought is in `Migration`.
     package static let supported = LogFormat(1)...LogFormat(2)
 
+    /// The first one in which a log's beginning may be missing: a program that knows only earlier ones would miss it.
+    package static let trimmed = LogFormat(2)
+
     package var description: String { String(number) }
 
     package static func < (left: LogFormat, right: LogFormat) -> Bool { left.number < right.number }

@@ -41,11 +41,17 @@ package struct TrimRun {
     /// - Parameters:
     ///   - servers: Where the log is.
     ///   - interrupt: Ends every wait.
-    /// - Throws: ``LogError`` for a schema that is not this log's; the servers' errors.
+    /// - Throws: ``LogError`` for a schema that is not this log's, and for a log of a format without trimming; the servers' errors.
     package init(_ servers: Servers, interrupt: Interrupt) throws {
         redis = try servers.master(interrupt: interrupt)
         keys = servers.keys
         identity = try servers.identity(redis)
+        guard identity.format >= .trimmed else {
+            throw LogError(
+                .badConfiguration,
+                "the log is of format \(identity.format), in which nothing is trimmed: workers that know no later one would take "
+                    + "that for a loss. Run: onewrite upgrade")
+        }
         self.interrupt = interrupt
         let postgres = try servers.primary(interrupt: interrupt)
         try Servers.requireSchema(of: identity, on: postgres)

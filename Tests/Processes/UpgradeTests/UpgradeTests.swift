@@ -20,6 +20,9 @@ struct UpgradeTests {
             try await log.agrees()
             #expect(try await log.formats() == "1 1")
             #expect(try await log.formatWarnings() == [])
+            let trim = try await log.run("trim")
+            #expect(
+                trim.code == 78 && trim.errors.contains("of format 1, in which nothing is trimmed"), "\(trim.errors)")
             // Cancellations, counts, the dead letter and the incident are what the former build wrote.
             let letter = try #require(try await log.run("dead", "list", "--json").objects().first)
             #expect(letter.text("id") == "ord-by-hand")
@@ -54,6 +57,8 @@ struct UpgradeTests {
             #expect(try await log.run("init").succeeded().errors.isEmpty)
             let worker = try await log.worker("new")
             try await log.agrees()
+            let trim = try await log.run("trim", "--keep", "0s", "--yes").succeeded()
+            #expect(trim.output.contains("held back by search, which is at seq"), "\(trim.output)")
             #expect(await worker.stop() == .exited(0))
         }
     }
