@@ -94,7 +94,7 @@ let package = Package(
         .target(
             name: "Upkeep",
             dependencies: [
-                "OrderLog", "RedisLog", "Sinks", "Connections", "Inspection", "RedisClient", "PostgresClient",
+                "OrderLog", "RedisLog", "Sinks", "Connections", "Inspection", "Audit", "RedisClient", "PostgresClient",
                 "ThreadedIO", "Coordination",
             ],
             swiftSettings: swiftSettings),

@@ -30,6 +30,8 @@ package struct SinkReader {
     package let redis: RedisConnection
     package let keys: Keys
 
+    package init(redis: RedisConnection, keys: Keys) { (self.redis, self.keys) = (redis, keys) }
+
     private var deadline: Deadline { .after(.seconds(30)) }
 
     /// How far a sink got; 0 when it never began.

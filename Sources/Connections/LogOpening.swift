@@ -62,12 +62,19 @@ package struct LogOpening {
         var results: [Opened] = []
         for partition in identity.partitioning.all {
             progress(partition, identity.partitioning.count)
-            results.append(try await open(partition))
+            results.append(try await open(partition, createsMissing: false))
         }
         return results
     }
 
-    private func open(_ partition: Partition) async throws -> Opened {
+    /// Opens one partition, if it is not open.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - createsMissing: Whether one of which nothing was applied is created where it isn't there.
+    /// - Returns: What became of it.
+    /// - Throws: `StoreError`; `CancellationError`.
+    package func open(_ partition: Partition, createsMissing: Bool) async throws -> Opened {
         let row = try await ledger.row(of: partition)
         if LogState(try await log.look(at: partition), row: row, identity: identity).isOpen, row.isConfirmed {
             return Opened(partition: partition, state: .open)
@@ -76,7 +83,9 @@ package struct LogOpening {
         var generator = SystemRandomNumberGenerator()
         var reason = ""
         for _ in 0..<Self.attempts {
-            switch try await opener.open(partition, takesSuperseded: takesSuperseded) {
+            switch try await opener.open(
+                partition, createsMissing: createsMissing, takesSuperseded: takesSuperseded)
+            {
             case .opened(let healed): return Opened(partition: partition, state: .opened, healed: healed)
             case .halted(let reason): return Opened(partition: partition, state: .halted, reason: reason)
             case .again: reason = "partition \(partition) is being opened by somebody else, again and again. Try again"

@@ -91,7 +91,19 @@ package struct Servers: Sendable {
         }
     }
 
+    /// What to do where Redis holds no log: Postgres may have a ledger of one.
     package func missingLog(_ redis: RedisConnection) -> String {
-        "there is no log at \(keys.namespace) on Redis \(redis.address). Run: onewrite init"
+        let missing = "there is no log at \(keys.namespace) on Redis \(redis.address)"
+        do {
+            guard let postgres = try postgres(), try PostgresSchema.identity(on: postgres) != nil,
+                try PostgresSchema.hasApplied(on: postgres)
+            else { return "\(missing). Run: onewrite init" }
+            return
+                "\(missing), although Postgres has a ledger: Redis lost everything, or this is the wrong server or namespace. "
+                + "To make the log anew from the ledger: onewrite rebuild log"
+        } catch {
+            return
+                "\(missing). Run: onewrite init, or if Postgres, which can't be asked now, has a ledger: onewrite rebuild log"
+        }
     }
 }

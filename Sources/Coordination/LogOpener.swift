@@ -134,7 +134,8 @@ package struct LogOpener {
         _ partition: Partition, _ head: Head, _ row: LedgerRow, hint: EntryID?
     ) async throws -> String? {
         let common = min(head.seq, row.position.seq)
-        guard common > .none else { return nil }
+        // A head that was planted anew stands before the first entry: there is nothing to compare yet.
+        guard common > .none, head.first <= head.seq else { return nil }
         let search = EntrySearch(log: log, partition: partition)
         guard let entry = try await search.entry(at: common, hint: hint) else {
             guard common < head.first else {
@@ -261,6 +262,7 @@ package struct LogOpener {
 
     private static func missing(_ row: LedgerRow) -> String {
         "there is no log here, although Postgres has applied up to seq \(row.position.seq): Redis lost everything, or this "
-            + "is the wrong server. The log is not created anew, since orders would be numbered twice"
+            + "is the wrong server. The log is not created anew by itself, since orders would be numbered twice. To make it anew "
+            + "from the ledger: onewrite rebuild log"
     }
 }

@@ -387,7 +387,7 @@ package final class PartitionSession {
         case .open: "the log is open"
         case .closed: "the log is closed: Redis was restarted or replaced. A worker of group postgres opens it"
         case .superseded: "this Redis server is superseded: the log was opened on another one since"
-        case .missing: "there is no log here. Run: onewrite init"
+        case .missing: "there is no log here. A worker of group postgres, or status, says what to do"
         case .mismatch(let why): why
         }
     }

@@ -163,18 +163,23 @@ package struct StoreContents: Sendable {
 
     /// Reads a partition's log, and puts before it what was trimmed: the head says what that is, and the ledger what it was.
     private mutating func readLog(_ redis: RedisConnection, _ tag: String, _ deadline: Deadline) throws {
-        let replies = try redis.pipeline(
-            [
-                RedisCommand("MULTI"), RedisCommand("HGET", "\(tag):head", "first"),
-                RedisCommand("XRANGE", "\(tag):log", "-", "+"), RedisCommand("EXEC"),
-            ], until: deadline)
-        let parts = try replies[3].requireArray(count: 2)
-        let first = parts[0].string.flatMap { Int64($0) } ?? 1
+        // Not in a MULTI, which a server that is out of memory refuses: again, if it was trimmed in between.
+        var first: Int64
+        var entries: RedisReply
+        var isSteady = false
+        repeat {
+            let head = RedisCommand("HGET", "\(tag):head", "first")
+            let replies = try redis.pipeline(
+                [head, RedisCommand("XRANGE", "\(tag):log", "-", "+"), head], until: deadline)
+            first = replies[0].string.flatMap { Int64($0) } ?? 1
+            entries = replies[1]
+            isSteady = replies[0].string == replies[2].string
+        } while !isSteady
         let gone = ledger[log.count].prefix { $0.seq < first }
         trimmed += gone.count
         log.append(
             gone.map { LogEntry(entry: $0.entry, fields: $0.fields) }
-                + (try parts[1].requireArray().map {
+                + (try entries.requireArray().map {
                     var fields: [String: String] = [:]
                     for index in stride(from: 0, to: $0[1].count, by: 2) {
                         fields[try $0[1][index].requireString()] = try $0[1][index + 1].requireString()

@@ -32,6 +32,7 @@ struct RootCommand: AsyncParsableCommand {
             OrderCommand.self,
             OpenCommand.self,
             TrimCommand.self,
+            RebuildCommand.self,
             AuditCommand.self,
             DeadCommand.self,
             IncidentCommand.self,

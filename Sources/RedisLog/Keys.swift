@@ -33,6 +33,11 @@ package struct Keys: Hashable, Sendable {
         "{\(namespace):\(partition)}:stock:\(shop)"
     }
 
+    /// A shop's counters while they are made anew, by somebody of this name.
+    package func stockShadow(_ partition: Partition, shop: String, by maker: WorkerName) -> String {
+        "{\(namespace):\(partition)}:rebuild:\(maker):\(shop)"
+    }
+
     /// The shops that have stock there.
     package func shops(_ partition: Partition) -> String { "{\(namespace):\(partition)}:shops" }
 

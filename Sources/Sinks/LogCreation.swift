@@ -61,7 +61,8 @@ package struct LogCreation {
         if inRedis == nil, let inPostgres, try PostgresSchema.hasApplied(on: postgres) {
             throw Refusal.halted(
                 "Redis holds no log at \(keys.namespace), although Postgres has applied entries of log \(inPostgres.log): Redis "
-                    + "lost everything, or this is the wrong server or namespace. Nothing was changed")
+                    + "lost everything, or this is the wrong server or namespace. Nothing was changed. To make the log anew from "
+                    + "the ledger: onewrite rebuild log")
         }
         // The ID is settled in Postgres, where of two at once one wins; Redis gets what was settled there.
         let identity = try PostgresSchema.create(

@@ -102,7 +102,7 @@ package enum PostgresSchema {
     }
 
     /// Whether any partition's position is behind an entry.
-    static func hasApplied(on connection: PostgresConnection) throws(PostgresError) -> Bool {
+    package static func hasApplied(on connection: PostgresConnection) throws(PostgresError) -> Bool {
         let rows = try connection.query("SELECT FROM partitions WHERE seq > 0 LIMIT 1", until: .after(timeout))
         return !rows.isEmpty
     }

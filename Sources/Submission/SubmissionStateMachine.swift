@@ -326,7 +326,8 @@ package struct SubmissionStateMachine {
         case .noLog:
             refuse(
                 partition, .tryAgain,
-                "there is no log at \(namespace), partition \(partition), on Redis \(address). Run: onewrite init")
+                "there is no log at \(namespace), partition \(partition), on Redis \(address). If Redis lost it: onewrite rebuild "
+                    + "log; for a new one: onewrite init")
         case .mismatch:
             refuse(
                 partition, .badConfiguration,

@@ -171,6 +171,20 @@ actor AuditedShop {
         return try #require(entries.first { $0[1][3].string == "\(seq)" })[0].requireString()
     }
 
+    /// Redis loses every key of the log.
+    func deleteEverything() throws {
+        try redis("EVAL", Self.deleting, "0", "*\(keys.namespace):*")
+    }
+
+    private static let deleting = """
+        local cursor = '0'
+        repeat
+          local found = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
+          cursor = found[1]
+          for _, key in ipairs(found[2]) do redis.call('DEL', key) end
+        until cursor == '0'
+        """
+
     func sql(_ text: String) throws {
         try postgres.script(text, until: .after(.seconds(5)))
     }

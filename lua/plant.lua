@@ -1,0 +1,36 @@
+#!lua
+-- Plants a partition whose keys are gone anew: a head that is shut, with nothing in the log, and the sinks' positions.
+--
+-- Guarantee: there is neither head nor log, on the server that was looked at, else nothing changes. Whoever opens the log
+-- puts back from the ledger what comes behind the head.
+--
+-- KEYS  head  log  position of stock  position of delivery  shops  then for each shop: its shadow, its hash
+-- ARGV  server's replid as read, log ID, partitions, epoch, seq of the head, stock's seq and sum, delivery's seq,
+--       then the shops' names
+-- Returns {'PLANTED'} | {'CHANGED'} when something is there, or the server is another | {'LOST'} when a shadow is gone
+local head_key, log_key, stock_key, delivery_key, shops_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local read_replid, log_id, partitions, epoch, seq = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local stock_seq, stock_sum, delivery_seq = ARGV[6], ARGV[7], ARGV[8]
+local first_pair, first_name = 6, 9
+
+local replid, is_master = server()
+if not is_master or replid ~= read_replid or redis.call('EXISTS', head_key) == 1 then return { 'CHANGED' } end
+if redis.call('EXISTS', log_key) == 1 and redis.call('XLEN', log_key) > 0 then return { 'CHANGED' } end
+for k = first_pair, #KEYS, 2 do
+  if redis.call('EXISTS', KEYS[k]) == 0 then return { 'LOST' } end
+end
+
+for k = first_name, #ARGV, 1000 do redis.call('SADD', shops_key, unpack(ARGV, k, math.min(k + 999, #ARGV))) end
+for k = first_pair, #KEYS, 2 do
+  redis.call('UNLINK', KEYS[k + 1])
+  redis.call('RENAME', KEYS[k], KEYS[k + 1])
+  redis.call('PERSIST', KEYS[k + 1])
+end
+redis.call('UNLINK', stock_key, delivery_key)
+redis.call('HSET', stock_key, 'token', '0', 'owner', '', 'epoch', epoch, 'seq', stock_seq, 'entry', '',
+  'sum', stock_sum, 'counted', stock_seq)
+redis.call('HSET', delivery_key, 'token', '0', 'owner', '', 'epoch', epoch, 'seq', delivery_seq, 'entry', '',
+  'sum', '0', 'counted', delivery_seq)
+redis.call('HSET', head_key, 'epoch', epoch, 'seq', seq, 'replid', '', 'partitions', partitions, 'log', log_id,
+  'first', string.format('%d', tonumber(seq) + 1))
+return { 'PLANTED' }
