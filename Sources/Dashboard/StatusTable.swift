@@ -26,6 +26,7 @@ package enum StatusTable {
         if !notes.isEmpty { lines.append("") }
         lines += notes.map { "! " + sanitized($0) }
         if let refused = refused(snapshot) { lines += ["", refused] }
+        if let memory = snapshot.memory { lines += ["", memory.text] }
         return lines.map { $0 + "\n" }.joined()
     }
 
@@ -48,6 +49,18 @@ package enum StatusTable {
         [("redis", snapshot.redis), ("postgres", snapshot.postgres)].compactMap { name, server in
             server.error.map { "\(name) can't be reached: \($0)" }
         }
+    }
+}
+
+extension Snapshot.Memory {
+    /// `Redis's memory 412 MB of 1 GB: log 210 MB (12 MB more a day), …`.
+    var text: String {
+        func size(_ bytes: Int?) -> String { bytes.map(Readable.bytes) ?? Readable.unknown }
+        let growth = logGrowthPerDay.map { $0 > 0 ? " (\(Readable.bytes($0)) more a day)" : "" } ?? ""
+        let left = daysLeft.map { "; full in \(Int($0)) days" } ?? ""
+        return
+            "Redis's memory \(size(used))\(max.map { " of \(Readable.bytes($0))" } ?? ""): log \(size(log))\(growth), window "
+            + "\(size(window)), stock \(size(stock)), deliveries \(size(deliveries))\(left)"
     }
 }
 

@@ -24,6 +24,10 @@ package struct ServerFacts {
     package let master: String?
     /// nil when it doesn't say.
     package let evictionPolicy: String?
+    /// In bytes; nil when it doesn't say.
+    package let usedMemory: Int?
+    /// In bytes; nil when there is no limit, or it doesn't say.
+    package let maxMemory: Int?
     /// nil when it doesn't say.
     package let appendOnlyFile: AppendOnlyFile?
 
@@ -42,6 +46,8 @@ package struct ServerFacts {
         replid = values["master_replid"].map(String.init) ?? ""
         isMaster = master == nil
         evictionPolicy = values["maxmemory_policy"].map(String.init)
+        usedMemory = values["used_memory"].flatMap { Int($0) }
+        maxMemory = values["maxmemory"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
         appendOnlyFile = AppendOnlyFile(values)
     }
 }

@@ -33,7 +33,8 @@ package struct SnapshotReader {
     package func read(_ identity: LogIdentity, ledger: LedgerLook, query: PendingQuery?) throws(RedisError) -> Snapshot
     {
         let groups = try redis.groups(keys)
-        let (facts, rolls, start) = try readServer(groups)
+        let memoryLook = MemoryLook(identity.partitioning)
+        let (facts, rolls, shops, start) = try readServer(groups, memoryLook)
         var questions = Questions()
         let calls = Dictionary(
             uniqueKeysWithValues: rolls.map { ($0, Workforce.Call($1, $0, keys, asking: &questions)) })
@@ -46,6 +47,7 @@ package struct SnapshotReader {
         let recent = identity.partitioning.all.map {
             questions.ask(RedisCommand("XRANGE", keys.log($0), windowStart, "+", "COUNT", 1))
         }
+        let memory = memoryLook.ask(keys, shops: shops, now: start, &questions)
         let time = questions.ask(RedisCommand("TIME"))
         let replies = try redis.pipeline(questions.commands, until: .after(Self.timeout))
 
@@ -70,7 +72,7 @@ package struct SnapshotReader {
             at: Date(timeIntervalSince1970: Double(now) / 1000), environment: environment,
             partitions: identity.partitioning.count,
             redis: .reachable(version: sanitized(redis.serverVersion), name: sanitized(redis.serverName)),
-            postgres: ledger.server,
+            postgres: ledger.server, memory: memory.answer(replies, facts, looks),
             groups: findings.map(\.shown),
             warnings: Warnings(
                 findings, ledger: ledger, format: identity.format, standby: standby, redis: redis.address,
@@ -80,16 +82,19 @@ package struct SnapshotReader {
     }
 
     private func readServer(
-        _ groups: [Group]
-    ) throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll], time: Int) {
+        _ groups: [Group], _ memory: MemoryLook
+    ) throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll], shops: [RedisReply], time: Int) {
         let replies = try redis.pipeline(
             [RedisCommand("TIME")] + ServerFacts.sections.map { RedisCommand("INFO", $0) }
-                + groups.map { Workforce.Roll.question($0, keys) },
+                + groups.map { Workforce.Roll.question($0, keys) } + memory.shopQuestions(keys),
             until: .after(Self.timeout))
         let answers = replies.dropFirst()
         let facts = try ServerFacts(answers.prefix(ServerFacts.sections.count))
-        let rolls = answers.dropFirst(ServerFacts.sections.count).map { Workforce.Roll($0) }
-        return (facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)), try Self.milliseconds(replies[0]))
+        let rolls = answers.dropFirst(ServerFacts.sections.count).prefix(groups.count).map { Workforce.Roll($0) }
+        return (
+            facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)), Array(answers.suffix(memory.partitions.count)),
+            try Self.milliseconds(replies[0])
+        )
     }
 
     /// How many entries of a partition's log came since a moment, by the first one since then and the head before that.

@@ -33,6 +33,7 @@ struct RootCommand: AsyncParsableCommand {
             OpenCommand.self,
             TrimCommand.self,
             RebuildCommand.self,
+            RepairCommand.self,
             AuditCommand.self,
             DeadCommand.self,
             IncidentCommand.self,

@@ -8,7 +8,7 @@ extension Snapshot: Encodable {
     public static let schema = "onewrite/status/v1"
 
     private enum CodingKeys: String, CodingKey {
-        case schema, at, environment, partitions, redis, postgres, groups, warnings
+        case schema, at, environment, partitions, redis, postgres, memory, groups, warnings
         case redisError = "redis_error"
         case postgresError = "postgres_error"
     }
@@ -27,6 +27,7 @@ extension Snapshot: Encodable {
         try container.encode(redis.error, forKey: .redisError)
         try container.encode(postgres, forKey: .postgres)
         try container.encode(postgres.error, forKey: .postgresError)
+        try container.encode(memory, forKey: .memory)
         try container.encode(groups, forKey: .groups)
         try container.encode(warnings, forKey: .warnings)
     }

@@ -14,6 +14,8 @@ public struct Snapshot: Sendable, Equatable {
     public var redis: Server
     /// The ledger's server.
     public var postgres: Server
+    /// What Redis's memory goes into; `nil` when Redis couldn't tell.
+    public var memory: Memory?
     /// The consumer groups, in the order in which they are shown.
     public var groups: [Group]
     /// What needs a person, gravest first.
@@ -23,7 +25,8 @@ public struct Snapshot: Sendable, Equatable {
 
     /// Makes a snapshot.
     package init(
-        at: Date, environment: Environment, partitions: Int?, redis: Server, postgres: Server, groups: [Group],
+        at: Date, environment: Environment, partitions: Int?, redis: Server, postgres: Server, memory: Memory? = nil,
+        groups: [Group],
         warnings: [Warning],
         pendingPage: PendingPage? = nil
     ) {
@@ -32,6 +35,7 @@ public struct Snapshot: Sendable, Equatable {
         self.partitions = partitions
         self.redis = redis
         self.postgres = postgres
+        self.memory = memory
         self.groups = groups
         self.warnings = warnings
         self.pendingPage = pendingPage

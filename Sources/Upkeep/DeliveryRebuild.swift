@@ -20,6 +20,8 @@ package struct DeliveryRebuild {
         case appended(since: Date, before: Date?)
         /// Of orders, each by its shop and its ID: its job `prepare`, and `cancel` if it was cancelled.
         case orders(shop: String, ids: [String])
+        /// Of the entries of a partition from one place to another.
+        case seqs(Partition, first: Seq, last: Seq)
     }
 
     /// A partition, before and behind it.
@@ -119,10 +121,21 @@ package struct DeliveryRebuild {
         return row
     }
 
+    /// All jobs of the choice in a partition, also those that wait.
+    func jobs(in partition: Partition) throws -> [Seq: String] {
+        guard case .open(let found) = try look(partition) else {
+            throw LogError(.tryAgain, "partition \(partition): \(Rebuild.closed)")
+        }
+        var jobs: [Seq: String] = [:]
+        try forEachJob(partition, found) { job, _ in jobs[job.seq] = job.json }
+        return jobs
+    }
+
     private var partitions: [Partition] {
         switch choice {
         case .appended: Array(identity.partitioning.all)
         case .orders(let shop, _): [identity.partitioning.partition(ofShop: shop)]
+        case .seqs(let partition, _, _): [partition]
         }
     }
 
@@ -170,6 +183,9 @@ package struct DeliveryRebuild {
         case .orders(let shop, let ids):
             condition = "shop = $3 AND coalesce(order_id, id) = ANY ($4::text[])"
             parameters += [.text(shop), .texts(ids)]
+        case .seqs(_, let first, let last):
+            condition = "seq >= $3 AND seq <= $4"
+            parameters += [.integer(first.number), .integer(last.number)]
         }
         try postgres.forEachRow(
             """

@@ -175,9 +175,9 @@ enum Rebuild {
         return name
     }
 
-    static func incident(_ what: String, _ partition: Partition, _ text: String) -> Incident {
+    static func incident(_ what: String, _ partition: Partition?, _ text: String) -> Incident {
         Incident(
-            at: nil, who: Resolution.person, kind: "rebuild-\(what)", partition: partition.number, seqs: nil,
+            at: nil, who: Resolution.person, kind: "rebuild-\(what)", partition: partition?.number, seqs: nil,
             what: text,
             reason: "onewrite rebuild \(what)")
     }

@@ -69,16 +69,18 @@ package func withServers<Result>(_ body: (TestServers) async throws -> Result) a
 /// - Parameters:
 ///   - redisOptions: Lines of a Redis configuration file.
 ///   - postgresSettings: Postgres settings such as `lock_timeout=2s`.
+///   - postgresAccess: Lines of `pg_hba.conf`.
 ///   - body: The test.
 /// - Returns: What the body returns.
 /// - Throws: What the body throws; `ServerError` when a server did not start.
 package func withOwnServers<Result>(
-    redisOptions: [String] = [], postgresSettings: [String] = [],
+    redisOptions: [String] = [], postgresSettings: [String] = [], postgresAccess: [String] = [],
     _ body: (TestServers) async throws -> Result
 ) async throws -> Result {
     let directory = try await PrivateDirectory()
     async let redis = PrivateRedis.start(in: directory, options: redisOptions)
-    async let postgres = PrivatePostgres.start(in: directory, settings: testSettings + postgresSettings)
+    async let postgres = PrivatePostgres.start(
+        in: directory, settings: testSettings + postgresSettings, access: postgresAccess)
     let servers = TestServers(redis: try await redis, postgres: try await postgres)
     do {
         let result = try await body(servers)

@@ -19,7 +19,9 @@ struct RebuildCommand: AsyncParsableCommand {
 
             Each prints its plan; --yes does it. One that was stopped is started again, and goes on.
             """,
-        subcommands: [RebuildLogCommand.self, RebuildStockCommand.self, RebuildDeliveryCommand.self])
+        subcommands: [
+            RebuildLogCommand.self, RebuildStockCommand.self, RebuildDeliveryCommand.self, RebuildTablesCommand.self,
+        ])
 }
 
 /// Plan or deed, for what is rebuilt.
@@ -35,8 +37,8 @@ struct RebuildOptions: ParsableArguments {
 
     var acts: Bool { yes && !isDryRun }
 
-    func show(_ report: RebuildReport) throws {
-        if json { try Console.printJSON(report) } else { for line in report.lines { Console.print(line) } }
+    func show(_ report: some Encodable, _ lines: [String]) throws {
+        if json { try Console.printJSON(report) } else { for line in lines { Console.print(line) } }
         if !acts { Console.error("nothing was changed" + (isDryRun ? "" : "; --yes does it")) }
     }
 }
@@ -110,7 +112,8 @@ struct RebuildLogCommand: AsyncParsableCommand {
             }
             return rows
         }
-        try rebuild.show(RebuildReport(log: rows))
+        let report = RebuildReport(log: rows)
+        try rebuild.show(report, report.lines)
         let closed = rows.filter { $0.opened?.state == .halted }.count
         if closed > 0 { throw Failure(.tryAgain, "\(closed) of \(rows.count) partitions are not open: see above") }
     }
@@ -155,7 +158,8 @@ struct RebuildStockCommand: AsyncParsableCommand {
             }
             return rows
         }
-        try rebuild.show(RebuildReport(stock: rows))
+        let report = RebuildReport(stock: rows)
+        try rebuild.show(report, report.lines)
         if rows.contains(where: { $0.refusal != nil }) { throw Failure(.tryAgain, "") }
     }
 }

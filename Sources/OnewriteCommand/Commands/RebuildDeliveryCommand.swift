@@ -96,7 +96,8 @@ struct RebuildDeliveryCommand: AsyncParsableCommand {
             }
             return rows
         }
-        try rebuild.show(RebuildReport(delivery: rows))
+        let report = RebuildReport(delivery: rows)
+        try rebuild.show(report, report.lines)
         if rows.contains(where: { $0.refusal != nil }) { throw Failure(.tryAgain, "") }
         if rows.allSatisfy({ $0.jobs + $0.waiting == 0 }) { throw Failure(.no, "there are no such jobs") }
     }

@@ -128,6 +128,61 @@ struct RebuildTests {
         }
     }
 
+    // MARK: - The tables
+
+    @Test("tables: rows that were deleted, changed and invented are what the ledger gives again, rights and views kept")
+    func tables() async throws {
+        try await AuditedShop.open { shop in
+            try await submit(1...12, to: shop)
+            try await shop.drained()
+            try await shop.sql("CREATE VIEW late AS SELECT id FROM orders; GRANT SELECT ON orders TO PUBLIC")
+            try await shop.sql(
+                """
+                DELETE FROM orders WHERE id = 'o-3'; DELETE FROM order_lines WHERE order_id IN ('o-3', 'o-4');
+                UPDATE orders SET customer = 'nobody', status = 'cancelled' WHERE id = 'o-5';
+                INSERT INTO orders SELECT shop, 'ghost', customer, status, attributes, placed_at, partition, seq FROM orders
+                WHERE id = 'o-6' AND shop = 'main';
+                UPDATE stock SET on_hand = on_hand + 1 WHERE sku = 'TEA'; INSERT INTO stock VALUES ('main', 'GHOST', 1)
+                """)
+            #expect(try await shop.audit().code == 1)
+            let plan = try await shop.run("rebuild", "tables")
+            #expect(plan.output.contains("rows of the ledger are to be folded"), "\(plan.output)\(plan.errors)")
+            #expect(try await shop.audit().code == 1)
+            let done = try await shop.run("rebuild", "tables", "--yes")
+            #expect(done.code == 0, "\(done.errors)")
+            #expect(done.output.contains("orders: 23 rows; 2 added, 2 changed, 1 removed"), "\(done.output)")
+            #expect(done.output.contains("stock: 4 rows; 0 added, 1 changed, 1 removed"), "\(done.output)")
+            let again = try await shop.run("rebuild", "tables", "--yes", "--json")
+            #expect(
+                try again.object().objects("tables").allSatisfy {
+                    $0.int("added") == 0 && $0.int("changed") == 0 && $0.int("removed") == 0
+                }, "\(again.output)")
+            try await submit(21...24, to: shop)
+            try await shop.drained()
+            let audit = try await shop.audit()
+            #expect(audit.code == 0, "\(audit.output)\(audit.errors)")
+            try await shop.sql("SELECT id FROM late; DROP VIEW late")
+        }
+    }
+
+    @Test("tables: killed at ten moments and run again, with orders coming in: everything agrees")
+    func tablesKilled() async throws {
+        try await AuditedShop.open { shop in
+            try await submit(1...40, to: shop)
+            try await shop.drained()
+            try await shop.sql("DELETE FROM orders WHERE seq % 2 = 0; UPDATE stock SET on_hand = 0")
+            try await whileSubmitting(to: shop) {
+                for _ in 0..<10 { try await killed(["rebuild", "tables", "--yes"], in: shop) }
+            }
+            try await eventually(within: .seconds(60), "it is done") {
+                try await shop.run("rebuild", "tables", "--yes").code == 0
+            }
+            try await shop.drained()
+            let audit = try await shop.audit()
+            #expect(audit.code == 0, "\(audit.output)\(audit.errors)")
+        }
+    }
+
     // MARK: - The log
 
     @Test("log: gone altogether, it is made anew with positions, stock, window and the jobs that are asked for")

@@ -28,10 +28,19 @@ struct Recipe {
         return recipe
     }
 
+    /// The same behind other lines, such as variables.
+    func preceded(by lines: String) -> Recipe {
+        var recipe = self
+        recipe.text = lines + text
+        return recipe
+    }
+
     /// The text for a log of another name than `onewrite`.
     func named(_ namespace: String) -> String {
         text.replacing("{onewrite:", with: "{\(namespace):").replacing("onewrite:meta", with: "\(namespace):meta")
             .replacing("onewrite.", with: "\(namespace).").replacing("SCHEMA onewrite", with: "SCHEMA \(namespace)")
+            .replacing("schema=onewrite", with: "schema=\(namespace)")
+            .replacing("EXISTS onewrite", with: "EXISTS \(namespace)")
     }
 
     /// Runs it with the real programs.

@@ -17,6 +17,9 @@ struct SnapshotJSONTests {
             at: Date(timeIntervalSince1970: 1_763_906_551.204), environment: Sample.stores, partitions: 8,
             redis: .reachable(version: "7.0.15"),
             postgres: .reachable(version: "15.20"),
+            memory: Snapshot.Memory(
+                used: 650, max: 1000, log: 600, window: 20, stock: nil, deliveries: 5, logGrowthPerDay: 40,
+                isTrimmed: false),
             groups: [
                 Snapshot.Group(
                     name: "stock", lag: 318, pending: 64, oldestPendingMilliseconds: 2104,
@@ -38,7 +41,7 @@ struct SnapshotJSONTests {
                 "postgres":"db.internal:5432/shop","redis":"10.0.0.1:6379/0","schema":"onewrite"},"groups":[{"append_per_second":229.5,"applied_per_second":388.5,"dead":0,"lag":318,"name":"stock",\
                 "oldest_pending_ms":2104,"oldest_unapplied_ms":3210,"partitions":[{"epoch":1,"error":null,"head":4012,"lag":2,"owner":"stock-a",\
                 "partition":0,"pending":2,"position":4010,"refused":3,"state":"serving","token":7}],\
-                "pending":64,"refused":4,"seconds_to_catch_up":2,"workers":["stock-a"]}],"partitions":8,"postgres":{"version":"15.20"},"postgres_error":null,\
+                "pending":64,"refused":4,"seconds_to_catch_up":2,"workers":["stock-a"]}],"memory":{"days_left":8.8,"deliveries":5,"log":600,"log_growth_per_day":40,"max":1000,"stock":null,"used":650,"window":20},"partitions":8,"postgres":{"version":"15.20"},"postgres_error":null,\
                 "redis":{"version":"7.0.15"},"redis_error":null,"schema":"onewrite/status/v1",\
                 "warnings":[{"code":"no-worker","group":"delivery","hint":"no worker: onewrite worker --group delivery"}]}
                 """)
@@ -69,7 +72,7 @@ struct SnapshotJSONTests {
                 "redis":"mymaster/0 (by Sentinel)","schema":"b"},"groups":[{"append_per_second":null,"applied_per_second":null,"dead":null,"lag":null,\
                 "name":"postgres","oldest_pending_ms":null,"oldest_unapplied_ms":null,"partitions":[{"epoch":null,"error":null,"head":null,\
                 "lag":null,"owner":null,"partition":0,"pending":null,"position":null,"refused":null,"state":null,\
-                "token":null}],"pending":null,"refused":null,"seconds_to_catch_up":null,"workers":null}],"partitions":null,"postgres":null,"postgres_error":null,\
+                "token":null}],"pending":null,"refused":null,"seconds_to_catch_up":null,"workers":null}],"memory":null,"partitions":null,"postgres":null,"postgres_error":null,\
                 "redis":null,"redis_error":"connection refused","schema":"onewrite/status/v1","warnings":[]}
                 """)
     }
