@@ -94,7 +94,8 @@ let package = Package(
         .target(
             name: "Upkeep",
             dependencies: [
-                "OrderLog", "RedisLog", "Sinks", "Connections", "Inspection", "Audit", "RedisClient", "PostgresClient",
+                "OrderLog", "RedisLog", "Sinks", "Connections", "Inspection", "Audit", "Reports", "RedisClient",
+                "PostgresClient",
                 "ThreadedIO", "Coordination",
             ],
             swiftSettings: swiftSettings),
@@ -314,7 +315,7 @@ let package = Package(
             name: "AuditTests",
             dependencies: [
                 "OnewriteCommand", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
-                "PrivateServers",
+                "PrivateServers", "Upkeep",
                 "TestSupport",
             ],
             path: "Tests/Processes/AuditTests", swiftSettings: swiftSettings),

@@ -35,6 +35,7 @@ struct RootCommand: AsyncParsableCommand {
             RebuildCommand.self,
             RepairCommand.self,
             AuditCommand.self,
+            DoctorCommand.self,
             DeadCommand.self,
             IncidentCommand.self,
             UpgradeCommand.self,

@@ -28,6 +28,12 @@ package enum BuiltExecutable {
         try await ChildProcess.run([path] + arguments, environment: servers.environment, within: limit)
     }
 
+    package static func run(
+        _ arguments: [String], on servers: TestServers, within limit: Duration = .seconds(60)
+    ) async throws -> ChildProcess.Completed {
+        try await ChildProcess.run([path] + arguments, environment: servers.environment, within: limit)
+    }
+
     /// Starts a command, such as a worker, that runs until it is stopped or let go of.
     ///
     /// - Parameters:

@@ -39,6 +39,12 @@ struct StatusTests {
                     #expect(partition.isNull("owner"))
                 }
             }
+            let memory = try status.object("memory")
+            for part in ["used", "log", "window", "log_growth_per_day"] {
+                #expect(try #require(memory.int(part)) > 0, "\(part)")
+            }
+            #expect(memory.int("stock") == 0 && memory.int("deliveries") == 0, "nothing is applied")
+            #expect(memory.isNull("max") && memory.isNull("days_left"))
             let warning = try #require(try status.warning("no-worker"))
             #expect(warning.text("hint") == "no worker: onewrite worker --group postgres")
         }
