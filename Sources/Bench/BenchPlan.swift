@@ -35,6 +35,8 @@ package struct BenchPlan: Sendable {
     let seconds: Int
     /// The yardstick's executable; nil to measure alone.
     let bare: String?
+    /// What workers of group `postgres` trim meanwhile, as the setting `trim` has it; nil for nothing.
+    let trim: String?
 
     /// - Parameters:
     ///   - orders: Of two lines each.
@@ -48,9 +50,10 @@ package struct BenchPlan: Sendable {
     ///   - rates: Orders a second, for ``Stage/latency``.
     ///   - seconds: How long each rate is kept up.
     ///   - bare: The path of the yardstick's executable; nil to measure alone.
+    ///   - trim: The workers' setting of that name; nil for none.
     package init(
         orders: Int, rounds: Int, shops: Int, partitions: [Int], workers: Int, lanes: Int, skus: Int,
-        stages: Set<Stage>, rates: [Int], seconds: Int, bare: String?
+        stages: Set<Stage>, rates: [Int], seconds: Int, bare: String?, trim: String? = nil
     ) {
         self.orders = orders
         self.rounds = rounds
@@ -63,6 +66,7 @@ package struct BenchPlan: Sendable {
         self.rates = rates
         self.seconds = seconds
         self.bare = bare
+        self.trim = trim
     }
 
     /// Where something is measured.

@@ -13,16 +13,17 @@ struct BenchServers: Sendable {
     let gauge: StoreGauge
     let partitions: Int
 
-    static func start(in directory: PrivateDirectory) async throws -> BenchServers {
+    static func start(in directory: PrivateDirectory, trim: String? = nil) async throws -> BenchServers {
         async let startedRedis = PrivateRedis.start(
             in: directory, options: ["auto-aof-rewrite-percentage 0"], tcp: true)
         // Postgres's own default, where private servers make do with less.
         async let startedPostgres = PrivatePostgres.start(in: directory, settings: ["shared_buffers=128MB"], tcp: true)
         let (redis, postgres) = (try await startedRedis, try await startedPostgres)
-        let shop = Shop(
+        var shop = Shop(
             redisURL: "redis://127.0.0.1:\(redis.port ?? 0)/1",
             postgresURL: try await postgres.createDatabase("onewrite"),
             executable: try Shop.ownExecutable(), directory: directory.path)
+        if let trim { shop.variables["ONEWRITE_TRIM"] = trim }
         return BenchServers(
             redis: redis, postgres: postgres, shop: shop, gauge: StoreGauge(shop, partitions: 1), partitions: 1)
     }

@@ -8,7 +8,9 @@ struct Torture: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "torture",
         abstract: "Run Onewrite under faults, and check from outside that nothing is lost, doubled or out of order.",
-        subcommands: [SoakCommand.self, MatrixCommand.self, PowerCutsCommand.self, DualWriteCommand.self],
+        subcommands: [
+            SoakCommand.self, MatrixCommand.self, PowerCutsCommand.self, DualWriteCommand.self, TrimCurveCommand.self,
+        ],
         defaultSubcommand: SoakCommand.self)
 
     static func main() async {

@@ -73,6 +73,11 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         completion: .file())
     var bare: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Workers of group postgres trim the log meanwhile: what is older than this.", valueName: "age"))
+    var trim: String?
+
     @Flag(help: "One JSON object (onewrite/bench/v1).")
     var json = false
 
@@ -86,6 +91,9 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             throw ValidationError("\(option): expected \(range.lowerBound) to \(range.upperBound), got \(number)")
         }
         _ = try (chosenStages(), chosenRates(), chosenPartitions())
+        if let trim, Duration(text: trim) == nil {
+            throw ValidationError("--trim: expected a duration like 1s 10m 7d, got \(FieldError.quote(trim))")
+        }
         if let bare, !FileManager.default.isExecutableFile(atPath: bare) {
             throw ValidationError("--bare: there is no program \(bare). scripts/bench builds it")
         }
@@ -96,7 +104,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             BenchPlan(
                 orders: orders, rounds: rounds, shops: shops, partitions: try chosenPartitions(), workers: workers,
                 lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
-                bare: bare.map { URL(filePath: $0).path }), notice: Console.error)
+                bare: bare.map { URL(filePath: $0).path }, trim: trim), notice: Console.error)
         let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
         if json {
             try Console.printJSON(report, keys: .convertToSnakeCase)

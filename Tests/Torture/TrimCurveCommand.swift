@@ -1,0 +1,169 @@
+import ArgumentParser
+import Foundation
+import Harness
+import PrivateServers
+import RedisClient
+import Synchronization
+import ThreadedIO
+
+/// `torture trim-curve`.
+struct TrimCurveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trim-curve",
+        abstract: "Appends and applies many orders, with trimming and without, and shows Redis's memory meanwhile.",
+        discussion: """
+            A worker of all groups applies while orders are submitted; a delivery service takes its jobs. Once nothing is \
+            trimmed, once the worker trims what is older than --trim. Prints memory as time goes by, and the rates of both.
+
+            Example: TORTURE_BUILD=release scripts/torture trim-curve --orders 5000000
+            """)
+
+    @Option(help: ArgumentHelp("How many.", valueName: "n"))
+    var orders = 1_000_000
+
+    @Option(help: ArgumentHelp("What the worker trims.", valueName: "age"))
+    var trim = "10s"
+
+    @Option(help: ArgumentHelp("How often memory is looked at, in seconds.", valueName: "s"))
+    var every = 5
+
+    @OptionGroup var options: TortureOptions
+
+    func validate() throws {
+        guard orders > 0, every > 0 else { throw ValidationError("--orders, --every: expected 1 or more") }
+    }
+
+    func run() async throws {
+        let executable = try options.executable()
+        let directory = try await PrivateDirectory()
+        let file = "\(directory.path)/orders.ndjson"
+        try writeOrders(to: file)
+        var rates: [(applied: Double, submitted: Double)] = []
+        for trim in [nil, trim] {
+            say(trim.map { "trimmed: what is older than \($0)" } ?? "never trimmed")
+            rates.append(try await measure(executable, file, trim: trim))
+        }
+        await directory.remove()
+        say("")
+        for (name, rate) in zip(["never trimmed", "trimmed"], rates) {
+            say(
+                "\(name): \(Int(rate.submitted)) orders/s submitted, \(Int(rate.applied)) orders/s applied by all groups"
+            )
+        }
+        say(
+            String(
+                format: "ratio: submitted %.2f, applied %.2f", rates[1].submitted / rates[0].submitted,
+                rates[1].applied / rates[0].applied))
+    }
+
+    private func writeOrders(to path: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
+        else {
+            throw ValidationError("\(path) can't be written")
+        }
+        var text = ""
+        for number in 0..<orders {
+            text +=
+                #"{"id":"o\#(number)","shop":"shop-\#(number % 50)","customer":"c-\#(number % 500)","lines":[{"sku":"TEA-\#(number % 100)","quantity":2},{"sku":"MUG-\#(number % 7)","quantity":1}]}"#
+                + "\n"
+            if text.utf8.count > 1 << 20 || number == orders - 1 {
+                try file.write(contentsOf: Data(text.utf8))
+                text = ""
+            }
+        }
+        try file.close()
+    }
+
+    /// Submits and applies all; returns orders a second until all were submitted, and until all were applied.
+    private func measure(
+        _ executable: String, _ file: String, trim: String?
+    ) async throws -> (applied: Double, submitted: Double) {
+        let arena = try await Arena.open(executable: executable)
+        var shop = arena.shop
+        // The shortest window, so that what is remembered comes to rest within the run.
+        shop.variables["ONEWRITE_WINDOW"] = "1m"
+        shop.variables["ONEWRITE_TRIM"] = trim
+        let worker = try await shop.spawn(["worker", "--name", "all"], errors: .appended(to: shop.logPath("all")))
+        let end = Flag()
+        let servers = shop
+        async let taken: Void = takeJobs(servers, until: end)
+        async let watched: Void = watch(servers, until: end)
+        let start = ContinuousClock.now
+        try await shop.run(["submit", file, "--rejects", "/dev/null"])
+        let submitted = start.duration(to: .now)
+        let probe = StoreProbe(shop, partitions: Arena.partitions)
+        while try await probe.backlog() > 0 { try await Task.sleep(for: .milliseconds(20)) }
+        let applied = start.duration(to: .now)
+        end.raise()
+        try await taken
+        try await watched
+        let audit = try await ChildProcess.run([executable, "audit"], environment: shop.environment)
+        say("audit: \(audit.output.split(separator: "\n").last ?? "?")")
+        await worker.stop()
+        await arena.close()
+        return (Double(orders) / (applied / .seconds(1)), Double(orders) / (submitted / .seconds(1)))
+    }
+
+    /// A delivery service that is quick.
+    private func takeJobs(_ shop: Shop, until end: Flag) async throws {
+        try await BlockingLane(name: "take").run {
+            let redis = try shop.redis()
+            while !end.isUp {
+                let commands = (0..<Arena.partitions).map { RedisCommand("LPOP", "{onewrite:\($0)}:deliveries", 5000) }
+                _ = try redis.pipeline(commands, until: .after(.seconds(10)))
+                FineSleep.sleep(until: .now + .milliseconds(20))
+            }
+        }
+    }
+
+    private func watch(_ shop: Shop, until end: Flag) async throws {
+        say("  s     orders   log entries   log MB   window MB   all MB")
+        try await BlockingLane(name: "watch").run {
+            let redis = try shop.redis()
+            let start = ContinuousClock.now
+            var next = start
+            while !end.isUp {
+                if ContinuousClock.now >= next {
+                    try line(redis, Int(start.duration(to: .now) / .seconds(1)))
+                    next += .seconds(every)
+                }
+                FineSleep.sleep(until: .now + .milliseconds(100))
+            }
+            try line(redis, Int(start.duration(to: .now) / .seconds(1)))
+        }
+    }
+
+    private func line(_ redis: RedisConnection, _ seconds: Int) throws {
+        func sum(_ commands: [RedisCommand]) throws -> Int {
+            try redis.pipeline(commands, until: .after(.seconds(10))).reduce(0) { sum, reply in
+                sum + (reply.integer.map { Int($0) } ?? reply.string.flatMap { Int($0) } ?? 0)
+            }
+        }
+        let tags = (0..<Arena.partitions).map { "{onewrite:\($0)}" }
+        let orders = try sum(tags.map { RedisCommand("HGET", "\($0):head", "seq") })
+        let entries = try sum(tags.map { RedisCommand("XLEN", "\($0):log") })
+        let log = try sum(tags.map { RedisCommand("MEMORY", "USAGE", "\($0):log") })
+        let window = try sum(
+            tags.flatMap {
+                [RedisCommand("MEMORY", "USAGE", "\($0):seen"), RedisCommand("MEMORY", "USAGE", "\($0):seen:old")]
+            })
+        let info = try redis.call(RedisCommand("INFO", "memory"), until: .after(.seconds(10))).requireString()
+        let used = info.firstMatch(of: /used_memory:(\d+)/).flatMap { Int($0.1) } ?? 0
+        func megabytes(_ bytes: Int) -> String { String(format: "%8.1f", Double(bytes) / 1e6) }
+        func padded(_ number: Int, _ width: Int) -> String {
+            let text = String(number)
+            return String(repeating: " ", count: max(0, width - text.count)) + text
+        }
+        say(
+            "\(padded(seconds, 3))  \(padded(orders, 9))  \(padded(entries, 12)) \(megabytes(log))    \(megabytes(window)) \(megabytes(used))"
+        )
+    }
+}
+
+/// Raised once, from any thread.
+private final class Flag: Sendable {
+    private let state = Mutex(false)
+
+    var isUp: Bool { state.withLock { $0 } }
+    func raise() { state.withLock { $0 = true } }
+}
