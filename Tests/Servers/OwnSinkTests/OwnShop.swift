@@ -156,6 +156,14 @@ final class OwnShop: Sendable {
         }
     }
 
+    /// How many entries were trimmed.
+    func trimmed() throws -> Int {
+        try (0..<Self.partitions).reduce(0) { sum, partition in
+            let first = try call("HGET", "{\(servers.namespace):\(partition)}:head", "first").string ?? "1"
+            return sum + (Int(first) ?? 1) - 1
+        }
+    }
+
     /// Deletes the first half of each partition's stream.
     func deleteFirstHalf() throws {
         for partition in 0..<Self.partitions {
@@ -200,12 +208,15 @@ final class OwnShop: Sendable {
 }
 
 /// Runs a test on a log of its own, with the built-in groups served by one process.
-func withOwnShop(workers: [String] = [], _ body: (OwnShop) async throws -> Void) async throws {
+func withOwnShop(
+    workers: [String] = [], trim: String? = nil, _ body: (OwnShop) async throws -> Void
+) async throws {
     try await withServers { servers in
         let shop = try await OwnShop(servers)
         let process = try await ChildProcess.spawn(
-            [BuiltExecutable.path, "worker"] + workers.flatMap { ["--group", $0] }, environment: servers.environment,
-            in: "/tmp", output: .discarded, errors: .discarded)
+            [BuiltExecutable.path, "worker"] + workers.flatMap { ["--group", $0] },
+            environment: servers.environment.merging(["ONEWRITE_TRIM": trim]) { $1 }, in: "/tmp", output: .discarded,
+            errors: .discarded)
         do {
             try await body(shop)
         } catch {

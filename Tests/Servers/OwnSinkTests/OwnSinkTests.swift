@@ -111,6 +111,28 @@ struct OwnSinkTests {
         }
     }
 
+    @Test("added while the log is trimmed all the time, it is given all of it, and then holds back what it lacks")
+    func addedToTrimmedLog() async throws {
+        try await withOwnShop(trim: "1s") { shop in
+            try await shop.submit(200)
+            try await shop.settled(200)
+            try await eventually(within: .seconds(60), "the log is trimmed") { try shop.trimmed() > 150 }
+            let store = MemoryStore()
+            try await shop.serving(store) {
+                try await shop.submit(200)
+                try await shop.isEqual(store, count: 400)
+            }
+            // Nobody serves it any more: what comes now stays.
+            let before = try shop.trimmed()
+            try await shop.submit(100)
+            try await shop.settled(500)
+            let plan = try await shop.run("trim", "--keep", "0s")
+            #expect(plan.output.contains("held back by search, which is at seq"), "\(plan.output)\(plan.errors)")
+            #expect(try shop.trimmed() <= max(before, 400))
+            try await shop.serving(store) { try await shop.isEqual(store, count: 500) }
+        }
+    }
+
     @Test("dead take can't act for it, and says so")
     func notTaken() async throws {
         try await withOwnShop { shop in
