@@ -42,6 +42,8 @@ package struct Doctor {
     private static let examined = ["eviction", "no-aof", "aof-tail", "replica", "postgres-unreachable"]
     /// A log from which it is worth to tell that nobody trims it.
     private static let largeLogBytes = 100_000_000
+    /// Time enough to do something about it.
+    private static let daysLeftMin = 14.0
     private static let keysMax = 200_000
     private static let namedMax = 5
 
@@ -168,6 +170,10 @@ package struct Doctor {
             }
             let about = [warning.group, warning.partition.map { "partition \($0)" }].compactMap(\.self)
             report.note(warning.code, (about.isEmpty ? "" : about.joined(separator: ", ") + ": ") + warning.hint)
+        }
+        if let days = snapshot.memory?.daysLeft, days < Self.daysLeftMin {
+            report.note(
+                "memory-trend", "maxmemory is reached in \(Int(days)) days, if the log grows as it did in the last one")
         }
         try lookAtTrimming(redis, inRedis, snapshot, &report)
         try lookAtConsumers(redis, inRedis, snapshot, &report)

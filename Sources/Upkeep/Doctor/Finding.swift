@@ -111,6 +111,10 @@ package struct Check: Sendable {
             "memory-full", .error, "memory below 95 % of maxmemory", "no order is accepted soon, or now",
             "onewrite trim --yes, or raise maxmemory"),
         Check(
+            "memory-trend", .warning, "maxmemory is weeks away, at the log's growth of the last day",
+            "when it is full, no order is accepted",
+            "set trim to 7d for the workers of group postgres, or onewrite trim --yes"),
+        Check(
             "no-maxmemory", .note, "maxmemory is set", "Redis grows until the system ends it",
             "redis-cli CONFIG SET maxmemory 2gb, and onewrite trim"),
         Check(

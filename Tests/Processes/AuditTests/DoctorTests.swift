@@ -67,12 +67,21 @@ struct DoctorTests {
             let text = try await BuiltExecutable.run("doctor", on: servers)
             #expect(text.status == .exited(0) && text.output.contains("\nno findings\n"), "\(text.output)")
 
+            // Some 200 kB at once: as of so young a log, an hour's worth.
+            let note = String(repeating: "x", count: 10_000)
+            for number in 2...21 {
+                _ = try await Ran(
+                    BuiltExecutable.run(
+                        "submit", "--id", "o-\(number)", "--shop", "main", "--customer", "c", "--line", "TEA:1",
+                        "--attributes", "{\"note\":\"\(note)\"}", on: servers)
+                ).succeeded()
+            }
             let settings: [(name: String, wrong: String, right: String, code: String)] = [
                 ("maxmemory-policy", "allkeys-lru", "noeviction", "eviction"),
                 ("appendfsync", "no", "everysec", "appendfsync-no"),
                 ("repl-backlog-ttl", "3600", "0", "backlog-ttl"), ("timeout", "300", "0", "client-timeout"),
                 ("min-replicas-to-write", "1", "0", "min-replicas"), ("maxmemory", "0", "1gb", "no-maxmemory"),
-                ("maxmemory", "2mb", "1gb", "memory-full"),
+                ("maxmemory", "2mb", "1gb", "memory-full"), ("maxmemory", "40mb", "1gb", "memory-trend"),
             ]
             for setting in settings {
                 try await redis(servers, "CONFIG", "SET", setting.name, setting.wrong)

@@ -325,7 +325,11 @@ struct StatusTests {
             let shop = try await Shop.open(servers)
             let dashboard = try await shop.run("dashboard")
             #expect(dashboard.code == 0)
-            #expect(dashboard.output == (try await shop.run("status").output))
+            // Redis's memory differs from one look to the next.
+            func steady(_ output: String) -> [Substring] {
+                output.split(separator: "\n").filter { !$0.hasPrefix("Redis's memory") }
+            }
+            #expect(steady(dashboard.output) == steady(try await shop.run("status").output))
             #expect(dashboard.output.contains("\n\nGROUP "))
         }
     }
