@@ -23,29 +23,31 @@ local function seq_at(index)
   return tonumber(string.match(redis.call('LINDEX', deliveries_key, index), '"seq":(%d+)}$') or '') or 0
 end
 
-local count = 0
-for k = first_job, #ARGV, 2 do
-  local seq, job = tonumber(ARGV[k]), ARGV[k + 1]
-  -- By halves: the first job of a higher seq.
-  local low, high = 0, redis.call('LLEN', deliveries_key)
-  local length = high
-  if length > 0 and seq_at(0) > seq then high = 0 end
+local first = redis.call('LLEN', deliveries_key) > 0 and seq_at(0) or math.huge
+local count, k = 0, first_job
+while k < #ARGV and tonumber(ARGV[k]) >= first do
+  local seq, length = tonumber(ARGV[k]), redis.call('LLEN', deliveries_key)
+  -- By halves: the first job of a higher seq, behind the first that waits.
+  local low, high = 1, length
   while low < high do
     local middle = math.floor((low + high) / 2)
     if seq_at(middle) > seq then high = middle else low = middle + 1 end
   end
   -- One that is there by now was put there by somebody else meanwhile.
-  if low == 0 or seq_at(low - 1) ~= seq then
-    if low == 0 then
-      redis.call('LPUSH', deliveries_key, job)
-    elseif low == length then
-      redis.call('RPUSH', deliveries_key, job)
+  if seq_at(low - 1) ~= seq then
+    if low == length then
+      redis.call('RPUSH', deliveries_key, ARGV[k + 1])
     else
-      redis.call('LINSERT', deliveries_key, 'BEFORE', redis.call('LINDEX', deliveries_key, low), job)
+      redis.call('LINSERT', deliveries_key, 'BEFORE', redis.call('LINDEX', deliveries_key, low), ARGV[k + 1])
     end
     count = count + 1
   end
+  k = k + 2
 end
+local before = {}
+for i = k + 1, #ARGV, 2 do before[#before + 1] = ARGV[i] end
+if #before > 0 then redis.call('LPUSH', deliveries_key, unpack(before)) end
+count = count + #before
 if position[2] and position[3] == position[1] then
   redis.call('HSET', position_key, 'sum', string.format('%d', tonumber(position[2]) + count))
 end

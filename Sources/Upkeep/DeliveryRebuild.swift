@@ -38,7 +38,7 @@ package struct DeliveryRebuild {
     }
 
     /// Jobs in one call: those before all that wait, and those between them, for which the server looks through the list.
-    private static let chunks = (left: 200, between: 5)
+    private static let chunks = (left: 500, between: 5)
 
     private let redis: RedisConnection
     private let keys: Keys

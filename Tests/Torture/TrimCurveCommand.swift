@@ -12,11 +12,16 @@ struct TrimCurveCommand: AsyncParsableCommand {
         commandName: "trim-curve",
         abstract: "Appends and applies many orders, with trimming and without, and shows Redis's memory meanwhile.",
         discussion: """
-            A worker of all groups applies while orders are submitted; a delivery service takes its jobs. Once nothing is \
-            trimmed, once the worker trims what is older than --trim. Prints memory as time goes by, and the rates of both.
+            A worker of all groups applies while orders are submitted, as fast as it applies; a delivery service takes its \
+            jobs. Once nothing is trimmed, once the worker trims what is older than --trim. Prints memory as time goes by, and \
+            the rates of both.
 
             Example: TORTURE_BUILD=release scripts/torture trim-curve --orders 5000000
             """)
+
+    /// Orders in one process, and how many may be left to be applied when it begins.
+    private static let chunk = 50_000
+    private static let patience: Duration = .seconds(1800)
 
     @Option(help: ArgumentHelp("How many.", valueName: "n"))
     var orders = 1_000_000
@@ -35,49 +40,20 @@ struct TrimCurveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let executable = try options.executable()
-        let directory = try await PrivateDirectory()
-        let file = "\(directory.path)/orders.ndjson"
-        try writeOrders(to: file)
-        var rates: [(applied: Double, submitted: Double)] = []
+        var rates: [Double] = []
         for trim in [nil, trim] {
             say(trim.map { "trimmed: what is older than \($0)" } ?? "never trimmed")
-            rates.append(try await measure(executable, file, trim: trim))
+            rates.append(try await measure(executable, trim: trim))
         }
-        await directory.remove()
         say("")
         for (name, rate) in zip(["never trimmed", "trimmed"], rates) {
-            say(
-                "\(name): \(Int(rate.submitted)) orders/s submitted, \(Int(rate.applied)) orders/s applied by all groups"
-            )
+            say("\(name): \(Int(rate)) orders/s submitted and applied by all groups")
         }
-        say(
-            String(
-                format: "ratio: submitted %.2f, applied %.2f", rates[1].submitted / rates[0].submitted,
-                rates[1].applied / rates[0].applied))
+        say(String(format: "ratio: %.2f", rates[1] / rates[0]))
     }
 
-    private func writeOrders(to path: String) throws {
-        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
-        else {
-            throw ValidationError("\(path) can't be written")
-        }
-        var text = ""
-        for number in 0..<orders {
-            text +=
-                #"{"id":"o\#(number)","shop":"shop-\#(number % 50)","customer":"c-\#(number % 500)","lines":[{"sku":"TEA-\#(number % 100)","quantity":2},{"sku":"MUG-\#(number % 7)","quantity":1}]}"#
-                + "\n"
-            if text.utf8.count > 1 << 20 || number == orders - 1 {
-                try file.write(contentsOf: Data(text.utf8))
-                text = ""
-            }
-        }
-        try file.close()
-    }
-
-    /// Submits and applies all; returns orders a second until all were submitted, and until all were applied.
-    private func measure(
-        _ executable: String, _ file: String, trim: String?
-    ) async throws -> (applied: Double, submitted: Double) {
+    /// Submits and applies all; returns orders a second.
+    private func measure(_ executable: String, trim: String?) async throws -> Double {
         let arena = try await Arena.open(executable: executable)
         var shop = arena.shop
         // The shortest window, so that what is remembered comes to rest within the run.
@@ -89,19 +65,44 @@ struct TrimCurveCommand: AsyncParsableCommand {
         async let taken: Void = takeJobs(servers, until: end)
         async let watched: Void = watch(servers, until: end)
         let start = ContinuousClock.now
-        try await shop.run(["submit", file, "--rejects", "/dev/null"])
-        let submitted = start.duration(to: .now)
-        let probe = StoreProbe(shop, partitions: Arena.partitions)
-        while try await probe.backlog() > 0 { try await Task.sleep(for: .milliseconds(20)) }
+        let failure = await failure { try await submit(to: servers) }
         let applied = start.duration(to: .now)
         end.raise()
         try await taken
         try await watched
-        let audit = try await ChildProcess.run([executable, "audit"], environment: shop.environment)
+        if let failure { throw failure }
+        let audit = try await ChildProcess.run(
+            [executable, "audit"], environment: shop.environment, within: Self.patience)
         say("audit: \(audit.output.split(separator: "\n").last ?? "?")")
         await worker.stop()
         await arena.close()
-        return (Double(orders) / (applied / .seconds(1)), Double(orders) / (submitted / .seconds(1)))
+        return Double(orders) / (applied / .seconds(1))
+    }
+
+    private func failure(of body: () async throws -> Void) async -> (any Error)? {
+        do {
+            try await body()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Submits some whenever few are left to be applied, and waits until all are.
+    private func submit(to shop: Shop) async throws {
+        let probe = StoreProbe(shop, partitions: Arena.partitions)
+        for start in stride(from: 0, to: orders, by: Self.chunk) {
+            try await waiting(upTo: Self.patience, "most was not applied") { try await probe.backlog() <= Self.chunk }
+            let lines = (start..<min(start + Self.chunk, orders)).map { number in
+                #"{"id":"o\#(number)","shop":"shop-\#(number % 50)","customer":"c-\#(number % 500)","lines":"#
+                    + #"[{"sku":"TEA-\#(number % 100)","quantity":2},{"sku":"MUG-\#(number % 7)","quantity":1}]}"#
+                    + "\n"
+            }
+            let file = "\(shop.directory)/orders.ndjson"
+            try lines.joined().write(toFile: file, atomically: false, encoding: .utf8)
+            try await shop.run(["submit", file, "--rejects", "/dev/null"])
+        }
+        try await waiting(upTo: Self.patience, "not everything was applied") { try await probe.backlog() == 0 }
     }
 
     /// A delivery service that is quick.

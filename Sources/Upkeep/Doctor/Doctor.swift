@@ -44,7 +44,8 @@ package struct Doctor {
     private static let largeLogBytes = 100_000_000
     /// Time enough to do something about it.
     private static let daysLeftMin = 14.0
-    private static let keysMax = 200_000
+    /// Calls, of a thousand keys each: of a server that holds much else, it is a look at some.
+    private static let scansMax = 2000
     private static let namedMax = 5
 
     private let servers: Servers
@@ -230,20 +231,20 @@ package struct Doctor {
     private func lookAtKeys(_ redis: RedisConnection, _ identity: LogIdentity, _ report: inout Report) throws {
         let namespace = servers.keys.namespace
         var unknown: [String] = []
-        var (seen, cursor) = (0, "0")
+        var (scans, cursor) = (0, "0")
         repeat {
             let reply = try redis.call(
                 RedisCommand("SCAN", cursor, "MATCH", "*\(namespace):*", "COUNT", 1000), until: .after(.seconds(10))
             ).requireArray(count: 2)
             cursor = try reply[0].requireString()
-            seen += reply[1].count
+            scans += 1
             for key in reply[1].elements.compactMap(\.repairedText) {
                 guard key.hasPrefix("\(namespace):") || key.hasPrefix("{\(namespace):"), !isKnown(key, identity) else {
                     continue
                 }
                 unknown.append(key)
             }
-        } while cursor != "0" && seen < Self.keysMax
+        } while cursor != "0" && scans < Self.scansMax
         if !unknown.isEmpty { report.note("unknown-keys", "keys that are not Onewrite's: \(named(unknown.sorted()))") }
     }
 

@@ -68,6 +68,35 @@ struct RebuildTests {
         }
     }
 
+    @Test("stock: what is a dead letter is left out")
+    func stockWithDeadLetter() async throws {
+        try await AuditedShop.open { shop in
+            try await shop.submit([order("o-1")])
+            try await shop.drained()
+            let main = shop.partition(of: "main")
+            let key = shop.keys.stock(main, shop: "main")
+            // Beyond what can be counted on.
+            try await shop.redis("HSET", key, "TEA", "9007199254740993")
+            try await shop.submit([order("o-2"), order("o-3")])
+            try await shop.becomes("stalled", .stock)
+            for _ in 0..<2 {
+                try await shop.becomes("stalled", .stock)
+                let taken = try await shop.run(
+                    "dead", "take", "--group", "stock", "--partition", "\(main)", "--reason", "too large", "--yes")
+                #expect(taken.code == 0, "\(taken.errors)")
+            }
+            try await shop.drained()
+            let done = try await shop.run("rebuild", "stock", "--shop", "main", "--yes")
+            #expect(done.code == 0, "\(done.output)\(done.errors)")
+            #expect(try await shop.text("HGET", key, "TEA") == "-2")
+            try await shop.submit([order("o-4")])
+            try await shop.drained()
+            #expect(try await shop.text("HGET", key, "TEA") == "-4")
+            let audit = try await shop.audit()
+            #expect(audit.code == 0, "\(audit.output)\(audit.errors)")
+        }
+    }
+
     // MARK: - The deliveries
 
     @Test("delivery: jobs that were taken come again at their places, by order and by time; those that wait stay")
