@@ -188,6 +188,22 @@ actor AuditedShop {
     func sql(_ text: String) throws {
         try postgres.script(text, until: .after(.seconds(5)))
     }
+
+    /// How many connections wait for a lock that this one holds, and how many for those.
+    func waiting() throws -> (rebuild: Int64, worker: Int64) {
+        let row = try postgres.query(
+            """
+            WITH first AS (
+                SELECT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+            )
+            SELECT (SELECT count(*) FROM first), (
+                SELECT count(*) FROM pg_locks
+                WHERE NOT granted AND pg_blocking_pids(pid) && ARRAY(SELECT pid FROM first))
+            """, until: .after(.seconds(5))
+        ).first
+        let found = try #require(row)
+        return (try found.requireInt64(0), try found.requireInt64(1))
+    }
 }
 
 /// What an audit said.

@@ -194,6 +194,35 @@ struct RebuildTests {
         }
     }
 
+    @Test("tables: what is applied while rows are put right waits, and is not taken for too much")
+    func tablesWhileApplied() async throws {
+        try await AuditedShop.open { shop in
+            try await submit(1...3, to: shop)
+            try await shop.drained()
+            try await shop.sql(
+                """
+                INSERT INTO orders SELECT shop, 'ghost', customer, status, attributes, placed_at, partition, seq FROM orders
+                WHERE id = 'o-2' AND shop = 'main'
+                """)
+            // It has to go, and can't for now.
+            try await shop.sql("BEGIN; SELECT FROM orders WHERE id = 'ghost' FOR UPDATE")
+            async let rebuilt = shop.run("rebuild", "tables", "--yes")
+            try await eventually("it waits for the row") { try await shop.waiting().rebuild > 0 }
+            try await shop.submit([order("o-9")])
+            try await eventually("the worker waits for it, or has applied the order") {
+                let waits = try await shop.waiting().worker > 0
+                let groups = try await shop.run("status", "--json").object().objects("groups")
+                return waits || groups.allSatisfy { $0.int("lag") == 0 }
+            }
+            try await shop.sql("ROLLBACK")
+            let done = try await rebuilt
+            #expect(done.code == 0, "\(done.errors)")
+            try await shop.drained()
+            let audit = try await shop.audit()
+            #expect(audit.code == 0, "\(audit.output)\(audit.errors)")
+        }
+    }
+
     @Test("tables: killed at ten moments and run again, with orders coming in: everything agrees")
     func tablesKilled() async throws {
         try await AuditedShop.open { shop in

@@ -189,18 +189,6 @@ extension World {
     }
 
     /// Every group takes over and applies what there is.
-    fileprivate func applyAll(_ name: String = "w") async throws {
-        for group in Group.builtIn {
-            let session = try session(group, "\(name)-\(group)")
-            try await session.takeOver()
-            while true {
-                let entries = try await session.read()
-                if entries.isEmpty { break }
-                _ = try await session.session.process(entries)
-            }
-        }
-    }
-
     fileprivate func now() throws -> Int {
         let time = try call("TIME")
         return try #require(time[0].string.flatMap { Int($0) }) * 1000 + (time[1].string.flatMap { Int($0) } ?? 0)

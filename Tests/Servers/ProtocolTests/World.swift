@@ -64,6 +64,19 @@ final class World {
             partition: partition)
     }
 
+    /// Takes over each built-in group's partition, and applies all that is there.
+    func applyAll(_ name: String = "w") async throws {
+        for group in Group.builtIn {
+            let session = try session(group, "\(name)-\(group)")
+            try await session.takeOver()
+            while true {
+                let entries = try await session.read()
+                if entries.isEmpty { break }
+                _ = try await session.session.process(entries)
+            }
+        }
+    }
+
     // MARK: - Submitting
 
     /// Appends orders of one TEA each; returns their IDs.
