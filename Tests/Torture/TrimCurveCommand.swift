@@ -26,6 +26,9 @@ struct TrimCurveCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many.", valueName: "n"))
     var orders = 1_000_000
 
+    @Option(help: ArgumentHelp("Rounds; which of the two is first alternates.", valueName: "n"))
+    var rounds = 1
+
     @Option(help: ArgumentHelp("What the worker trims.", valueName: "age"))
     var trim = "10s"
 
@@ -35,21 +38,25 @@ struct TrimCurveCommand: AsyncParsableCommand {
     @OptionGroup var options: TortureOptions
 
     func validate() throws {
-        guard orders > 0, every > 0 else { throw ValidationError("--orders, --every: expected 1 or more") }
+        guard orders > 0, every > 0, rounds > 0 else {
+            throw ValidationError("--orders, --rounds, --every: expected 1 or more")
+        }
     }
 
     func run() async throws {
         let executable = try options.executable()
-        var rates: [Double] = []
-        for trim in [nil, trim] {
-            say(trim.map { "trimmed: what is older than \($0)" } ?? "never trimmed")
-            rates.append(try await measure(executable, trim: trim))
+        var ratios: [Double] = []
+        for round in 0..<rounds {
+            var rates: [Bool: Double] = [:]
+            for isTrimmed in round % 2 == 0 ? [false, true] : [true, false] {
+                say(isTrimmed ? "trimmed: what is older than \(trim)" : "never trimmed")
+                let rate = try await measure(executable, trim: isTrimmed ? trim : nil)
+                say("\(Int(rate)) orders/s submitted and applied by all groups")
+                rates[isTrimmed] = rate
+            }
+            if let trimmed = rates[true], let never = rates[false] { ratios.append(trimmed / never) }
         }
-        say("")
-        for (name, rate) in zip(["never trimmed", "trimmed"], rates) {
-            say("\(name): \(Int(rate)) orders/s submitted and applied by all groups")
-        }
-        say(String(format: "ratio: %.2f", rates[1] / rates[0]))
+        say("rate when trimmed, by that when not: " + ratios.map { String(format: "%.2f", $0) }.joined(separator: ", "))
     }
 
     /// Submits and applies all; returns orders a second.
