@@ -30,6 +30,7 @@ struct RootCommand: AsyncParsableCommand {
             DashboardCommand.self,
             PendingCommand.self,
             OrderCommand.self,
+            LogCommand.self,
             OpenCommand.self,
             TrimCommand.self,
             RebuildCommand.self,
