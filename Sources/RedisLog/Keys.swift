@@ -38,6 +38,11 @@ package struct Keys: Hashable, Sendable {
         "{\(namespace):\(partition)}:rebuild:\(maker):\(shop)"
     }
 
+    /// The remembered IDs while they are made anew, by somebody of this name: a shop's name has no blank.
+    package func seenShadow(_ partition: Partition, by maker: WorkerName) -> String {
+        "{\(namespace):\(partition)}:rebuild:\(maker):seen again"
+    }
+
     /// The shops that have stock there.
     package func shops(_ partition: Partition) -> String { "{\(namespace):\(partition)}:shops" }
 

@@ -89,7 +89,8 @@ package struct StockShadow {
         return reply.code == "SWAPPED" ? .done(before: Seq(try reply.number(1))) : try outcome(reply)
     }
 
-    /// Plants the partition with them: a shut head before what has to be put back from the ledger, and the positions.
+    /// Plants the partition with them: a shut head before what has to be put back from the ledger, the positions, and the IDs
+    /// that are remembered.
     ///
     /// - Parameters:
     ///   - head: The head's place, before the first entry that is to be put back.
@@ -97,19 +98,22 @@ package struct StockShadow {
     ///   - identity: The log.
     ///   - stock: The seq up to which the counters were made.
     ///   - delivery: The seq up to which jobs are not made again.
+    ///   - window: The IDs.
     /// - Returns: What came of it.
     /// - Throws: ``RedisError``.
     package func plant(
-        _ head: Place, on look: LogLook, of identity: LogIdentity, stock: Seq, delivery: Seq
+        _ head: Place, on look: LogLook, of identity: LogIdentity, stock: Seq, delivery: Seq, window: WindowShadow
     ) throws(RedisError) -> Outcome {
         let arguments: RedisArguments = [
             look.replid, identity.log, String(identity.partitioning.count), head.epoch.description,
             head.seq.description, stock.description, String(sum.value), delivery.description,
+            window.count > 0 ? "1" : "0",
         ]
         let names =
             [
                 keys.head(partition), keys.log(partition), keys.position(partition, .stock),
-                keys.position(partition, .delivery), keys.shops(partition),
+                keys.position(partition, .delivery), keys.shops(partition), keys.seen(partition),
+                keys.seenBefore(partition), window.key, keys.deliveries(partition),
             ] + pairs
         let reply = try call(Scripts.plant, names, arguments)
         return reply.code == "PLANTED" ? .done(before: .none) : try outcome(reply)

@@ -56,10 +56,10 @@ extension PostgresSink {
     }
 
     private static let entries = """
-        (SELECT seq, NULL::bytea AS fields, digest, type, id, shop, customer, order_id, lines, attributes
+        (SELECT seq, NULL::bytea AS fields, digest, type, id, shop, customer, order_id, lines, attributes, entry
         FROM ledger WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
         UNION ALL
-        (SELECT seq, fields, '', '', '', '', NULL, NULL, '', NULL
+        (SELECT seq, fields, '', '', '', '', NULL, NULL, '', NULL, entry
         FROM dead_letters WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
         ORDER BY seq LIMIT $3
         """
@@ -95,8 +95,9 @@ extension LedgerEntry {
     /// Reads a row of `entries`: of the ledger, or of the dead letters when it has `fields`.
     fileprivate init(_ row: PostgresRow) throws(PostgresError) {
         let seq = Seq(try row.requireInt64(0))
+        let entry = row.string(10).flatMap { EntryID($0) }
         if let framed = row.bytes(1) {
-            self.init(seq: seq, deadLetter: DeadLetterFields.fields(of: framed))
+            self.init(seq: seq, deadLetter: DeadLetterFields.fields(of: framed), entry: entry)
             return
         }
         let names = ["type", "id", "shop", "customer", "order", "lines", "attributes"]
@@ -107,7 +108,7 @@ extension LedgerEntry {
         }
         let change = AppendedChange(
             shop: try row.requireString(5), id: try row.requireString(4), digest: try row.requireString(2))
-        self.init(seq: seq, fields: fields, change: change)
+        self.init(seq: seq, fields: fields, change: change, entry: entry)
     }
 }
 

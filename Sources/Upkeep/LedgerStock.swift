@@ -25,8 +25,11 @@ package struct LedgerStock {
     /// - Parameters:
     ///   - last: At most the ledger's last.
     ///   - progress: Takes the seq that it is at.
+    ///   - each: Takes what the ledger has, chunk by chunk.
     /// - Throws: ``StoreError``, also when the ledger has a hole.
-    package mutating func fold(through last: Seq, _ progress: (Seq) throws -> Void = { _ in }) async throws {
+    package mutating func fold(
+        through last: Seq, _ progress: (Seq) throws -> Void = { _ in }, each: ([LedgerEntry]) throws -> Void = { _ in }
+    ) async throws {
         while seq < last {
             let rows = try await ledger.entries(in: partition, after: seq, limit: Self.chunk).filter { $0.seq <= last }
             guard let first = rows.first?.seq, first == seq.next, let end = rows.last?.seq,
@@ -38,6 +41,7 @@ package struct LedgerStock {
                 )
             }
             add(rows)
+            try each(rows)
             seq = end
             try progress(seq)
         }

@@ -11,8 +11,8 @@ package import ThreadedIO
 
 /// Makes the log in Redis anew from the ledger, after Redis lost everything, or another one takes its place.
 ///
-/// Each partition gets a head that is shut, before the first entry that has to be put back, with the sinks' positions and the
-/// stock; then it is opened as any log that lost its tail. What is there already is left as it is: so it goes on where an
+/// Each partition gets a head that is shut, before the first entry that has to be put back, with the sinks' positions, the
+/// stock and the idempotency window; then it is opened as any log that lost its tail. What is there already is left as it is: so it goes on where an
 /// earlier one was stopped. For a lane, whose thread it blocks.
 package struct LogRebuild {
     /// A partition, before and behind it.
@@ -22,12 +22,16 @@ package struct LogRebuild {
         package let last: Seq
         /// The first entry that is put back into the log; nil when there is none.
         package let first: Seq?
+        /// The first entry whose ID is remembered again; nil when none is.
+        package let idsFrom: Seq?
         /// The first entry whose job is made again; nil when none is.
         package let jobsFrom: Seq?
         /// Whether the partition's head is there.
         package let isThere: Bool
         /// Shops that have counters now; nil before it is done.
         package var shops: Int?
+        /// IDs that are remembered; nil before it is done.
+        package var ids: Int?
         /// Whether it is open now, and if not, why; nil before it is done.
         package var opened: LogOpening.Opened?
     }
@@ -81,7 +85,7 @@ package struct LogRebuild {
     ///
     /// - Parameters:
     ///   - jobs: Whose jobs are made again.
-    ///   - window: How long IDs are remembered: what was appended so lately is put back, and so are its IDs.
+    ///   - window: How long IDs are remembered: those of what was appended so lately are, again.
     /// - Returns: A row for each.
     /// - Throws: The servers' errors.
     package func plan(_ jobs: Jobs, window: Duration) async throws -> [Row] {
@@ -89,18 +93,18 @@ package struct LogRebuild {
         for partition in identity.partitioning.all {
             let last = try await ledger.row(of: partition).position.seq
             let look = try redis.look(at: partition, keys)
-            var first = try ledger.last(in: partition, before: Date(timeIntervalSinceNow: -(window / .seconds(1)))).next
-            var jobsFrom: Seq?
-            if case .since(let date) = jobs {
-                let from = try ledger.last(in: partition, before: date).next
-                if from <= last { jobsFrom = from }
-                first = min(first, from)
+            func first(since date: Date) throws -> Seq? {
+                let first = try ledger.last(in: partition, before: date).next
+                return first <= last ? first : nil
             }
+            let idsFrom = try first(since: Date(timeIntervalSinceNow: -(window / .seconds(1))))
+            var jobsFrom: Seq?
+            if case .since(let date) = jobs { jobsFrom = try first(since: date) }
             // The last one stays in every log: by it an opening compares the two.
             rows.append(
                 Row(
-                    partition: partition, last: last, first: last > .none ? min(first, last) : nil, jobsFrom: jobsFrom,
-                    isThere: look.head != nil))
+                    partition: partition, last: last, first: last > .none ? jobsFrom ?? last : nil, idsFrom: idsFrom,
+                    jobsFrom: jobsFrom, isThere: look.head != nil))
         }
         return rows
     }
@@ -134,17 +138,21 @@ package struct LogRebuild {
             guard let epoch = reserved else { throw contended(partition) }
             let last = try await ledger.row(of: partition).position.seq
             var stock = LedgerStock(ledger, partition)
-            try await stock.fold(through: last, progress)
+            var window = WindowShadow(redis, keys, partition, by: maker)
+            try await stock.fold(through: last, progress) { entries in
+                if let from = row.idsFrom { try window.write(entries.drop { $0.seq < from }) }
+            }
             var shadow = StockShadow(redis, keys, partition, by: maker)
             for (shop, onHand) in stock.shops { try shadow.write(shop, onHand) }
             let head = Place(epoch: epoch, seq: min(first, last).previous)
             let outcome = try shadow.plant(
-                head, on: look, of: identity, stock: last, delivery: row.jobsFrom?.previous ?? last)
+                head, on: look, of: identity, stock: last, delivery: row.jobsFrom?.previous ?? last, window: window)
             guard case .done = outcome else {
                 try shadow.discard()
+                try window.discard()
                 throw contended(partition)
             }
-            row.shops = stock.shops.count
+            (row.shops, row.ids) = (stock.shops.count, window.count)
             try book.record(
                 Rebuild.incident(
                     "log", partition, "made anew from the ledger, with the entries from seq \(head.seq.next) on"))

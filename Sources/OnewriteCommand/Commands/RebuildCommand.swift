@@ -53,8 +53,8 @@ struct RebuildLogCommand: AsyncParsableCommand {
               onewrite rebuild log --deliveries-since 2026-11-29T08:00:00Z
               onewrite rebuild log --no-deliveries --yes
 
-            From the ledger come the log's head and its last entries (those of the idempotency window, so that what is submitted \
-            again is known again), the positions and the stock. Entries that Postgres had not applied are gone: whoever \
+            From the ledger come the log's head, its last entry and those whose jobs are wanted, the positions, the stock, and the \
+            IDs of the idempotency window, so that what is submitted again is known again. Entries that Postgres had not applied are gone: whoever \
             submitted them has to submit them again. The jobs of which orders the delivery service shall get again is for you to \
             say; it deduplicates by shop, order and job. Partitions that are there are left as they are.
 

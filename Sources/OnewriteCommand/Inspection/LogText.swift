@@ -55,7 +55,8 @@ extension LogFeed.Item {
     }
 
     private static func quoted(_ text: String) throws -> String {
-        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
+        {
             return "\"\(text)\""
         }
         let encoder = JSONEncoder()

@@ -9,8 +9,11 @@ struct RebuildReport: Encodable {
         let partition: Int
         /// The ledger's last seq.
         var last: Int64?
-        /// Of a log: the first entry that is put back, and the first whose job is made again.
+        /// Of a log: the first entry that is put back, the first whose ID is remembered, how many IDs are, and the first whose job is
+        /// made again.
         var first: Int64?
+        var idsFrom: Int64?
+        var ids: Int?
         var jobsFrom: Int64?
         var isThere: Bool?
         /// Of the stock: how far the sink was.
@@ -29,7 +32,8 @@ struct RebuildReport: Encodable {
         var error: String?
 
         enum CodingKeys: String, CodingKey {
-            case partition, last, first, position, shops, skus, again, healed, jobs, waiting, made, error
+            case partition, last, first, position, shops, skus, again, healed, jobs, waiting, made, ids, error
+            case idsFrom = "ids_from"
             case jobsFrom = "jobs_from"
             case isThere = "is_there"
             case isDone = "done"
@@ -45,7 +49,8 @@ struct RebuildReport: Encodable {
         partitions = rows.map { row in
             Row(
                 partition: row.partition.number, last: row.last.number, first: row.first?.number,
-                jobsFrom: row.jobsFrom?.number, isThere: row.isThere, shops: row.shops, healed: row.opened?.healed,
+                idsFrom: row.idsFrom?.number, ids: row.ids, jobsFrom: row.jobsFrom?.number, isThere: row.isThere,
+                shops: row.shops, healed: row.opened?.healed,
                 isDone: row.opened.map { $0.state != .halted } ?? false, error: row.opened?.reason)
         }
     }
@@ -92,6 +97,9 @@ extension RebuildReport.Row {
             let count = Readable.count(Int(last - first + 1))
             parts.append("seq \(first) to \(last) \(isDone ? "were" : "are to be") put back (\(count) entries)")
             parts.append("stock up to seq \(last)" + (shops.map { ", \(Readable.count($0)) shops" } ?? ""))
+            parts.append(
+                ids.map { "\(Readable.count($0)) IDs remembered" } ?? idsFrom.map { "IDs remembered from seq \($0) on" }
+                    ?? "no IDs remembered")
             parts.append(jobsFrom.map { "jobs from seq \($0) on" } ?? "no jobs")
         } else {
             parts.append("nothing was applied: \(isDone ? "created" : "to be created")")

@@ -321,6 +321,38 @@ struct RebuildTests {
         }
     }
 
+    @Test("log: IDs of the window are known again, though their entries are not put back; others are forgotten")
+    func logWindow() async throws {
+        try await AuditedShop.open { shop in
+            try await submit(1...6, to: shop)
+            try await shop.drained()
+            let main = shop.partition(of: "main")
+            // Accepted, and not applied by anybody when head and log were deleted.
+            await shop.stopWorkers()
+            try await shop.submit([order("o-7")])
+            try await shop.redis("DEL", shop.keys.head(main), shop.keys.log(main))
+            try await shop.startWorkers()
+            let plan = try await shop.run("rebuild", "log", "--no-deliveries")
+            #expect(plan.output.contains("; IDs remembered from seq 1 on; no jobs"), "\(plan.output)")
+            let done = try await shop.run("rebuild", "log", "--no-deliveries", "--yes", "--json")
+            #expect(done.code == 0, "\(done.output)\(done.errors)")
+            let row = try #require(
+                try done.object().objects("partitions").first { $0.int("partition") == main.number })
+            #expect(row.int("healed") == 1 && row.int("ids") == row.int("last") && row.int("ids_from") == 1)
+            func again(_ id: String) async throws -> String {
+                try await shop.run(
+                    "submit", "--id", id, "--shop", "main", "--customer", "c-1", "--line", "TEA:2", "--line", "MUG:1",
+                    "--attributes", "{}", "--json"
+                ).output
+            }
+            #expect(try await again("o-3").contains(#""outcome":"duplicate""#))
+            #expect(try await again("o-7").contains(#""outcome":"accepted""#), "it is gone")
+            try await shop.drained()
+            let audit = try await shop.audit()
+            #expect(audit.code == 0, "\(audit.output)\(audit.errors)")
+        }
+    }
+
     @Test("log: killed at ten moments and run again: everything agrees")
     func logKilled() async throws {
         try await AuditedShop.open { shop in

@@ -67,20 +67,31 @@ struct RebuildingTests {
     func plant() async throws {
         try await withWorld { world in
             let maker = try #require(WorkerName("maker"))
-            func plant(_ look: LogLook, losing: Bool = false) throws -> StockShadow.Outcome {
+            func plant(_ look: LogLook, losing: String? = nil) throws -> StockShadow.Outcome {
+                var window = WindowShadow(world.redis, world.keys, world.partition, by: maker)
+                try window.write([
+                    LedgerEntry(
+                        seq: Seq(5), fields: [], change: AppendedChange(try world.order("ord-5")),
+                        entry: EntryID(milliseconds: 7, counter: 1))
+                ])
                 var shadow = StockShadow(world.redis, world.keys, world.partition, by: maker)
                 try shadow.write(World.shop, ["TEA": 5])
-                if losing {
-                    try world.call("DEL", world.keys.stockShadow(world.partition, shop: World.shop, by: maker))
-                }
+                if let losing { try world.call("DEL", losing) }
                 return try shadow.plant(
-                    Place(epoch: Epoch(9), seq: Seq(3)), on: look, of: world.identity, stock: Seq(5), delivery: Seq(4))
+                    Place(epoch: Epoch(9), seq: Seq(3)), on: look, of: world.identity, stock: Seq(5), delivery: Seq(4),
+                    window: window)
             }
             let head = world.keys.head(world.partition)
             try world.call("DEL", head)
             let look = try world.redis.look(at: world.partition, world.keys)
             #expect(try plant(LogLook(replid: "another", isMaster: true, head: nil)) == .changed)
-            #expect(try plant(look, losing: true) == .lost)
+            for key in [
+                world.keys.stockShadow(world.partition, shop: World.shop, by: maker),
+                world.keys.seenShadow(world.partition, by: maker),
+            ] { #expect(try plant(look, losing: key) == .lost) }
+            // An ID that the ledger doesn't know, and one of the former window.
+            try world.call("HSET", world.keys.seen(world.partition), "main ord-6", "d 6 8-1", "since", "1")
+            try world.call("HSET", world.keys.seenBefore(world.partition), "main ord-5", "d 5 7-1")
             try world.call("XADD", world.keys.log(world.partition), "1-1", "a", "b")
             #expect(try plant(look) == .changed, "entries without a head")
             try world.call("XTRIM", world.keys.log(world.partition), "MAXLEN", "0")
@@ -89,6 +100,10 @@ struct RebuildingTests {
             #expect(try plant(look) == .done(before: .none))
             #expect(try world.call("HMGET", head, "seq", "first", "replid").elements.map(\.string) == ["3", "4", ""])
             #expect(try world.position(.stock) == 5 && world.position(.delivery) == 4)
+            let seen = try world.call("HGETALL", world.keys.seen(world.partition)).elements.compactMap(\.string)
+            #expect(seen.count == 4 && seen.contains { $0.hasSuffix(" 5 7-1") } && !seen.contains("main ord-6"))
+            #expect(try world.call("TTL", world.keys.seen(world.partition)).integer == -1)
+            #expect(try world.call("EXISTS", world.keys.seenBefore(world.partition)).integer == 0)
             try world.call("HSET", world.keys.stock(world.partition, shop: World.shop), "TEA", "4")
             #expect(try plant(look) == .changed, "somebody planted it meanwhile")
             #expect(try world.onHand().redis == "4")
