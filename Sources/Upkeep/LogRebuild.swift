@@ -12,8 +12,8 @@ package import ThreadedIO
 /// Makes the log in Redis anew from the ledger, after Redis lost everything, or another one takes its place.
 ///
 /// Each partition gets a head that is shut, before the first entry that has to be put back, with the sinks' positions, the
-/// stock and the idempotency window; then it is opened as any log that lost its tail. What is there already is left as it is: so it goes on where an
-/// earlier one was stopped. For a lane, whose thread it blocks.
+/// stock and the idempotency window; then it is opened as any log that lost its tail. What is there already is left as it
+/// is: so it goes on where an earlier one was stopped. For a lane, whose thread it blocks.
 package struct LogRebuild {
     /// A partition, before and behind it.
     package struct Row: Sendable {
