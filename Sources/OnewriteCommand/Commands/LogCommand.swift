@@ -86,12 +86,14 @@ struct LogCommand: AsyncParsableCommand {
         }
         let output = OutputBuffer(stop: stop)
         defer { output.flush() }
+        // Of a server that is loading, say; --follow waits for any, and for longer.
+        var patience = Patience(interrupt: stop.interrupt)
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
         var (count, told) = (0, String?.none)
         while true {
             do {
-                while let item = try await feed.next() {
+                while let item = try await patience.attempt({ try await feed.next() }) {
                     if let shop, item.shop != shop { continue }
                     output.append((json ? try item.json() : item.text) + "\n")
                     count += 1

@@ -54,9 +54,9 @@ struct RebuildLogCommand: AsyncParsableCommand {
               onewrite rebuild log --no-deliveries --yes
 
             From the ledger come the log's head, its last entry and those whose jobs are wanted, the positions, the stock, and the \
-            IDs of the idempotency window, so that what is submitted again is known again. Entries that Postgres had not applied are gone: whoever \
-            submitted them has to submit them again. The jobs of which orders the delivery service shall get again is for you to \
-            say; it deduplicates by shop, order and job. Partitions that are there are left as they are.
+            IDs of the idempotency window, so that what is submitted again is known again. Entries that Postgres had not applied \
+            are gone: whoever submitted them has to submit them again. The jobs of which orders the delivery service shall get \
+            again is for you to say; it deduplicates by shop, order and job. Partitions that are there are left as they are.
 
             Groups of one's own: before their workers start, onewrite group add NAME --from start, also for one that began from \
             now. Their stores know how far they are.

@@ -75,6 +75,9 @@ struct RedisExam {
     }
 
     private mutating func lookAtMemory(_ info: [Substring: Substring]) {
+        if let policy = info["maxmemory_policy"], policy != "noeviction" {
+            note("eviction", "maxmemory-policy is \(policy)")
+        }
         guard let used = info["used_memory"].flatMap({ Double($0) }),
             let max = info["maxmemory"].flatMap({ Double($0) })
         else {
@@ -91,15 +94,9 @@ struct RedisExam {
         } else if percent >= 80 {
             note("memory-high", "\(percent) % of maxmemory are used")
         }
-        if let policy = info["maxmemory_policy"], policy != "noeviction" {
-            note("eviction", "maxmemory-policy is \(policy)")
-        }
     }
 
     private mutating func lookAtPersistence(_ info: [Substring: Substring]) {
-        if info["maxmemory"] == "0", let policy = info["maxmemory_policy"], policy != "noeviction" {
-            note("eviction", "maxmemory-policy is \(policy)")
-        }
         if info["aof_enabled"] == "0" { note("no-aof", "appendonly is no") }
         if info["aof_last_write_status"] == "err" || info["aof_last_bgrewrite_status"] == "err" {
             note("aof-failing", "Redis could not write its append-only file")

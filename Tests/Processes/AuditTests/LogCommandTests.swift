@@ -109,6 +109,30 @@ struct LogCommandTests {
         }
     }
 
+    @Test("--follow goes on after Redis was killed and started again", .timeLimit(.minutes(2)))
+    func followsAcrossARestart() async throws {
+        try await withOwnServers { servers in
+            _ = try await Ran(BuiltExecutable.run("init", "--partitions", "2", on: servers)).succeeded()
+            let worker = try await BuiltExecutable.spawn("worker", on: servers, errors: .discarded)
+            let followed = try await BuiltExecutable.spawn(
+                "log", "--follow", "--from", "start", on: servers, output: .piped, errors: .piped)
+            for id in ["o-1", "o-2"] {
+                _ = try await Ran(
+                    BuiltExecutable.run(
+                        "submit", "--id", id, "--shop", "main", "--customer", "c", "--line", "TEA:1", "--wait",
+                        on: servers)
+                ).succeeded()
+                #expect(try await followed.output?.nextLine()?.contains("  order.placed  main  \(id)  ") == true)
+                if id == "o-2" { break }
+                await servers.redis.kill()
+                #expect(try await followed.errors?.nextLine()?.hasSuffix("trying again") == true)
+                try await servers.redis.restart()
+            }
+            #expect(await followed.stop(with: SIGINT) == .exited(130))
+            await worker.stop()
+        }
+    }
+
     @Test("what can't be is refused before anything is asked")
     func refused() async throws {
         try await AuditedShop.open(partitions: 2) { shop in
