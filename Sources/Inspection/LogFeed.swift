@@ -192,9 +192,8 @@ package final class LogFeed {
         }
         let rows = try await ledger.entries(in: partition, after: seq.previous, limit: Self.ledgerEntries)
             .filter { $0.seq < end }
-        let places = try await ledger.locations(in: partition, at: rows.map(\.seq))
         return rows.compactMap { row in
-            places[row.seq].map {
+            row.location.map {
                 Item(
                     partition: partition, place: $0.place, entry: $0.entry,
                     content: row.entry(in: $0.place.epoch).content)

@@ -6,13 +6,13 @@ package struct LedgerEntry: Hashable, Sendable {
     /// What makes appending it idempotent; nil for a dead letter that is no change.
     package let change: AppendedChange?
     /// Where it lies in the log, or lay when the log lost it; nil when nobody said.
-    package let entry: EntryID?
+    package let location: EntryLocation?
 
-    package init(seq: Seq, fields: [EntryField], change: AppendedChange?, entry: EntryID? = nil) {
+    package init(seq: Seq, fields: [EntryField], change: AppendedChange?, location: EntryLocation? = nil) {
         self.seq = seq
         self.fields = fields
         self.change = change
-        self.entry = entry
+        self.location = location
     }
 
     /// The entry as if it were read from the log, for a sink that the log can't give it to any more.
@@ -26,7 +26,7 @@ package struct LedgerEntry: Hashable, Sendable {
     }
 
     /// Makes one of a dead letter's fields: a change that was set aside by hand is known by its ID, too.
-    package init(seq: Seq, deadLetter fields: [EntryField], entry: EntryID? = nil) {
+    package init(seq: Seq, deadLetter fields: [EntryField], location: EntryLocation? = nil) {
         var decoder = EntryDecoder()
         for field in fields {
             field.name.withUnsafeBytes { name in field.value.withUnsafeBytes { decoder.add(name: name, value: $0) } }
@@ -36,7 +36,7 @@ package struct LedgerEntry: Hashable, Sendable {
                 AppendedChange(change)
             } else { nil }
         let own = fields.drop { $0.name.elementsEqual("epoch".utf8) || $0.name.elementsEqual("seq".utf8) }
-        self.init(seq: seq, fields: Array(own), change: change, entry: entry)
+        self.init(seq: seq, fields: Array(own), change: change, location: location)
     }
 }
 

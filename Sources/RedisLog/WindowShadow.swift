@@ -36,7 +36,7 @@ package struct WindowShadow {
         for entry in entries {
             guard let change = entry.change else { continue }
             command.append(change.name)
-            command.append("\(change.digest) \(entry.seq) \(entry.entry ?? .zero)")
+            command.append("\(change.digest) \(entry.seq) \(entry.location?.entry ?? .zero)")
             pairs += 1
             if pairs.isMultiple(of: Self.slice) {
                 commands.append(command)

@@ -56,10 +56,10 @@ extension PostgresSink {
     }
 
     private static let entries = """
-        (SELECT seq, NULL::bytea AS fields, digest, type, id, shop, customer, order_id, lines, attributes, entry
+        (SELECT seq, NULL::bytea AS fields, digest, type, id, shop, customer, order_id, lines, attributes, epoch, entry
         FROM ledger WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
         UNION ALL
-        (SELECT seq, fields, '', '', '', '', NULL, NULL, '', NULL, entry
+        (SELECT seq, fields, '', '', '', '', NULL, NULL, '', NULL, epoch, entry
         FROM dead_letters WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3)
         ORDER BY seq LIMIT $3
         """
@@ -95,9 +95,12 @@ extension LedgerEntry {
     /// Reads a row of `entries`: of the ledger, or of the dead letters when it has `fields`.
     fileprivate init(_ row: PostgresRow) throws(PostgresError) {
         let seq = Seq(try row.requireInt64(0))
-        let entry = row.string(10).flatMap { EntryID($0) }
+        let epoch = Epoch(try row.requireInt64(10))
+        let location = row.string(11).flatMap { EntryID($0) }.map {
+            EntryLocation(place: Place(epoch: epoch, seq: seq), entry: $0)
+        }
         if let framed = row.bytes(1) {
-            self.init(seq: seq, deadLetter: DeadLetterFields.fields(of: framed), entry: entry)
+            self.init(seq: seq, deadLetter: DeadLetterFields.fields(of: framed), location: location)
             return
         }
         let names = ["type", "id", "shop", "customer", "order", "lines", "attributes"]
@@ -108,7 +111,7 @@ extension LedgerEntry {
         }
         let change = AppendedChange(
             shop: try row.requireString(5), id: try row.requireString(4), digest: try row.requireString(2))
-        self.init(seq: seq, fields: fields, change: change, entry: entry)
+        self.init(seq: seq, fields: fields, change: change, location: location)
     }
 }
 

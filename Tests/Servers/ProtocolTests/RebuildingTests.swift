@@ -72,7 +72,8 @@ struct RebuildingTests {
                 try window.write([
                     LedgerEntry(
                         seq: Seq(5), fields: [], change: AppendedChange(try world.order("ord-5")),
-                        entry: EntryID(milliseconds: 7, counter: 1))
+                        location: EntryLocation(
+                            place: Place(epoch: Epoch(1), seq: Seq(5)), entry: EntryID(milliseconds: 7, counter: 1)))
                 ])
                 var shadow = StockShadow(world.redis, world.keys, world.partition, by: maker)
                 try shadow.write(World.shop, ["TEA": 5])
