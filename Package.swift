@@ -28,9 +28,11 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        // The C libraries, and nothing else that is C.
+        // The C libraries.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CLibcurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         // Clients: a thread a lane, and the two libraries made safe on it.
         .target(name: "CThreadedIO"),
@@ -41,6 +43,9 @@ let package = Package(
             swiftSettings: swiftSettings),
         .target(
             name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
+
+        .target(name: "CHTTPClient", dependencies: ["CLibcurl"]),
+        .target(name: "HTTPClient", dependencies: ["ThreadedIO", "CHTTPClient"], swiftSettings: swiftSettings),
 
         // Faults on demand, for tests: nothing in a release build.
         .target(name: "Faults", swiftSettings: swiftSettings),
@@ -108,12 +113,21 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // The kinds of stores that need no code, a folder each.
+        .target(
+            name: "SinkKinds",
+            dependencies: [
+                "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient", "PostgresClient",
+                "HTTPClient", "ThreadedIO", "CLibcrypto",
+            ],
+            swiftSettings: swiftSettings),
+
         // What an application uses.
         .target(
             name: "Onewrite",
             dependencies: [
                 "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection", "Audit",
-                "Upkeep", "ChangeInput", "Submission", "Faults",
+                "Upkeep", "ChangeInput", "Submission", "SinkKinds", "Faults",
                 "RedisClient", "PostgresClient", "ThreadedIO",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
@@ -150,7 +164,8 @@ let package = Package(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
-                "Audit", "Upkeep", "Submission", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO", "Dashboard",
+                "Audit", "Upkeep", "Submission", "SinkKinds", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO",
+                "Dashboard",
                 "PrivateServers", "Harness", "Demo", "Bench", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -319,6 +334,13 @@ let package = Package(
                 "TestSupport",
             ],
             path: "Tests/Processes/AuditTests", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "KindTests",
+            dependencies: [
+                "OnewriteCommand", "HTTPClient", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "TestSupport",
+            ],
+            path: "Tests/Processes/KindTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "UpgradeTests", dependencies: ["OnewriteCommand", "PrivateServers", "TestSupport"],
             path: "Tests/Processes/UpgradeTests", swiftSettings: swiftSettings),

@@ -318,6 +318,9 @@ actor Lane {
             board.report(partition, .halted, error: reason)
             outages.note(
                 .partitions(reason: reason, isHalted: true), reason, by: .partition(partition), at: pacing.now)
+        case SessionStop.stopping:
+            endSession(of: partition)
+            waiting[partition] = pacing.now.advanced(by: Backoff.most)
         case let stop as SessionStop:
             if case .fenced = stop { board.count(refused: 1) }
             restart(partition, because: stop)

@@ -92,6 +92,8 @@ package final class PartitionSession {
         serving = Serving(permit: permit, position: position, head: head.place)
         try Faults.pass(.afterFence)
         try await skipToBeginning()
+        // What it shows of its position may be missing, or older than what its store has.
+        if ports.builtIn == nil { try await acknowledge([Acknowledgement](), permit) }
 
         var progress: Progress
         do {

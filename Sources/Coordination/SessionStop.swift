@@ -8,6 +8,8 @@ package enum SessionStop: Error, Hashable, Sendable {
     case positionMoved
     /// The lease may have run out.
     case leaseUncertain
+    /// The worker is to end, in the middle of a batch that takes long.
+    case stopping
     /// A person has to decide; trying again would not help.
     case halt(String)
 }
@@ -19,6 +21,7 @@ extension SessionStop: CustomStringConvertible {
         case .fenced(let owner): "taken over by \(owner.isEmpty ? "another worker" : owner)"
         case .positionMoved: "the sink's position moved"
         case .leaseUncertain: "the lease may have run out"
+        case .stopping: "the worker is stopping"
         case .halt(let reason): reason
         }
     }

@@ -27,7 +27,7 @@ public struct Batch: Sendable {
     /// The right under which it is applied.
     public let permit: Permit
     /// The seq after the position that the sink has.
-    public let first: Seq
+    public private(set) var first: Seq
     /// The position's seq once the batch is applied.
     public private(set) var last: Seq
     /// The stream ID of the entry at ``last``; nil where no entry is meant.
@@ -96,6 +96,44 @@ public struct Batch: Sendable {
                 Quarantine(.addedByHand, "\(Quarantine.addedByHand.error); \(own.error)")
             } else { Quarantine.addedByHand }
         deadLetters.append(DeadLetter(entry: entry, quarantine: quarantine, seq: nil))
+    }
+
+    /// The same with one of its changes set aside instead.
+    ///
+    /// - Parameters:
+    ///   - seq: Whose change.
+    ///   - quarantine: Why.
+    /// - Returns: The batch; nil when there is no such change in it.
+    package func settingAside(_ seq: Seq, _ quarantine: Quarantine) -> Batch? {
+        guard let index = applied.firstIndex(where: { $0.place.seq == seq }) else { return nil }
+        var batch = self
+        let one = batch.applied.remove(at: index)
+        let entry = Entry(id: one.id, place: one.place, content: .change(one.change))
+        batch.deadLetters.append(DeadLetter(entry: entry, quarantine: quarantine, seq: seq))
+        return batch
+    }
+
+    /// A part of it that can be applied by itself, once what comes before is.
+    ///
+    /// What was added by hand goes with the first part.
+    ///
+    /// - Parameters:
+    ///   - start: The first seq, of this batch.
+    ///   - end: The last one, of this batch.
+    /// - Returns: The part.
+    package func part(from start: Seq, through end: Seq) -> Batch {
+        var batch = self
+        let range = start...end
+        batch.first = start
+        batch.last = end
+        batch.applied = applied.filter { range.contains($0.place.seq) }
+        batch.deadLetters = deadLetters.filter { letter in
+            letter.seq.map(range.contains) ?? (start == first)
+        }
+        if end != last {
+            batch.lastEntry = batch.placedIDs.last { $0.seq == end }?.id
+        }
+        return batch
     }
 
     private mutating func advance(to seq: Seq, _ entry: EntryID) {

@@ -76,6 +76,8 @@ package struct Quarantine: Hashable, Sendable {
         case invalid
         /// A person took it out of a sink's way.
         case taken
+        /// The store refused it, in a way that its group's settings say to set aside.
+        case refused
     }
 
     package let reason: Reason

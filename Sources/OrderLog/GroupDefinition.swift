@@ -21,26 +21,36 @@ public struct GroupDefinition: Codable, Hashable, Sendable {
         }
     }
 
-    /// What its sink is: `postgres`, `stock`, `delivery`, or `own` for one that an application brings.
+    /// What its sink is: `postgres`, `stock` or `delivery` for the built-in groups; for others a kind that needs no code, such
+    /// as `webhook`, or `own` for one that an application brings.
     public let kind: String
     /// Where it begins.
     public let from: Start
     /// Where that is, by partition number; empty for a group that begins at the start.
     public let began: [String: Beginning]
+    /// What its kind was told, by name; no secret is among them.
+    public let settings: [String: String]
 
-    package init(kind: String, from: Start, began: [String: Beginning] = [:]) {
+    package init(
+        kind: String, from: Start, began: [String: Beginning] = [:], settings: [String: String] = [:]
+    ) {
         self.kind = kind
         self.from = from
         self.began = began
+        self.settings = settings
+    }
+
+    /// Reads a record; one that was written before there were kinds has no settings.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        kind = try container.decode(String.self, forKey: .kind)
+        from = try container.decode(Start.self, forKey: .from)
+        began = try container.decode([String: Beginning].self, forKey: .began)
+        settings = try container.decodeIfPresent([String: String].self, forKey: .settings) ?? [:]
     }
 
     /// The kind of sinks that applications bring.
     package static let own = "own"
-
-    /// Whether an effect counts exactly once there, in one sentence for people.
-    package var guarantee: String {
-        kind == Self.own ? "exactly once, if its store keeps the position in the same transaction" : "exactly once"
-    }
 
     /// Where a partition of the group begins.
     package func beginning(of partition: Partition) -> Beginning? { began[partition.description] }

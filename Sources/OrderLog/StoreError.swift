@@ -46,6 +46,6 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String {
-        message.contains(store.rawValue) ? message : "\(store.rawValue): \(message)"
+        store == .own || message.contains(store.rawValue) ? message : "\(store.rawValue): \(message)"
     }
 }

@@ -38,12 +38,15 @@ extension RedisConnection {
     /// - Parameters:
     ///   - group: Which.
     ///   - start: Where it begins.
+    ///   - kind: What its sink is.
+    ///   - settings: What the kind is told.
     ///   - keys: The log's keys.
     ///   - partitioning: The log's.
     /// - Returns: The definition that is recorded now, and whether it is new.
     /// - Throws: ``RedisError``.
     package func add(
-        _ group: Group, from start: GroupDefinition.Start, _ keys: Keys, _ partitioning: Partitioning
+        _ group: Group, from start: GroupDefinition.Start, kind: String = GroupDefinition.own,
+        settings: [String: String] = [:], _ keys: Keys, _ partitioning: Partitioning
     ) throws(RedisError) -> (definition: GroupDefinition, isNew: Bool) {
         var began: [String: GroupDefinition.Beginning] = [:]
         if start == .now {
@@ -58,7 +61,7 @@ extension RedisConnection {
                     entry: last.flatMap { $0.place?.seq == head.place.seq ? $0.id.description : nil } ?? "")
             }
         }
-        let definition = GroupDefinition(kind: GroupDefinition.own, from: start, began: began)
+        let definition = GroupDefinition(kind: kind, from: start, began: began, settings: settings)
         let isNew = try record(group, definition, keys)
         let known = try groupDefinitions(keys).first { $0.group == group }?.definition
         return (known ?? definition, isNew)
@@ -73,21 +76,14 @@ extension RedisConnection {
 
     /// Whether it was not recorded before.
     private func record(_ group: Group, _ definition: GroupDefinition, _ keys: Keys) throws(RedisError) -> Bool {
-        let json: String
-        do {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = .sortedKeys
-            json = String(decoding: try encoder.encode(definition), as: UTF8.self)
-        } catch {
-            throw .protocolViolation("a definition that is JSON")
-        }
-        return try call(RedisCommand("HSETNX", keys.groups, group.name, json), until: .after(StreamLog.timeout))
-            .requireInteger() == 1
+        try call(
+            RedisCommand("HSETNX", keys.groups, group.name, try Self.json(definition)), until: .after(StreamLog.timeout)
+        ).requireInteger() == 1
     }
 
     /// Forgets a group: its definition, its consumer groups, and what Redis shows of its positions.
     ///
-    /// Dead letters stay.
+    /// Dead letters stay. What a script of the user's has written goes with its position, which is what it counted from.
     ///
     /// - Parameters:
     ///   - group: Which.
@@ -107,6 +103,45 @@ extension RedisConnection {
                 ], until: .after(StreamLog.timeout))
             for reply in replies { if let error = reply.error { throw .reply(error) } }
         }
+        try removeOwnKeys(of: group, keys)
         return wasThere
+    }
+
+    /// Removes what a script of the user's has written, looking through all keys, a thousand at a time.
+    private func removeOwnKeys(of group: Group, _ keys: Keys) throws(RedisError) {
+        var cursor = "0"
+        repeat {
+            let reply = try call(
+                RedisCommand("SCAN", cursor, "MATCH", keys.ownPattern(group), "COUNT", 1000),
+                until: .after(StreamLog.timeout)
+            ).requireArray(count: 2)
+            cursor = try reply[0].requireString()
+            var command = RedisCommand("UNLINK")
+            for key in reply[1].elements.compactMap(\.string) { command.append(key) }
+            if reply[1].count > 0 { _ = try call(command, until: .after(StreamLog.timeout)).requireInteger() }
+        } while cursor != "0"
+    }
+
+    /// Puts a definition in the place of the one that is recorded.
+    ///
+    /// - Parameters:
+    ///   - group: Whose; it is recorded.
+    ///   - definition: What is to hold from now on.
+    ///   - keys: The log's keys.
+    /// - Throws: ``RedisError``.
+    package func change(_ group: Group, to definition: GroupDefinition, _ keys: Keys) throws(RedisError) {
+        _ = try call(
+            RedisCommand("HSET", keys.groups, group.name, try Self.json(definition)), until: .after(StreamLog.timeout)
+        ).requireInteger()
+    }
+
+    private static func json(_ definition: GroupDefinition) throws(RedisError) -> String {
+        do {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            return String(decoding: try encoder.encode(definition), as: UTF8.self)
+        } catch {
+            throw .protocolViolation("a definition that is JSON")
+        }
     }
 }

@@ -20,6 +20,9 @@ package struct Keys: Hashable, Sendable {
 
     package var meta: String { "\(namespace):meta" }
 
+    /// What a script of the user's may have written, in any partition; names of groups hold nothing that a pattern takes for more.
+    func ownPattern(_ group: Group) -> String { "{\(namespace):*}:own:\(group.name):*" }
+
     /// The groups' definitions.
     package var groups: String { "\(namespace):groups" }
 

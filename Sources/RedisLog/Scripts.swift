@@ -9,6 +9,7 @@ enum Scripts {
     static let check = script("check", PackageResources.check_lua, .history)
     static let stock = script("stock", PackageResources.stock_lua, .sink)
     static let delivery = script("delivery", PackageResources.delivery_lua, .sink)
+    static let passed = script("passed", PackageResources.passed_lua, .sink)
     static let acknowledge = script("acknowledge", PackageResources.acknowledge_lua, .history)
     static let setAside = script("set_aside", PackageResources.set_aside_lua, .history)
     static let shut = script("shut", PackageResources.shut_lua)
@@ -24,6 +25,19 @@ enum Scripts {
     static let members = script("members", PackageResources.members_lua)
     static let report = script("report", PackageResources.report_lua)
     static let consumersRemove = script("consumers_remove", PackageResources.consumers_remove_lua)
+
+    /// The script that runs a user's Lua; its first line is the second of the whole.
+    ///
+    /// - Parameters:
+    ///   - name: What messages call it.
+    ///   - text: What returns a function.
+    /// - Returns: The script.
+    static func own(_ name: String, _ text: String) -> RedisScript {
+        let body = script("own", PackageResources.own_lua, .sink).source
+        let end = body.firstIndex(of: "\n") ?? body.endIndex
+        let own = "\nlocal own = (function(redis, KEYS, ARGV) \(text)\nend)()"
+        return RedisScript(name: name, source: body[..<end] + own + body[end...])
+    }
 
     private enum Prelude {
         case none, history, sink

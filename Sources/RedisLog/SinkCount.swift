@@ -52,7 +52,7 @@ struct SinkCount {
                 Scripts.check, keys: [keys.head(permit.partition), keys.position(permit.partition, group)],
                 arguments: [
                     permit.history.epoch.description, permit.history.replid, permit.token.description,
-                    permit.owner.text, seq, counted, effect == .stock ? "equal" : "bound",
+                    permit.owner.text, seq, counted, effect.isStock ? "equal" : "bound",
                 ], until: .after(StreamLog.timeout)))
         switch reply.code {
         case "AGREES": return .agrees
@@ -60,7 +60,7 @@ struct SinkCount {
         case "DIFFERS":
             let sum = try reply.string(1)
             return .differs(
-                effect == .stock
+                effect.isStock
                     ? "the stock counters come to the sum \(counted), and the position at seq \(seq) to \(sum): a part of a "
                         + "batch counts twice or not at all, or a counter was changed by hand. onewrite audit names the SKUs"
                     : "the list of deliveries holds \(counted) jobs, and \(sum) were pushed up to seq \(seq): a batch is in "
@@ -72,6 +72,8 @@ struct SinkCount {
     /// What there is to count; looks for shops among all keys where older builds didn't keep a list of them.
     private func count(_ partition: Partition, allKeys: Bool) throws(RedisError) -> String {
         switch effect {
+        // Nothing that could be counted.
+        case .elsewhere, .own: return "0"
         case .delivery:
             let key = keys.deliveries(partition)
             return String(try ask(RedisCommand("LLEN", key), of: key).requireInteger())

@@ -52,6 +52,12 @@ package struct SinkScripts {
         case stock
         /// The list of delivery jobs.
         case delivery
+        /// Nothing in Redis: a store elsewhere has the batch already.
+        case elsewhere
+        /// What a script of the user's says, which is given the changes as a JSON array.
+        case own(OwnScript, changes: String)
+
+        var isStock: Bool { if case .stock = self { true } else { false } }
     }
 
     /// Applies a batch in one script.
@@ -70,9 +76,17 @@ package struct SinkScripts {
         switch effect {
         case .stock: addStock(batch, &names, &arguments)
         case .delivery: addJobs(batch, &names, &arguments)
+        case .elsewhere: arguments.append(batch.applied.count)
+        case .own(_, let changes): arguments.append(changes)
         }
         try Faults.pass(.beforeScript)
-        let script = effect == .stock ? Scripts.stock : Scripts.delivery
+        let script =
+            switch effect {
+            case .stock: Scripts.stock
+            case .delivery: Scripts.delivery
+            case .elsewhere: Scripts.passed
+            case .own(let own, _): own.script
+            }
         let reply = try await connection.evaluate(script, names, arguments, sent: .scriptSent, meanwhile)
         try Faults.pass(.afterScript)
         return try translatingRedisErrors { () throws(RedisError) in
@@ -85,6 +99,26 @@ package struct SinkScripts {
             case "STALLED": throw .reply(RedisReplyError(text: "STALLED \(try reply.string(1))"))
             default: throw reply.unknownCode
             }
+        }
+    }
+
+    /// Runs a user's script on changes, without any effect.
+    ///
+    /// - Parameters:
+    ///   - script: The script.
+    ///   - changes: A JSON array.
+    ///   - partition: Whose keys it may use.
+    /// - Returns: What is wrong with it; nil when it ran.
+    /// - Throws: ``StoreError`` when the server can't compile it, or can't be asked.
+    package func tryOut(
+        _ script: OwnScript, on changes: String, in partition: Partition
+    ) throws(StoreError) -> String? {
+        try translatingRedisErrors { () throws(RedisError) in
+            let reply = try ScriptReply(
+                try connection.evaluate(
+                    script.script, keys: [keys.head(partition)], arguments: [group.name, changes],
+                    until: .after(StreamLog.timeout)))
+            return reply.code == "TRIED" ? nil : try reply.string(1)
         }
     }
 
@@ -153,6 +187,16 @@ package struct SinkScripts {
         for letter in batch.deadLetters { arguments.append(letter) }
         return arguments
     }
+}
+
+/// A script of the user's, in the frame that fences it.
+package struct OwnScript: Sendable {
+    let script: RedisScript
+
+    /// - Parameters:
+    ///   - name: What messages call it.
+    ///   - text: Lua that returns a function of the changes and the store.
+    package init(name: String, text: String) { script = Scripts.own(name, text) }
 }
 
 extension RedisArguments {

@@ -1,19 +1,15 @@
+import Coordination
 package import OrderLog
 package import RedisLog
-import ThreadedIO
 
 /// A sink of the user's, kept behind the ledger.
 ///
 /// Its store is given nothing that Postgres has not applied: so whatever it has can be put back into a log that lost its
 /// tail, and what the log lost for good it never had. Dead letters are recorded in Redis before it passes over them.
 package final class LedgerFollower: Sink {
-    /// How long a batch waits for the ledger, before the partition stalls and its lane goes on with others.
-    private static let patience: Duration = .seconds(1)
-    private static let longestPause: Duration = .milliseconds(20)
-
     private let sink: any Sink
     private let group: Group
-    private let ledger: any LedgerPast
+    private let pace: LedgerPace
     private let scripts: SinkScripts
 
     /// - Parameters:
@@ -24,7 +20,7 @@ package final class LedgerFollower: Sink {
     package init(_ sink: any Sink, _ group: Group, behind ledger: any LedgerPast, scripts: SinkScripts) {
         self.sink = sink
         self.group = group
-        self.ledger = ledger
+        pace = LedgerPace(group, ledger)
         self.scripts = scripts
     }
 
@@ -35,30 +31,30 @@ package final class LedgerFollower: Sink {
     }
 
     package func apply(_ batch: Batch) async throws -> ApplyOutcome {
-        guard try await ledgerReaches(batch) else { return .historyChanged }
+        guard try await pace.reaches(batch) else { return .historyChanged }
         if !batch.deadLetters.isEmpty, try !scripts.setAside(batch) { return .historyChanged }
         // Nothing but entries that were added by hand: the position stays.
         if batch.last < batch.first { return .applied }
-        return try await calling { try await sink.apply(batch) }
+        return try await applySettingAside(batch)
     }
 
-    /// Waits until Postgres has the batch; false when the log was opened anew.
-    private func ledgerReaches(_ batch: Batch) async throws -> Bool {
-        let partition = batch.permit.partition
-        let deadline = Deadline.after(Self.patience)
-        var pause: Duration = .milliseconds(1)
+    /// Applies a batch; what its store refuses for its content is set aside first.
+    private func applySettingAside(_ batch: Batch) async throws -> ApplyOutcome {
+        var rest = batch
         while true {
-            let row = try await ledger.row(of: partition)
-            guard row.epoch == batch.permit.history.epoch else { return false }
-            if row.position.seq >= batch.last { return true }
-            guard !deadline.hasPassed else {
-                throw StoreError(
-                    .postgres, .refused,
-                    "\(group) waits for group postgres, which is at seq \(row.position.seq) of partition \(partition): a sink "
-                        + "of one's own is never ahead of the ledger")
+            do {
+                return try await calling { try await sink.apply(rest) }
+            } catch let refusal as RefusedChange {
+                // What comes before it is applied, and the position is there.
+                rest = rest.part(from: refusal.seq, through: rest.last)
+                guard let smaller = rest.settingAside(refusal.seq, Quarantine(.refused, refusal.reason)) else {
+                    throw StoreError(
+                        .own, .malformed, "the sink \(group) refused seq \(refusal.seq), which it was not given")
+                }
+                rest = smaller
+                let letter = rest.part(from: refusal.seq, through: refusal.seq)
+                if try !scripts.setAside(letter) { return .historyChanged }
             }
-            try await Task.sleep(for: pause)
-            pause = min(pause * 2, Self.longestPause)
         }
     }
 
@@ -68,8 +64,27 @@ package final class LedgerFollower: Sink {
             return try await body()
         } catch let error as StoreError {
             throw error
+        } catch let error as SessionStop {
+            throw error
+        } catch let error as RefusedChange {
+            throw error
         } catch {
             throw StoreError(.own, .refused, "the sink \(group): \(error)", outcomeIsUnknown: true)
         }
+    }
+}
+
+/// A change that a store refuses for what it holds, and that its group's settings say to set aside.
+package struct RefusedChange: Error {
+    package let seq: Seq
+    /// What the store said.
+    package let reason: String
+
+    /// - Parameters:
+    ///   - seq: Its place; all before it in the batch is applied.
+    ///   - reason: What the store said.
+    package init(seq: Seq, reason: String) {
+        self.seq = seq
+        self.reason = reason
     }
 }

@@ -7,6 +7,8 @@ package struct DeadLetter: Sendable {
         case invalid
         case addedByHand = "added-by-hand"
         case taken
+        /// The store refused it, as its group's settings say.
+        case refused
         /// Somebody put it among the dead letters, in no form that a sink writes.
         case unreadable
     }

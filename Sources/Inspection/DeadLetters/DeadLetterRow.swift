@@ -80,7 +80,7 @@ extension DeadLetterRow {
     public var shop: String? { letter.text("shop") }
     /// The groups that set it aside, as far as they could be asked.
     public var groups: [Group] { letter.groups }
-    /// Why the first of them did: `invalid`, `added-by-hand`, `taken` or `unreadable`.
+    /// Why the first of them did: `invalid`, `added-by-hand`, `taken`, `refused` or `unreadable`.
     public var reason: String? { letter.parts.first?.reason }
     /// The same for people.
     public var error: String? { letter.parts.first?.error }

@@ -1,4 +1,5 @@
 import OrderLog
+import SinkKinds
 import Sinks
 
 // The sinks that every log has, a line each.

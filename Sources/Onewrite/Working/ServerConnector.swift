@@ -4,6 +4,7 @@ package import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import SinkKinds
 import Sinks
 import ThreadedIO
 
@@ -21,8 +22,8 @@ extension SinkDefinition {
     ) async throws -> SessionPorts {
         let definition = GroupDefinition(kind: group.name, from: .start)
         let connector = ServerConnector(
-            servers: servers, sink: self, worker: owner, identity: identity, definition: definition,
-            term: LeaseTerm())
+            servers: servers, sink: self, worker: owner, identity: identity, definition: definition, store: nil,
+            isStopping: { false }, term: LeaseTerm())
         return try await connector.connectLane(0, pacing: ThreadPacing()).ports
     }
 }
@@ -34,13 +35,18 @@ struct ServerConnector: WorkerConnector {
     let worker: WorkerName
     let identity: LogIdentity
     let definition: GroupDefinition
+    /// Where the log says what the sink is.
+    let store: (any SinkKind)?
+    let isStopping: @Sendable () -> Bool
     let term: LeaseTerm
 
     func connectLane(_ lane: Int, pacing: any Pacing) async throws -> LaneConnection {
         do {
             let redis = StreamLog(try servers.master(), keys: servers.keys, group: sink.group, consumer: worker)
-            let made = try await sink.make(
-                SinkConnections(servers: servers, group: sink.group, redis: redis.connection))
+            let connections = SinkConnections(
+                servers: servers, group: sink.group, redis: redis.connection, isStopping: isStopping)
+            let made =
+                if let store { try store.connect(connections, of: identity) } else { try await sink.make(connections) }
             let ports = SessionPorts(
                 identity: identity, owner: worker, log: redis, sink: made.sink, ledger: made.ledger, past: made.past,
                 definition: definition, pacing: pacing)

@@ -1,9 +1,6 @@
 import Connections
 public import OrderLog
-import PostgresClient
-import RedisClient
-import RedisLog
-import Sinks
+import SinkKinds
 
 /// A consumer group together with the sink that follows the log through it: what a ``Worker`` serves.
 ///
@@ -19,6 +16,8 @@ public struct SinkDefinition: Sendable {
     let isBuiltIn: Bool
     let needsPostgres: Bool
     let make: @Sendable (SinkConnections) async throws -> MadeSink
+    /// Whether the log says what the sink is, and `make` is never called.
+    let isRecorded: Bool
 
     init(
         builtIn group: Group, needsPostgres: Bool = false,
@@ -29,6 +28,20 @@ public struct SinkDefinition: Sendable {
         self.make = { try make($0) }
         start = .start
         isBuiltIn = true
+        isRecorded = false
+    }
+
+    /// A group that was added with a kind and its settings, by `onewrite group add NAME --kind …`.
+    ///
+    /// - Parameter group: Its group; none of the built-in ones.
+    public init(recorded group: Group) {
+        precondition(!Group.builtIn.contains(group), "a built-in group has its own definition")
+        self.group = group
+        needsPostgres = true
+        start = .start
+        isBuiltIn = false
+        isRecorded = true
+        make = { _ in throw LogError(.bug, "the sink of \(group) is recorded with the log") }
     }
 
     /// A sink of one's own.
@@ -47,33 +60,8 @@ public struct SinkDefinition: Sendable {
         self.group = group
         self.start = start
         isBuiltIn = false
+        isRecorded = false
         needsPostgres = true
-        self.make = { connections in
-            let ledger = PostgresSink(try connections.primary())
-            let follower = LedgerFollower(
-                try await make(), group, behind: ledger, scripts: connections.scripts)
-            return MadeSink(sink: follower, past: ledger)
-        }
+        self.make = { connections in try connections.following(try await make()) }
     }
-}
-
-/// A sink, with what else it is to a session.
-struct MadeSink {
-    let sink: any Sink
-    var ledger: (any Ledger)?
-    var past: (any LedgerPast)?
-}
-
-/// What a built-in sink is made of: a lane's connections.
-struct SinkConnections {
-    let servers: Servers
-    let group: Group
-    let redis: RedisConnection
-
-    var scripts: SinkScripts { SinkScripts(redis, keys: servers.keys, group: group) }
-
-    /// A connection for writing.
-    ///
-    /// Statistics made while a table was small would have it scanned when it has grown to millions.
-    func primary() throws -> PostgresConnection { try servers.primary { $0.avoidsScans = true } }
 }

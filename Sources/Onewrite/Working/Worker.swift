@@ -19,35 +19,40 @@ import Upkeep
 /// Counts what it does, group by group, in `onewrite_applied_total` and `onewrite_refused_total` of swift-metrics, with
 /// whatever backend the process has chosen.
 public final class Worker: Service {
-    private struct State {
+    struct State {
         var isStopping = false
         var served: [GroupWorker] = []
+        /// Groups that are served with what the log says of them.
+        var recorded: Set<Group> = []
     }
 
     /// The worker's name: its consumer name in Redis, its owner's mark in the sinks.
     public let name: WorkerName
-    private let servers: Servers
-    private let sinks: [SinkDefinition]
+    let servers: Servers
+    let sinks: [SinkDefinition]
+    private let servesRecorded: Bool
     private let lanes: Int
     private let term: LeaseTerm
-    private let logger: Logger
+    let logger: Logger
     private let outages: Outages
     /// Ends the wait for servers.
-    private let interrupt = Interrupt()
-    private let state = Mutex(State())
+    let interrupt = Interrupt()
+    let state = Mutex(State())
 
     /// Makes a worker; nothing is connected before ``run()``.
     ///
     /// - Parameters:
     ///   - configuration: Where the log lives.
     ///   - sinks: What to serve; at least one, no group twice.
+    ///   - servesRecorded: Whether to serve what else is recorded with the log, too: groups that were added with a kind, also those
+    ///     that are added meanwhile.
     ///   - name: Unique in each of the groups; nil for a name that is made up.
     ///   - lanes: Threads for each group that share its partitions, 1 to 64.
     ///   - logger: Takes what people want to know: what was taken over, and what is waited for.
     /// - Throws: ``LogError`` for what can't be served.
     public init(
-        _ configuration: LogConfiguration, sinks: [SinkDefinition] = SinkDefinition.builtIn, name: WorkerName? = nil,
-        lanes: Int = 1, logger: Logger
+        _ configuration: LogConfiguration, sinks: [SinkDefinition] = SinkDefinition.builtIn,
+        servesRecorded: Bool = false, name: WorkerName? = nil, lanes: Int = 1, logger: Logger
     ) throws(LogError) {
         guard !sinks.isEmpty, Set(sinks.map(\.group)).count == sinks.count else {
             throw LogError(.badConfiguration, "a worker serves at least one group, and none twice")
@@ -64,6 +69,7 @@ public final class Worker: Service {
         let name = name ?? WorkerName.madeUp(for: sinks.map(\.group))
         self.name = name
         self.sinks = sinks
+        self.servesRecorded = servesRecorded
         self.lanes = lanes
         self.logger = logger
         servers = Servers(configuration, name: "onewrite-\(name)")
@@ -107,6 +113,7 @@ public final class Worker: Service {
     private func serve() async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for sink in sinks { tasks.addTask { try await self.serve(sink) } }
+            if servesRecorded { tasks.addTask { await self.serveRecorded() } }
             do {
                 try await tasks.waitForAll()
             } catch {
@@ -118,15 +125,16 @@ public final class Worker: Service {
         }
     }
 
-    private func serve(_ sink: SinkDefinition) async throws {
+    func serve(_ sink: SinkDefinition) async throws {
         // Alone, what it says needs no name.
         let outages = sinks.count == 1 ? outages : outages.of(sink.group)
         let start = WorkerStart(servers: servers, sink: sink, worker: name, outages: outages, interrupt: interrupt)
-        guard let (identity, definition) = try await CommandLane("start").run({ _ in try start.run() }) else { return }
+        guard let found = try await CommandLane("start").run({ _ in try start.run() }) else { return }
         let connector = ServerConnector(
-            servers: servers, sink: sink, worker: name, identity: identity, definition: definition, term: term)
+            servers: servers, sink: sink, worker: name, identity: found.identity, definition: found.definition,
+            store: found.store, isStopping: { self.interrupt.isSignalled }, term: term)
         let worker = GroupWorker(
-            WorkerSettings(group: sink.group, name: name, identity: identity, lanes: lanes, term: term),
+            WorkerSettings(group: sink.group, name: name, identity: found.identity, lanes: lanes, term: term),
             connector: connector, logger: logger, outages: outages
         ) { thread in
             let pacing = ThreadPacing()
@@ -145,11 +153,13 @@ public final class Worker: Service {
                 await metrics.follow(worker)
                 return metrics
             }
+            async let watching: Void = watch(worker, sink, found.definition)
             await worker.run()
             tasks.cancelAll()
             // What came since: a worker that is cancelled still finishes what it has in hand.
             var metrics = await tasks.next()
             metrics?.tell(worker)
+            await watching
         }
         await trimming
     }

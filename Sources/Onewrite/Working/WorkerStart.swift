@@ -4,6 +4,7 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import SinkKinds
 import Sinks
 import ThreadedIO
 
@@ -19,11 +20,19 @@ struct WorkerStart {
     /// Ends the waiting.
     let interrupt: Interrupt
 
+    /// What a worker needs to serve its group.
+    struct Found {
+        let identity: LogIdentity
+        let definition: GroupDefinition
+        /// Where the log says what the sink is.
+        let store: (any SinkKind)?
+    }
+
     /// Returns when the worker can serve.
     ///
-    /// - Returns: The log, and the group's definition; nil when the interrupt was signalled.
+    /// - Returns: What it needs; nil when the interrupt was signalled.
     /// - Throws: ``LogError`` or the servers' errors, for what waiting can't mend.
-    func run() throws -> (identity: LogIdentity, definition: GroupDefinition)? {
+    func run() throws -> Found? {
         var backoff = Backoff(most: .seconds(2))
         var generator = SystemRandomNumberGenerator()
         while !interrupt.isSignalled {
@@ -48,7 +57,7 @@ struct WorkerStart {
     }
 
     /// Looks once; nil when there is no log yet.
-    private func check() throws -> (identity: LogIdentity, definition: GroupDefinition)? {
+    private func check() throws -> Found? {
         let group = sink.group
         let redis = try servers.master(interrupt: interrupt)
         guard let identity = try redis.identity(servers.keys) else {
@@ -65,10 +74,32 @@ struct WorkerStart {
         if present.count == 2, let count = present[1].integer, count > 0 {
             throw LogError(.tryAgain, "a worker named \(worker) serves \(group.name) already. Choose another --name")
         }
-        let definition =
-            sink.isBuiltIn
-            ? GroupDefinition(kind: group.name, from: .start)
-            : try redis.add(group, from: sink.start, servers.keys, identity.partitioning).definition
-        return (identity, definition)
+        let definition = try definition(redis, identity)
+        return Found(identity: identity, definition: definition, store: try store(definition))
+    }
+
+    private func definition(_ redis: RedisConnection, _ identity: LogIdentity) throws -> GroupDefinition {
+        if sink.isBuiltIn { return GroupDefinition(kind: sink.group.name, from: .start) }
+        guard sink.isRecorded else {
+            return try redis.add(sink.group, from: sink.start, servers.keys, identity.partitioning).definition
+        }
+        let known = try redis.groupDefinitions(servers.keys)
+        guard let definition = known.first(where: { $0.group == sink.group })?.definition else {
+            throw LogError(
+                .badConfiguration,
+                "there is no group \(sink.group); there are \(known.map(\.group.name).joined(separator: ", ")). To add it: "
+                    + "onewrite group add")
+        }
+        return definition
+    }
+
+    private func store(_ definition: GroupDefinition) throws -> (any SinkKind)? {
+        guard sink.isRecorded else { return nil }
+        guard let store = try definition.store(of: sink.group) else {
+            throw LogError(
+                .badConfiguration,
+                "group \(sink.group) is for a sink of one's own: the application that brings it serves it, too")
+        }
+        return store
     }
 }

@@ -5,6 +5,7 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import SinkKinds
 import Sinks
 import ThreadedIO
 
@@ -12,16 +13,20 @@ import ThreadedIO
 struct GroupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "group",
-        abstract: "Show the consumer groups, or add one for a sink of one's own.",
+        abstract: "Show the consumer groups, or add one: for a store without code, or for a sink of one's own.",
         discussion: """
-            Example:
+            Examples:
               onewrite group list
+              onewrite group add pages --kind redis-script pages.lua
 
-            A sink of one's own is code: an application brings it, and serves its group with the library's Worker. What is \
-            recorded here, with the log, is that the group exists and where it begins, so that all workers, and whoever trims, \
-            agree.
+            A group with a kind needs no code: onewrite worker serves it. A sink of one's own is code: an application brings it, \
+            and serves its group with the library's Worker. What is recorded here, with the log, is that the group exists, where \
+            it leads and where it begins, so that all workers, and whoever trims, agree.
             """,
-        subcommands: [GroupListCommand.self, GroupAddCommand.self, GroupRemoveCommand.self],
+        subcommands: [
+            GroupListCommand.self, GroupAddCommand.self, GroupChangeCommand.self, GroupRemoveCommand.self,
+            GroupSQLCommand.self,
+        ],
         defaultSubcommand: GroupListCommand.self)
 }
 
@@ -32,6 +37,7 @@ private struct GroupLine: Encodable {
     let kind: String
     let from: String
     let guarantee: String
+    let settings: [String: String]
     /// Over all partitions; 0 for a group that begins at the start.
     let skipped: Int64
 
@@ -39,13 +45,14 @@ private struct GroupLine: Encodable {
         self.group = group.name
         kind = definition.kind
         from = definition.from.rawValue
-        guarantee = definition.guarantee
+        guarantee = SinkKinds.guarantee(of: definition, in: group)
+        settings = definition.settings.filter { $0.key != "script" }
         skipped = definition.began.values.reduce(0) { $0 + $1.seq }
     }
 
     var text: String {
         "\(group.padding(toLength: max(16, group.count), withPad: " ", startingAt: 0))  "
-            + "\(kind.padding(toLength: 8, withPad: " ", startingAt: 0))  from \(from)  \(guarantee)"
+            + "\(kind.padding(toLength: max(12, kind.count), withPad: " ", startingAt: 0))  from \(from)  \(guarantee)"
     }
 }
 
@@ -79,53 +86,6 @@ struct GroupListCommand: AsyncParsableCommand {
     }
 }
 
-/// `onewrite group add`.
-struct GroupAddCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "add", abstract: "Record a group for a sink of one's own, and where it begins.",
-        discussion: """
-            Example:
-              onewrite group add search --from start
-
-            From the start: the sink is given the log's first change and all behind it. What the log no longer holds comes from \
-            the ledger in Postgres, without a gap and without an overlap. From now: only what is appended from now on. Where a \
-            group begins is fixed; remove it to begin anew.
-            """)
-
-    @Argument(help: "The group's name: a-z 0-9 -, 1 to 32 of them, a letter first.")
-    var group: Group
-
-    @Option(help: "Where it begins: start or now.")
-    var from: GroupDefinition.Start = .start
-
-    @OptionGroup var common: CommonOptions
-
-    func validate() throws {
-        if Group.builtIn.contains(group) { throw ValidationError("\(group) is built in: every log has it") }
-    }
-
-    func run() async throws {
-        let servers = try Servers(try common.settings(), name: "onewrite-group")
-        let (definition, isNew) = try await CommandLane().run { [group, from] _ in
-            var patience = Patience()
-            return try patience.attempt {
-                let redis = try servers.master()
-                return try redis.add(group, from: from, servers.keys, servers.identity(redis).partitioning)
-            }
-        }
-        if !isNew, definition.from != from {
-            throw Failure(
-                .no,
-                "\(group) is there already, and began from \(definition.from.rawValue). To begin anew: "
-                    + "onewrite group remove \(group)")
-        }
-        Console.print(
-            isNew
-                ? "group \(group) begins from \(from.rawValue). Its worker is in your application"
-                : "group \(group) is there already")
-    }
-}
-
 /// `onewrite group remove`.
 struct GroupRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -134,8 +94,9 @@ struct GroupRemoveCommand: AsyncParsableCommand {
             Example:
               onewrite group remove search --yes
 
-            Without --yes it only says what would be done. Its dead letters stay. A worker that still serves the group records \
-            it again when it is started again: stop it first.
+            Without --yes it only says what would be done. Its dead letters stay. With a group of kind redis-script goes what its \
+            script has written; another database keeps its position, and a group of the same name goes on from there. Workers \
+            of a kind notice. A worker of a sink of one's own records the group again when it is started again: stop it first.
             """)
 
     @Argument(help: "The group's name.")

@@ -95,7 +95,7 @@ struct LogCommand: AsyncParsableCommand {
             do {
                 while let item = try await patience.attempt({ try await feed.next() }) {
                     if let shop, item.shop != shop { continue }
-                    output.append((json ? try item.json() : item.text) + "\n")
+                    output.append((json ? item.json : item.text) + "\n")
                     count += 1
                     if count == limit { return }
                     if stop.isRequested { throw CancellationError() }

@@ -10,11 +10,14 @@ import UnixSignals
 struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     static let configuration = CommandConfiguration(
         commandName: "worker",
-        abstract: "Serve all consumer groups, or some: apply the log to Postgres, the stock count, the delivery list.",
+        abstract: "Serve all consumer groups, or some: apply the log to the stores.",
         discussion: """
             Examples: one process for everything, and one for a group that has much to do.
               onewrite worker
               onewrite worker --group stock --name stock-a
+
+            All: Postgres, the stock count, the delivery list, and the groups that were added with a kind, also those that are \
+            added meanwhile (onewrite group add). Not those of a sink of one's own: the application that brings it serves it.
 
             Start as many as you like, on as many machines: the workers of a group share its partitions, and take over from \
             one that is gone. SIGTERM or Ctrl-C finishes the batch in hand; a second one stops at once. Nothing is lost either \
@@ -23,7 +26,7 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 
     @Option(
         name: .customLong("group"),
-        help: ArgumentHelp("A group to serve; repeat it for several (default: all three).", valueName: "group"))
+        help: ArgumentHelp("A group to serve; repeat it for several (default: all).", valueName: "group"))
     var groups: [Group] = []
 
     @Option(help: ArgumentHelp("The worker's name, unique in its groups (default: made up).", valueName: "name"))
@@ -41,21 +44,20 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         if let name, WorkerName(name) == nil {
             throw ValidationError("--name: expected 1 to 64 of A-Z a-z 0-9 . _ -, got \(FieldError.quote(name))")
         }
-        for group in groups where !Group.builtIn.contains(group) {
-            throw ValidationError(
-                "--group: expected postgres, stock or delivery, got \(FieldError.quote(group.name)); a sink of one's own is "
-                    + "served by the application that brings it")
-        }
     }
 
     func run() async throws {
         let settings = try common.settings()
         let wanted = Set(groups)
-        let sinks = SinkDefinition.builtIn.filter { wanted.isEmpty || wanted.contains($0.group) }
+        let sinks =
+            SinkDefinition.builtIn.filter { wanted.isEmpty || wanted.contains($0.group) }
+            + wanted.subtracting(Group.builtIn).sorted().map { SinkDefinition(recorded: $0) }
         let name = name.flatMap { WorkerName($0) } ?? WorkerName.madeUp(for: sinks.map(\.group))
         var logger = Logger(label: name.text) { PersonLogHandler(name: $0) }
         logger.logLevel = .info
-        let worker = try Worker(settings.configuration(), sinks: sinks, name: name, lanes: lanes, logger: logger)
+        let worker = try Worker(
+            settings.configuration(), sinks: sinks, servesRecorded: wanted.isEmpty, name: name, lanes: lanes,
+            logger: logger)
         try await worker.runHandlingSignals(logger)
         if worker.isServing { logger.info("stopped · \(worker.applied) applied") }
     }
