@@ -25,7 +25,7 @@ struct RootCommand: AsyncParsableCommand {
             CancelCommand.self,
             StockCommand.self,
             WorkerCommand.self,
-            GroupCommand.self,
+            GroupCommand.self, FunctionsCommand.self,
             StatusCommand.self,
             DashboardCommand.self,
             PendingCommand.self,

@@ -2,7 +2,7 @@ import RedisClient
 
 /// The Lua scripts, each with what is read ahead of it.
 enum Scripts {
-    static let append = script("append", PackageResources.append_lua, .history)
+    static let append = script("append", PackageResources.append_lua, .appending)
     static let forget = script("forget", PackageResources.forget_lua)
     static let look = script("look", PackageResources.look_lua, .history)
     static let fence = script("fence", PackageResources.fence_lua, .history)
@@ -39,13 +39,18 @@ enum Scripts {
         return RedisScript(name: name, source: body[..<end] + own + body[end...])
     }
 
+    /// The library of functions for producers in any language, as FUNCTION LOAD takes it.
+    static let functions =
+        "#!lua name=onewrite\n" + Prelude.appending.text + text(PackageResources.functions_lua)
+
     private enum Prelude {
-        case none, history, sink
+        case none, history, appending, sink
 
         var text: String {
             switch self {
             case .none: ""
             case .history: Scripts.text(PackageResources.history_lua)
+            case .appending: Self.history.text + Scripts.text(PackageResources.appending_lua)
             case .sink: Self.history.text + Scripts.text(PackageResources.sink_lua)
             }
         }

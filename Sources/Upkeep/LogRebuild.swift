@@ -116,6 +116,7 @@ package struct LogRebuild {
             throw LogError(.tryAgain, "somebody else made another log in Redis meanwhile")
         }
         try redis.recordBuiltInGroups(keys)
+        _ = try FunctionLibrary.ensure(on: redis)
     }
 
     /// Makes one partition.

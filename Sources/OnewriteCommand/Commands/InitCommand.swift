@@ -33,16 +33,22 @@ struct InitCommand: AsyncParsableCommand {
         let servers = try Servers(settings, name: "onewrite-init")
         let schema = try settings.schema()
         let isPartitioningChosen = settings.value(.partitions)?.source != "default"
-        let identity = try await CommandLane().run { _ in
+        let (identity, refusal) = try await CommandLane().run { _ in
             var patience = Patience()
             return try await patience.attempt {
-                try await LogCreation(
-                    redis: try servers.master(), keys: servers.keys, postgres: try servers.primary(),
-                    schema: schema
+                let redis = try servers.master()
+                let identity = try await LogCreation(
+                    redis: redis, keys: servers.keys, postgres: try servers.primary(), schema: schema
                 ).create(partitioning, mustMatch: isPartitioningChosen)
+                return (identity, try FunctionLibrary.ensure(on: redis))
             }
         }
         Console.print("ready: log \(identity.log), \(identity.partitioning.count) partitions")
+        if let refusal {
+            Console.error(
+                "the functions for producers in other languages were not loaded: \(refusal). Whoever may: onewrite functions load"
+            )
+        }
         let newest = LogFormat.known.upperBound
         if identity.format < newest {
             Console.error(

@@ -257,7 +257,7 @@ package struct Doctor {
             }
             let name = parts[1]
             return [":log", ":head", ":seen", ":seen:old", ":shops", ":deliveries"].contains(name)
-                || [":stock:", ":position:", ":lease:", ":dead:", ":rebuild:"].contains { name.hasPrefix($0) }
+                || [":stock:", ":position:", ":lease:", ":dead:", ":rebuild:", ":own:"].contains { name.hasPrefix($0) }
         }
         guard let rest = key.dropPrefix("\(namespace):") else { return true }
         return ["meta", "groups"].contains(rest) || ["workers:", "worker:"].contains { rest.hasPrefix($0) }

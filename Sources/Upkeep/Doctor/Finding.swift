@@ -83,6 +83,9 @@ package struct Check: Sendable {
             "redis-version", .error, "Redis 7.0 or newer, or Valkey", "the scripts need what 7.0 brought",
             "upgrade Redis"),
         Check(
+            "functions", .warning, "the Redis functions are those of this version, or aren't there",
+            "producers in other languages append by another version's rules", "onewrite functions load"),
+        Check(
             "eviction", .error, "maxmemory-policy noeviction", "a full Redis deletes the log, or counters, silently",
             "redis-cli CONFIG SET maxmemory-policy noeviction"),
         Check(

@@ -49,6 +49,13 @@ struct RedisExam {
         let settings = try settings()
         lookAtSettings(settings, info)
         try lookAtRights()
+        do throws(RedisError) {
+            if try FunctionLibrary.state(on: redis) == .different {
+                note("functions", "the functions are another version's")
+            }
+        } catch .reply {
+            // Who may not list them isn't who loads them.
+        }
     }
 
     private mutating func lookAtClock() throws(RedisError) {

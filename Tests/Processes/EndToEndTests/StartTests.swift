@@ -95,13 +95,15 @@ struct StartTests {
     @Test("unknown groups, options and commands, bad values")
     func usage() async throws {
         try await withServers { servers in
-            expect(try await run(["worker", "--group", "mail"], on: servers), .usage, says: "mail")
             expect(try await run(["worker", "--group", "stock", "--gruop", "x"], on: servers), .usage, says: "--gruop")
             expect(try await run(["worker", "--group", "stock", "--lanes", "0"], on: servers), .usage, says: "--lanes")
             expect(try await run(["worker", "--group", "stock", "--name", "a b"], on: servers), .usage, says: "--name")
             expect(try await run(["sbmit"], on: servers), .usage, says: "Did you mean submit?")
             expect(try await run(["frobnicate"], on: servers), .usage, says: "frobnicate", "--help")
             #expect(try await run(["init"], on: servers).status == .exited(0))
+            expect(
+                try await run(["worker", "--group", "mail"], on: servers), .badConfiguration,
+                says: "there is no group mail; there are postgres, stock, delivery")
             expect(
                 try await run(["worker", "--group", "stock"], ["ONEWRITE_LEASE": "soon"], on: servers),
                 .badConfiguration,
