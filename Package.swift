@@ -19,6 +19,11 @@ let package = Package(
         // For tests: loaded into a Redis server whose clock must be behind.
         .library(name: "ClockShim", type: .dynamic, targets: ["CClockShim"]),
     ],
+    traits: [
+        .trait(name: "Kafka", description: "The kind kafka of groups; needs librdkafka."),
+        // A build without: --disable-default-traits
+        .default(enabledTraits: ["Kafka"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
@@ -32,6 +37,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CLibcurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLibrdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         // Clients: a thread a lane, and the two libraries made safe on it.
@@ -45,6 +51,10 @@ let package = Package(
             name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),
 
         .target(name: "CHTTPClient", dependencies: ["CLibcurl"]),
+        .target(
+            name: "KafkaClient",
+            dependencies: ["ThreadedIO", .target(name: "CLibrdkafka", condition: .when(traits: ["Kafka"]))],
+            swiftSettings: swiftSettings),
         .target(name: "HTTPClient", dependencies: ["ThreadedIO", "CHTTPClient"], swiftSettings: swiftSettings),
 
         // Faults on demand, for tests: nothing in a release build.
@@ -118,7 +128,7 @@ let package = Package(
             name: "SinkKinds",
             dependencies: [
                 "OrderLog", "Coordination", "RedisLog", "Sinks", "Connections", "RedisClient", "PostgresClient",
-                "HTTPClient", "ThreadedIO", "CLibcrypto",
+                "HTTPClient", "KafkaClient", "ThreadedIO", "CLibcrypto", "Faults",
             ],
             swiftSettings: swiftSettings),
 
@@ -338,7 +348,7 @@ let package = Package(
             name: "KindTests",
             dependencies: [
                 "OnewriteCommand", "HTTPClient", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
-                "TestSupport",
+                "TestSupport", .target(name: "CLibrdkafka", condition: .when(traits: ["Kafka"])),
             ],
             path: "Tests/Processes/KindTests", swiftSettings: swiftSettings),
         .testTarget(

@@ -25,6 +25,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case afterLease, afterFence, afterReclaim
     // open
     case afterReserve, afterCompare, afterHeal, beforeConfirm
+    // worker, store without code: it has the batch, and the position is not moved
+    case batchHandedOver
     // upgrade: Postgres has the migration, Redis not yet
     case afterMigration
 }

@@ -20,7 +20,17 @@ package struct KindSetting: Hashable, Sendable {
 
 /// What was said of a group's store, by name.
 package struct KindSettings: Sendable {
+    private static let property = "property."
+
     private let values: [String: String]
+
+    /// Settings of a library's, by its own names.
+    package var properties: [String: String] {
+        Dictionary(
+            uniqueKeysWithValues: values.filter { $0.key.hasPrefix(Self.property) }.map {
+                (String($0.key.dropFirst(Self.property.count)), $0.value)
+            })
+    }
 
     /// Takes settings.
     ///
@@ -30,6 +40,7 @@ package struct KindSettings: Sendable {
     /// - Throws: ``LogError`` for one that isn't of that kind, or is missing.
     package init(_ values: [String: String], of kind: any SinkKind.Type) throws(LogError) {
         for name in values.keys.sorted() where !kind.settings.contains(where: { $0.name == name }) {
+            if kind.takesProperties, name.hasPrefix(Self.property) { continue }
             throw LogError(.badConfiguration, "--\(name): not a setting of the kind \(kind.name)")
         }
         for setting in kind.settings where setting.isRequired && values[setting.name] == nil {

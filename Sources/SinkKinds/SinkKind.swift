@@ -13,6 +13,8 @@ package protocol SinkKind: Sendable {
     static var guarantee: String { get }
     /// All that can be said of it.
     static var settings: [KindSetting] { get }
+    /// Whether it has settings of a library's, too: `--property NAME=VALUE`, here by the names `property.NAME`.
+    static var takesProperties: Bool { get }
 
     /// Takes a group's settings.
     ///
@@ -40,10 +42,22 @@ package protocol SinkKind: Sendable {
     func connect(_ connections: SinkConnections, of identity: LogIdentity) throws -> MadeSink
 }
 
+extension SinkKind {
+    package static var takesProperties: Bool { false }
+}
+
 /// The kinds there are.
 package enum SinkKinds {
     /// A line each.
-    package static let all: [any SinkKind.Type] = [PostgresKind.self, RedisScriptKind.self, WebhookKind.self]
+    package static let all: [any SinkKind.Type] = kafka + [PostgresKind.self, RedisScriptKind.self, WebhookKind.self]
+
+    private static var kafka: [any SinkKind.Type] {
+        #if Kafka
+        [KafkaKind.self]
+        #else
+        []
+        #endif
+    }
 
     /// The kind of a name; nil where there is none.
     package static func named(_ name: String) -> (any SinkKind.Type)? { all.first { $0.name == name } }
@@ -68,7 +82,9 @@ extension GroupDefinition {
         if kind == Self.own || Group.builtIn.contains(group) { return nil }
         guard let kind = SinkKinds.named(kind) else {
             throw LogError(
-                .badConfiguration, "group \(group) is of kind \(kind), which this version of Onewrite doesn't know")
+                .badConfiguration,
+                "group \(group) is of kind \(kind), which this \(kind == "kafka" ? "build" : "version") of Onewrite doesn't know"
+            )
         }
         return try kind.init(group, KindSettings(settings, of: kind))
     }

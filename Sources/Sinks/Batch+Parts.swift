@@ -1,6 +1,16 @@
 package import OrderLog
 
 extension Batch {
+    /// The batch in two pieces, each with half of its changes; nil where it has fewer than two.
+    package var halves: (Batch, Batch)? {
+        guard applied.count > 1 else { return nil }
+        let middle = applied[applied.count / 2 - 1].place.seq
+        return (part(from: first, through: middle), part(from: middle.next, through: last))
+    }
+
+    /// What comes before a place of the batch; nil where nothing does.
+    package func part(before seq: Seq) -> Batch? { seq > first ? part(from: first, through: seq.previous) : nil }
+
     /// The batch in pieces that can be applied one after the other.
     ///
     /// - Parameters:

@@ -12,6 +12,7 @@ struct GroupAddCommand: AsyncParsableCommand {
         commandName: "add", abstract: "Record a group: where it leads, and where it begins.",
         discussion: """
             Examples: a store without code of each kind, and a sink of one's own.
+              onewrite group add shipping --kind kafka --brokers k1:9092 --topic orders
               onewrite group add points --kind postgres --url-env POINTS_URL --function f
               onewrite group add crm --kind webhook --url https://crm.example/ --unsigned
               onewrite group add pages --kind redis-script pages.lua
@@ -131,6 +132,26 @@ struct KindOptions: ParsableArguments {
                 + "an application brings).", valueName: "kind"), completion: .list(SinkKinds.all.map { $0.name }))
     var kind: String?
 
+    @Option(help: ArgumentHelp("kafka: the brokers to begin with, HOST:PORT parted by commas.", valueName: "addresses"))
+    var brokers: String?
+
+    @Option(help: ArgumentHelp("kafka: the topic, which is there.", valueName: "topic"))
+    var topic: String?
+
+    @Option(help: ArgumentHelp("kafka: a message's key: shop or order (default: shop).", valueName: "key"))
+    var key: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "kafka: a message's value: change, or job for the delivery service (default: change).", valueName: "value"))
+    var value: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "kafka: a setting of librdkafka's, repeated for several; secrets as NAME=env:VARIABLE or NAME=file:PATH.",
+            valueName: "name=value"))
+    var property: [String] = []
+
     @Option(help: ArgumentHelp("postgres: the environment variable with the database's URL.", valueName: "name"))
     var urlEnv: String?
 
@@ -200,13 +221,21 @@ struct KindOptions: ParsableArguments {
             "url": url, "secret-env": secretEnv, "unsigned": unsigned ? "true" : nil, "header-env": headerEnv,
             "batch": batch, "answer-within": answerWithin, "allow-private": allowPrivate ? "true" : nil,
             "ca-file": caFile,
+            "brokers": brokers, "topic": topic, "key": key, "value": value,
         ].compactMapValues { $0 }
+        for text in property {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[0].isEmpty else {
+                throw Failure(.usage, "--property: expected name=value, got \(FieldError.quote(text))")
+            }
+            settings["property.\(parts[0])"] = String(parts[1])
+        }
         if let file {
             settings["file"] = URL(filePath: file).lastPathComponent
             settings["script"] = try Self.text(of: file)
         }
         if kind == nil, let name = settings.keys.min() {
-            let said = file == nil ? "--\(name)" : "the script"
+            let said = file == nil ? "--\(name.hasPrefix("property.") ? "property" : name)" : "the script"
             throw Failure(.usage, "\(said) says something of a kind of store: say --kind, too")
         }
         guard let kind else { return [:] }

@@ -32,30 +32,23 @@ final class PostgresFunctionSink: Sink {
             if try move(over: batch) { return .applied }
         } catch {
             guard let state = error.sqlState, kind.quarantined.contains(state) else { throw translated(error) }
-            guard batch.applied.count > 1 else {
+            guard let halves = batch.halves else {
                 guard let only = batch.applied.first else { throw translated(error) }
                 return try await refuse(only, of: batch, "\(error)")
             }
-            return try await applyHalves(of: batch)
+            let outcome = try await apply(halves.0)
+            return outcome == .applied ? try await apply(halves.1) : outcome
         }
         return try reason(batch)
     }
 
     /// Applies what comes before a change that was refused, and hands the refusal on.
     private func refuse(_ only: Batch.Applied, of batch: Batch, _ reason: String) async throws -> ApplyOutcome {
-        if only.place.seq > batch.first {
-            let outcome = try await apply(batch.part(from: batch.first, through: only.place.seq.previous))
+        if let before = batch.part(before: only.place.seq) {
+            let outcome = try await apply(before)
             guard outcome == .applied else { return outcome }
         }
         throw RefusedChange(seq: only.place.seq, reason: reason)
-    }
-
-    /// Finds the change that was refused: what comes before it is applied.
-    private func applyHalves(of batch: Batch) async throws -> ApplyOutcome {
-        let middle = batch.applied[batch.applied.count / 2 - 1].place.seq
-        let outcome = try await apply(batch.part(from: batch.first, through: middle))
-        guard outcome == .applied else { return outcome }
-        return try await apply(batch.part(from: middle.next, through: batch.last))
     }
 
     /// Calls the function and moves the position; false when the row says something else, and nothing was changed.

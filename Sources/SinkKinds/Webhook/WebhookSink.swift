@@ -1,3 +1,4 @@
+import Faults
 import Foundation
 import HTTPClient
 import OrderLog
@@ -52,7 +53,9 @@ final class WebhookSink: BuiltInSink {
 
     private func take(_ batch: Batch) async throws -> ApplyOutcome {
         switch try batch.applied.isEmpty ? .taken : post(batch) {
-        case .taken: return try await scripts.apply(batch, to: .elsewhere) {}
+        case .taken:
+            try Faults.pass(.batchHandedOver)
+            return try await scripts.apply(batch, to: .elsewhere) {}
         case .refused(let reason):
             // Each on its own tells which one it is.
             guard batch.applied.count > 1 else {

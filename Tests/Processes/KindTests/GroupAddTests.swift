@@ -17,7 +17,7 @@ struct GroupAddTests {
             let function = ["--kind", "postgres", "--url-env", "LOYALTY_URL", "--function", "f"]
             let webhook = ["--kind", "webhook", "--url", "http://127.0.0.1:1/"]
             let cases: [(code: Int32, arguments: [String], reason: String)] = [
-                (64, ["--kind", "mail"], "--kind: expected postgres, redis-script, webhook"),
+                (64, ["--kind", "mail"], "postgres, redis-script, webhook, got \"mail\""),
                 (64, ["--url", "http://x.example/"], "--url says something of a kind of store: say --kind, too"),
                 (78, ["--kind", "postgres", "--function", "f"], "--url-env is missing: the kind postgres needs it"),
                 (78, function + ["--batch", "3"], "--batch: not a setting of the kind postgres"),

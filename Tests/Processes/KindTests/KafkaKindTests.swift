@@ -1,0 +1,263 @@
+#if Kafka
+import Foundation
+import PrivateServers
+import RedisClient
+import Synchronization
+import Testing
+import TestSupport
+
+@Suite("A topic of Kafka's", .enabled(if: KafkaBroker.isThere, "no ONEWRITE_TEST_KAFKA: scripts/test sets it"))
+struct KafkaKindTests {
+    private static let topicPartitions = 3
+
+    /// A broker, a topic and a group that leads there.
+    private static func add(
+        _ shop: KindShop, _ broker: KafkaBroker, _ arguments: String..., group: String = "ship"
+    ) async throws {
+        _ = try await shop.run(
+            ["group", "add", group, "--kind", "kafka", "--brokers", broker.address, "--topic", "orders"] + arguments
+        ).succeeded()
+    }
+
+    private static func broker() async throws -> KafkaBroker {
+        let broker = try await KafkaBroker()
+        try await broker.createTopic("orders", partitions: topicPartitions)
+        return broker
+    }
+
+    /// What is committed, by partition of the log, in the topic's order: `seq type id`.
+    private static func committed(_ broker: KafkaBroker) throws -> (changes: [Int: [String]], aborted: Int) {
+        var changes: [Int: [String]] = [:]
+        var aborted = 0
+        var homes: [String: Set<Int>] = [:]
+        for partition in 0..<topicPartitions {
+            for record in try broker.records(of: "orders", partition: partition) {
+                guard record.isCommitted else {
+                    aborted += 1
+                    continue
+                }
+                let object =
+                    try JSONSerialization.jsonObject(with: Data(record.value.utf8)) as? [String: Any] ?? [:]
+                #expect(record.key == object.text("shop"))
+                homes[record.key, default: []].insert(partition)
+                changes[object.int("partition") ?? -1, default: []].append(
+                    "\(object.int("seq") ?? 0) \(object.text("type") ?? "") \(object.text("id") ?? "")")
+            }
+        }
+        #expect(homes.values.allSatisfy { $0.count == 1 }, "a shop has one partition of the topic")
+        return (changes, aborted)
+    }
+
+    /// Each change is there once; of a shop in the log's order.
+    private static func isEqual(_ shop: KindShop, _ broker: KafkaBroker) throws {
+        let changes = try committed(broker).changes
+        let ledger = try shop.ledger()
+        for partition in 0..<KindShop.partitions {
+            let numbers = { (rows: [String]) in rows.map { Int($0.prefix { $0 != " " }) ?? 0 } }
+            let found = changes[partition] ?? []
+            #expect(Set(found).count == found.count, "partition \(partition): each once")
+            #expect(Set(found) == Set(ledger[partition] ?? []), "partition \(partition)")
+            #expect(numbers(found).sorted() == numbers(ledger[partition] ?? []))
+        }
+    }
+
+    /// The changes of each shop, in the topic's order, are in the log's.
+    private static func isInOrder(_ broker: KafkaBroker) throws {
+        for partition in 0..<topicPartitions {
+            var last: [String: Int] = [:]
+            for record in try broker.records(of: "orders", partition: partition) where record.isCommitted {
+                let object =
+                    try JSONSerialization.jsonObject(with: Data(record.value.utf8)) as? [String: Any] ?? [:]
+                let seq = object.int("seq") ?? 0
+                #expect(seq > last[record.key] ?? 0, "\(record.key)")
+                last[record.key] = seq
+            }
+        }
+    }
+
+    @Test("every change is there once, in a shop's order, with its place in headers; read by kcat")
+    func follows() async throws {
+        try await withKindShop { shop in
+            let broker = try await Self.broker()
+            try await shop.submit(300)
+            let worker = try await shop.worker()
+            try await Self.add(shop, broker)
+            try await shop.submit(300)
+            try await shop.settled("ship")
+            try Self.isEqual(shop, broker)
+            try Self.isInOrder(broker)
+            let read = try await ChildProcess.run(
+                [
+                    "kcat", "-b", broker.address, "-t", "orders", "-C", "-e", "-q", "-X",
+                    "isolation.level=read_committed", "-f", "%k|%h|%T|%s\n",
+                ])
+            let lines = read.output.split(separator: "\n")
+            #expect(lines.count == 600, "\(read.errors)")
+            let first = try #require(lines.first { $0.contains("onewrite-seq=1,") })
+            let parts = first.split(separator: "|", maxSplits: 3).map(String.init)
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(parts[3].utf8)) as? [String: Any])
+            #expect(
+                parts[1]
+                    == "onewrite-partition=\(object.int("partition") ?? -1),onewrite-epoch=1,onewrite-seq=1,onewrite-type=\(object.text("type") ?? "")"
+            )
+            #expect(object.text("entry") == "\(parts[2])-0" || object.text("entry")?.hasPrefix("\(parts[2])-") == true)
+            await worker.kill()
+        }
+    }
+
+    @Test("delivery jobs instead of changes, by the order's ID")
+    func jobs() async throws {
+        try await withKindShop { shop in
+            let broker = try await Self.broker()
+            let worker = try await shop.worker()
+            try await Self.add(shop, broker, "--value", "job", "--key", "order")
+            try await shop.submit(100)
+            try await shop.settled("ship")
+            try await shop.settled("delivery")
+            var jobs: Set<String> = []
+            for partition in 0..<Self.topicPartitions {
+                for record in try broker.records(of: "orders", partition: partition) where record.isCommitted {
+                    #expect(record.value.contains("\"order\":\"\(record.key)\""))
+                    jobs.insert(record.value)
+                }
+            }
+            // What the delivery list has, byte for byte.
+            let list = try (0..<KindShop.partitions).flatMap {
+                try shop.redis("LRANGE", shop.key($0, "deliveries"), "0", "-1").elements.compactMap(\.string)
+            }
+            #expect(jobs == Set(list) && jobs.count > 80)
+            await worker.kill()
+        }
+    }
+
+    @Test("killed and stopped workers, cut connections: every change is committed once, in order")
+    func faults() async throws {
+        try await withKindShop { shop in
+            let broker = try await Self.broker()
+            let ledger = try await shop.worker("--group", "postgres", log: "ledger.log")
+            try await Self.add(shop, broker)
+            var fleet = try await KindFleet(shop, "ship")
+            let cutting = Task {
+                while !Task.isCancelled {
+                    try await Task.sleep(for: .milliseconds(700))
+                    broker.cut()
+                }
+            }
+            try await fleet.torment(kills: 5, stops: 2, changes: 150)
+            cutting.cancel()
+            try Self.isEqual(shop, broker)
+            try Self.isInOrder(broker)
+            await ledger.kill()
+        }
+    }
+
+    @Test("a worker that was stopped past its lease is fenced: what it had begun is never committed")
+    func fenced() async throws {
+        try await withKindShop { shop in
+            shop.set("ONEWRITE_LEASE", "1s")
+            let broker = try await Self.broker()
+            let ledger = try await shop.worker("--group", "postgres", log: "ledger.log")
+            try await Self.add(shop, broker)
+            // Stopped between what it produced and the commit.
+            let zombie = try await ChildProcess.spawn(
+                [BuiltExecutable.path, "worker", "--group", "ship", "--name", "zombie"],
+                environment: shop.environment.merging(["ONEWRITE_FAULT": "batchHandedOver:stop:1"]) { $1 },
+                in: shop.directory, output: .discarded, errors: .appended(to: shop.path("zombie.log")))
+            try await shop.submit(60)
+            try await eventually("it is stopped: \(shop.log("zombie.log"))") {
+                try String(contentsOfFile: "/proc/\(zombie.pid)/stat", encoding: .utf8).contains(") T ")
+            }
+            let heir = try await shop.worker("--group", "ship", "--name", "heir", log: "heir.log")
+            try await shop.settled("ship")
+            zombie.send(SIGCONT)
+            try await eventually(within: .seconds(20), "it is refused: \(shop.log("zombie.log"))") {
+                try await shop.run("status", "--json").output.contains("\"zombie\"")
+            }
+            try await shop.submit(60)
+            try await shop.settled("ship")
+            try Self.isEqual(shop, broker)
+            try Self.isInOrder(broker)
+            #expect(try Self.committed(broker).aborted > 0, "it had produced something")
+            await zombie.kill()
+            await heir.kill()
+            await ledger.kill()
+        }
+    }
+
+    @Test("a broker that can't be reached stalls the group, says so, and nothing is lost")
+    func down() async throws {
+        try await withKindShop { shop in
+            let broker = try await Self.broker()
+            let worker = try await shop.worker()
+            try await Self.add(shop, broker)
+            try await shop.submit(50)
+            try await shop.settled("ship")
+            broker.setDown(true)
+            try await shop.submit(50)
+            try await eventually(within: .seconds(60), "status says why: \(shop.log())") {
+                try await shop.run("status", "--json").output.contains("ship: Kafka: ")
+            }
+            for group in ["stock", "delivery"] { try await shop.settled(group) }
+            broker.setDown(false)
+            try await shop.settled("ship")
+            try Self.isEqual(shop, broker)
+            await worker.kill()
+        }
+    }
+
+    @Test("a change larger than a message may be is set aside; the others go on")
+    func tooLarge() async throws {
+        try await withKindShop { shop in
+            let broker = try await Self.broker()
+            let worker = try await shop.worker()
+            try await Self.add(shop, broker, "--property", "message.max.bytes=4000")
+            let note = #"{"note":"\#(String(repeating: "x", count: 6000))"}"#
+            try await shop.submit(id: "a", shop: "main", "TEA:1")
+            try await shop.submit(id: "large", shop: "main", "TEA:1", attributes: note)
+            try await shop.submit(id: "b", shop: "main", "TEA:1")
+            try await shop.settled("ship")
+            #expect(
+                try Self.committed(broker).changes.values.flatMap { $0 }.map { $0.split(separator: " ").last } == [
+                    "a", "b",
+                ])
+            #expect(try shop.deadLetters("ship")["large"]?.hasPrefix("refused Kafka: ") == true)
+            await worker.kill()
+        }
+    }
+
+    @Test("what can't work is refused when the group is added, with the reason")
+    func refusals() async throws {
+        try await withKindShop { shop in
+            let broker = try await Self.broker()
+            let kafka = ["group", "add", "g", "--kind", "kafka", "--brokers", broker.address, "--topic"]
+            let cases: [(code: Int32, arguments: [String], reason: String)] = [
+                (78, kafka + ["nothing"], "--topic nothing: "),
+                (78, kafka + ["no topic"], "--topic: expected 1 to 249 of"),
+                (78, kafka + ["orders", "--key", "customer"], "--key: expected shop or order, got \"customer\""),
+                (78, kafka + ["orders", "--property", "colour=red"], "--property colour: librdkafka doesn't take it"),
+                (
+                    78, kafka + ["orders", "--property", "transactional.id=x"],
+                    "transactional.id: Onewrite sets it itself"
+                ),
+                (78, kafka + ["orders", "--property", "sasl.password=hunter2"], "a secret is not recorded"),
+                (78, kafka + ["orders", "--property", "sasl.password=env:NOT_SET"], "\"NOT_SET\" is not set here"),
+                (78, kafka + ["orders", "--property", "sasl.password=file:none"], "\"none\" can't be read"),
+                (64, kafka + ["orders", "--property", "colour"], "--property: expected name=value"),
+                (78, ["group", "add", "g", "--kind", "kafka", "--topic", "orders"], "--brokers is missing"),
+                (
+                    69, ["group", "add", "g", "--kind", "kafka", "--topic", "orders", "--brokers", "127.0.0.1:1"],
+                    "--brokers 127.0.0.1:1: "
+                ),
+            ]
+            for (code, arguments, reason) in cases {
+                let ran = try await shop.run(arguments)
+                #expect(
+                    ran.code == code && ran.errors.contains(reason), "\(arguments): \(ran.code ?? -1) \(ran.errors)")
+                #expect(!ran.errors.contains("hunter2"))
+            }
+            #expect(try shop.redis("HEXISTS", "\(shop.servers.namespace):groups", "g").integer == 0)
+        }
+    }
+}
+#endif
