@@ -1,3 +1,4 @@
+import Faults
 import OrderLog
 import PostgresClient
 import Sinks
@@ -28,6 +29,7 @@ final class PostgresFunctionSink: Sink {
     }
 
     func apply(_ batch: Batch) async throws -> ApplyOutcome {
+        try Faults.pass(.beforeBegin)
         do throws(PostgresError) {
             if try move(over: batch) { return .applied }
         } catch {

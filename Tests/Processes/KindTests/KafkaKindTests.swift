@@ -152,6 +152,31 @@ struct KafkaKindTests {
         }
     }
 
+    @Test(
+        "workers and servers are killed, workers stopped before a commit, brokers gone: each change is committed once")
+    func torment() async throws {
+        try await withOwnKindShop { shop in
+            let broker = try await Self.broker()
+            let ledger = try await shop.worker("--group", "postgres", log: "ledger.log")
+            try await Self.add(shop, broker)
+            var fleet = try await KindFleet(shop, "ship")
+            try await fleet.endure(.asked, stoppingAt: "batchHandedOver", changes: 60) {
+                // In memory, it would forget all of it if it were killed.
+                broker.setDown(true)
+                broker.send(SIGSTOP)
+                try await Task.sleep(for: .milliseconds(500))
+                broker.send(SIGCONT)
+                broker.setDown(false)
+            }
+            try Self.isEqual(shop, broker)
+            try Self.isInOrder(broker)
+            let aborted = try Self.committed(broker).aborted
+            print("kafka: \(Torment.asked), messages of transactions that were fenced or aborted \(aborted)")
+            #expect(aborted > 0, "a worker was overtaken")
+            await ledger.kill()
+        }
+    }
+
     @Test("a worker that was stopped past its lease is fenced: what it had begun is never committed")
     func fenced() async throws {
         try await withKindShop { shop in

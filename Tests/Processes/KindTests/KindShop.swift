@@ -182,7 +182,7 @@ final class KindShop: Sendable {
 struct KindFleet {
     let shop: KindShop
     let group: String
-    private var workers: [ChildProcess] = []
+    var workers: [ChildProcess] = []
 
     init(_ shop: KindShop, _ group: String) async throws {
         self.shop = shop
@@ -191,8 +191,10 @@ struct KindFleet {
         for _ in 0..<2 { workers.append(try await start()) }
     }
 
-    private func start() async throws -> ChildProcess {
-        try await shop.worker("--group", group, log: "\(group).log")
+    func start(_ more: [String: String] = [:]) async throws -> ChildProcess {
+        try await ChildProcess.spawn(
+            [BuiltExecutable.path, "worker", "--group", group], environment: shop.environment.merging(more) { $1 },
+            in: shop.directory, output: .discarded, errors: .appended(to: shop.path("\(group).log")))
     }
 
     /// Kills so often, and stops so often, with changes coming in all the time; returns when the group has them all.
@@ -220,8 +222,114 @@ struct KindFleet {
     }
 }
 
+/// How often what is done to a group and its servers: `ONEWRITE_TEST_TORMENT=kills=200,stops=50,redis=10,postgres=10,store=20`.
+struct Torment {
+    var kills = 2
+    var stops = 2
+    var redis = 1
+    var postgres = 1
+    var store = 2
+
+    /// What the environment asks for, or a little of each.
+    static let asked: Torment = {
+        var torment = Torment()
+        for part in (ProcessInfo.processInfo.environment["ONEWRITE_TEST_TORMENT"] ?? "").split(separator: ",") {
+            let words = part.split(separator: "=").map(String.init)
+            guard words.count == 2, let count = Int(words[1]) else { continue }
+            switch words[0] {
+            case "kills": torment.kills = count
+            case "stops": torment.stops = count
+            case "redis": torment.redis = count
+            case "postgres": torment.postgres = count
+            default: torment.store = count
+            }
+        }
+        return torment
+    }()
+
+    enum Step: Hashable { case kill, stop, redis, postgres, store }
+
+    /// All of it, mixed.
+    var steps: [Step] {
+        let all: [(Step, Int)] = [
+            (.kill, kills), (.stop, stops), (.redis, redis), (.postgres, postgres), (.store, store),
+        ]
+        return all.flatMap { Array(repeating: $0, count: $1) }.shuffled()
+    }
+}
+
+extension KindFleet {
+    /// Does all of it, with changes coming in all the time; returns when the group has them all.
+    ///
+    /// - Parameters:
+    ///   - torment: How often what.
+    ///   - point: Where a worker stops itself, with a batch in hand, until others have taken its partitions over.
+    ///   - changes: How many come in at each step.
+    ///   - outage: Has the store be gone for a moment.
+    mutating func endure(
+        _ torment: Torment, stoppingAt point: String, changes: Int, outage: () async throws -> Void
+    ) async throws {
+        for step in torment.steps {
+            let before = try await position()
+            async let submitted: Void = shop.submit(changes)
+            try await eventually(within: .seconds(60), "\(group) goes on: \(shop.log("\(group).log").suffix(1500))") {
+                try await position() > before
+            }
+            switch step {
+            case .kill: try await replace(workers.removeFirst())
+            case .stop: try await stopWithBatch(at: point)
+            case .redis:
+                await shop.servers.redis.kill()
+                try await shop.servers.redis.restart()
+            case .postgres: try await shop.servers.postgres.restart(.immediate)
+            case .store: try await outage()
+            }
+            try await submitted
+        }
+        try await shop.settled(group, within: .seconds(120))
+        for worker in workers { _ = await worker.stop() }
+    }
+
+    /// The position; a server that is just being started again has none.
+    private func position() async throws -> Int {
+        for _ in 0..<100 {
+            if let position = try? shop.position(group) { return position }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        return try shop.position(group)
+    }
+
+    private mutating func replace(_ worker: ChildProcess) async throws {
+        await worker.kill()
+        workers.append(try await start())
+    }
+
+    /// Has a worker stop itself with a batch in hand, and go on when its lease is long over.
+    private mutating func stopWithBatch(at point: String) async throws {
+        let zombie = try await start(["ONEWRITE_FAULT": "\(point):stop:1"])
+        // It gets partitions when others have fewer.
+        try await replace(workers.removeFirst())
+        let deadline = ContinuousClock.now + .seconds(8)
+        func isStopped() throws -> Bool {
+            try String(contentsOfFile: "/proc/\(zombie.pid)/stat", encoding: .utf8).contains(") T ")
+        }
+        while try !isStopped(), ContinuousClock.now < deadline {
+            try await shop.submit(12)
+        }
+        try await Task.sleep(for: .milliseconds(1300))
+        zombie.send(SIGCONT)
+        workers.append(zombie)
+        await workers.removeFirst().kill()
+    }
+}
+
 func withKindShop(_ body: (KindShop) async throws -> Void) async throws {
     try await withServers { servers in try await body(try await KindShop(servers)) }
+}
+
+/// The same on servers that may be killed.
+func withOwnKindShop(_ body: (KindShop) async throws -> Void) async throws {
+    try await withOwnServers { servers in try await body(try await KindShop(servers)) }
 }
 
 extension Deadline {

@@ -87,6 +87,27 @@ struct PostgresKindTests {
         }
     }
 
+    @Test("workers and servers are killed, workers stopped with a batch in hand: every change is there once, in order")
+    func torment() async throws {
+        try await withOwnKindShop { shop in
+            let url = try await Self.database(shop)
+            let ledger = try await shop.worker("--group", "postgres", log: "ledger.log")
+            _ = try await shop.run(
+                "group", "add", "notes", "--kind", "postgres", "--url-env", "NOTES_URL", "--function", "note"
+            ).succeeded()
+            var fleet = try await KindFleet(shop, "notes")
+            try await fleet.endure(.asked, stoppingAt: "beforeBegin", changes: 60) {
+                // The same server.
+                try await shop.servers.postgres.restart(.immediate)
+            }
+            try Self.isEqual(shop, url)
+            let refused = try shop.rows("SELECT sum(refused), sum(applied) FROM onewrite.sink_positions", in: url)
+            print("postgres: \(Torment.asked), refused and applied \(refused)")
+            #expect(!refused[0].hasPrefix("0|"), "a worker was overtaken")
+            await ledger.kill()
+        }
+    }
+
     @Test("what it refuses with a chosen SQLSTATE is set aside; anything else holds the partition up, and says why")
     func refusals() async throws {
         try await withKindShop { shop in

@@ -58,6 +58,26 @@ struct RedisScriptTests {
         }
     }
 
+    @Test("workers and servers are killed, workers stopped with a batch in hand: the pages are equal to the stock")
+    func torment() async throws {
+        try await withOwnKindShop { shop in
+            let others = try await shop.worker("--group", "postgres", "--group", "stock", log: "others.log")
+            _ = try await shop.run("group", "add", "pages", "--kind", "redis-script", Self.pages).succeeded()
+            var fleet = try await KindFleet(shop, "pages")
+            try await fleet.endure(.asked, stoppingAt: "beforeScript", changes: 60) {
+                _ = try shop.redis("SCRIPT", "FLUSH")
+            }
+            try await shop.settled("stock")
+            try Self.isEqual(shop)
+            let refused = try (0..<KindShop.partitions).map {
+                Int(try shop.redis("HGET", shop.key($0, "position:pages"), "refused").string ?? "0") ?? 0
+            }
+            print("redis-script: \(Torment.asked), refused \(refused)")
+            #expect(refused.reduce(0, +) > 0, "a worker was overtaken")
+            await others.kill()
+        }
+    }
+
     @Test("what sells is invalidated in the step in which it sells")
     func invalidates() async throws {
         try await withKindShop { shop in

@@ -115,6 +115,34 @@ struct WebhookTests {
         }
     }
 
+    @Test("workers and servers are killed, workers stopped behind an answer: the receiver ends equal to Postgres")
+    func torment() async throws {
+        try await withOwnKindShop { shop in
+            let receiving = Receiving()
+            let isDown = Atomic(false)
+            let receiver = HTTPReceiver { request in
+                isDown.load(ordering: .relaxed) ? HTTPReceiver.Answer(503) : receiving.take(request)
+            }
+            let ledger = try await shop.worker("--group", "postgres", log: "ledger.log")
+            _ = try await shop.run(["group", "add", "hook"] + Self.add + [receiver.url, "--batch", "5"]).succeeded()
+            var fleet = try await KindFleet(shop, "hook")
+            try await fleet.endure(.asked, stoppingAt: "batchHandedOver", changes: 60) {
+                isDown.store(true, ordering: .relaxed)
+                try await Task.sleep(for: .milliseconds(300))
+                isDown.store(false, ordering: .relaxed)
+            }
+            try receiving.isEqual(shop)
+            let refused = try (0..<KindShop.partitions).map {
+                Int(try shop.redis("HGET", shop.key($0, "position:hook"), "refused").string ?? "0") ?? 0
+            }
+            let (repeated, stale) = receiving.state.withLock { ($0.repeated, $0.stale) }
+            print("webhook: \(Torment.asked), refused \(refused), repeated \(repeated), stale at the receiver \(stale)")
+            #expect(refused.reduce(0, +) > 0, "a worker was overtaken")
+            #expect(repeated > 0, "what a worker had posted before it was stopped is posted again")
+            await ledger.kill()
+        }
+    }
+
     @Test("it is signed as Standard Webhooks says, with a header of the receiver's own")
     func signed() async throws {
         try await withKindShop { shop in
