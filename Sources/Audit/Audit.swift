@@ -85,8 +85,9 @@ package struct Audit {
         _ doubts: inout [String]
     ) async throws {
         let reader = SinkReader(redis: redis, keys: servers.keys)
-        let groups = try redis.groups(servers.keys)
-        let own = groups.filter { !Group.builtIn.contains($0) }
+        let definitions = try redis.groupDefinitions(servers.keys)
+        let groups = definitions.map(\.group)
+        let own = definitions.filter { !Group.builtIn.contains($0.group) }
         let log = StreamLog(redis, keys: servers.keys, group: .postgres, consumer: Self.reader)
         var starts: [Partition: PartitionAudit.Start] = [:]
         for partition in identity.partitioning.all {
@@ -95,7 +96,8 @@ package struct Audit {
                     look: try redis.look(at: partition, servers.keys),
                     stock: try reader.position(partition, .stock), delivery: try reader.position(partition, .delivery),
                     own: try Dictionary(
-                        uniqueKeysWithValues: own.map { ($0, try reader.position(partition, $0)) }))
+                        uniqueKeysWithValues: own.map { ($0.group, try reader.own(partition, $0.group, $0.definition)) }
+                    ))
             } catch let trouble as SinkReader.Trouble {
                 doubts.append("partition \(partition): \(trouble.text)")
             }

@@ -14,8 +14,8 @@ package struct PartitionAudit {
         package let look: LogLook
         package let stock: Seq
         package let delivery: Seq
-        /// Those of the users' own groups, as they are shown.
-        package let own: [Group: Seq]
+        /// The groups that aren't built in, as Redis shows them.
+        package let own: [Group: SinkReader.OwnSink]
     }
 
     package let partition: Partition
@@ -72,8 +72,17 @@ package struct PartitionAudit {
         }
         // What a sink of one's own has was applied by Postgres before.
         let (most, why) = row.map { ($0.position.seq, "as far as the ledger goes") } ?? (head, "the log's last seq")
-        for (group, seq) in start.own.sorted(by: { $0.key.name < $1.key.name }) {
+        for (group, sink) in start.own.sorted(by: { $0.key.name < $1.key.name }) {
+            let seq = sink.seq
             findings.count(.positions)
+            if let (found, expected) = sink.handed {
+                findings.count(.positions)
+                if found != expected {
+                    findings.differ(
+                        .positions, in: partition.number, "what \(group.name) was handed",
+                        expected: "\(expected) changes, up to seq \(seq)", found: "\(found)")
+                }
+            }
             if seq > most {
                 findings.differ(
                     .positions, in: partition.number, "the position of \(group.name)",

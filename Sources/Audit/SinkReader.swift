@@ -40,6 +40,48 @@ package struct SinkReader {
         return try Self.seq(reply, group)
     }
 
+    /// How far a store is that isn't built in, and what its position counts.
+    package struct OwnSink {
+        package let seq: Seq
+        /// Changes that it was handed, and how many it should have been: nil where it doesn't count them there.
+        package let handed: (found: Int64, expected: Int64)?
+    }
+
+    /// Reads position and dead letters of one moment.
+    ///
+    /// - Parameters:
+    ///   - partition: Which.
+    ///   - group: Whose.
+    ///   - definition: The group's: where it began.
+    /// - Returns: What is there.
+    /// - Throws: ``Trouble``, `RedisError`.
+    package func own(_ partition: Partition, _ group: Group, _ definition: GroupDefinition) throws -> OwnSink {
+        let replies = try redis.pipeline(
+            [
+                RedisCommand("MULTI"),
+                RedisCommand("HMGET", keys.position(partition, group), "seq", "sum", "counted"),
+                RedisCommand("XRANGE", keys.dead(partition, group), "-", "+"), RedisCommand("EXEC"),
+            ], until: deadline)
+        let parts = try Self.transaction(replies[3])
+        let fields = try parts[0].requireArray(count: 3)
+        let seq = try Self.seq(fields[0], group)
+        guard let sum = fields[1].string.flatMap({ Int64($0) }), fields[2].string == fields[0].string else {
+            return OwnSink(seq: seq, handed: nil)
+        }
+        let began = min(seq.number, definition.beginning(of: partition)?.seq ?? 0)
+        var aside: Int64 = 0
+        for letter in try parts[1].requireArray() where letter.count == 2 {
+            var names: [String: String] = [:]
+            let texts = letter[1].elements.map { $0.string ?? "" }
+            for index in stride(from: 0, to: texts.count - 1, by: 2) { names[texts[index]] = texts[index + 1] }
+            let isPlaced = names["reason"] != Quarantine.Reason.addedByHand.rawValue
+            if isPlaced, let place = names["seq"].flatMap({ Int64($0) }), place > began, place <= seq.number {
+                aside += 1
+            }
+        }
+        return OwnSink(seq: seq, handed: (sum, seq.number - began - aside))
+    }
+
     /// The shops that have counters, whether or not they should have.
     ///
     /// Looks through all keys of the database, a thousand at a time.

@@ -202,6 +202,8 @@ package final class KafkaBroker: Sendable {
         package let key: String
         package let value: String
         package let isCommitted: Bool
+        /// Its offset, the producer's ID and epoch, and the offset of the control record that ended its transaction: for failures.
+        package let trace: String
     }
 
     package struct ProtocolError: Error { let what: String }
@@ -227,7 +229,9 @@ package final class KafkaBroker: Sendable {
                 if batch.isControl {
                     let isCommit = batch.records.first?.key.last == 1
                     for index in open.removeValue(forKey: batch.producer) ?? [] where isCommit {
-                        records[index] = Record(key: records[index].key, value: records[index].value, isCommitted: true)
+                        records[index] = Record(
+                            key: records[index].key, value: records[index].value, isCommitted: true,
+                            trace: "\(records[index].trace) commit \(batch.base) epoch \(batch.epoch)")
                     }
                     continue
                 }
@@ -236,7 +240,8 @@ package final class KafkaBroker: Sendable {
                     records.append(
                         Record(
                             key: String(decoding: record.key, as: UTF8.self),
-                            value: String(decoding: record.value, as: UTF8.self), isCommitted: !batch.isTransactional))
+                            value: String(decoding: record.value, as: UTF8.self), isCommitted: !batch.isTransactional,
+                            trace: "offset \(batch.base) producer \(batch.producer) epoch \(batch.epoch)"))
                 }
             }
             if isOver { return records }
@@ -283,6 +288,7 @@ package final class KafkaBroker: Sendable {
         let isTransactional: Bool
         let isControl: Bool
         let producer: Int64
+        let epoch: Int16
         let records: [(key: [UInt8], value: [UInt8])]
     }
 
@@ -324,7 +330,8 @@ package final class KafkaBroker: Sendable {
             let lastDelta: Int32 = try number()
             _ = try skip(8 + 8)
             let producer: Int64 = try number()
-            _ = try skip(2 + 4)
+            let epoch: Int16 = try number()
+            _ = try skip(4)
             let count: Int32 = try number()
             var records: [(key: [UInt8], value: [UInt8])] = []
             for _ in 0..<count {
@@ -342,7 +349,7 @@ package final class KafkaBroker: Sendable {
             return Batch(
                 base: base, lastDelta: lastDelta, isTransactional: attributes & 16 != 0,
                 isControl: attributes & 32 != 0,
-                producer: producer, records: records)
+                producer: producer, epoch: epoch, records: records)
         }
     }
 }

@@ -25,53 +25,60 @@ struct KafkaKindTests {
         return broker
     }
 
-    /// What is committed, by partition of the log, in the topic's order: `seq type id`.
-    private static func committed(_ broker: KafkaBroker) throws -> (changes: [Int: [String]], aborted: Int) {
-        var changes: [Int: [String]] = [:]
+    /// A message that is committed.
+    private struct Message {
+        let key: String
+        let partition: Int
+        let seq: Int
+        /// `seq type id`.
+        let text: String
+        let trace: String
+    }
+
+    /// What is committed, in the topic's order, and how many messages are not.
+    private static func committed(_ broker: KafkaBroker) throws -> (messages: [Message], aborted: Int) {
+        var messages: [Message] = []
         var aborted = 0
-        var homes: [String: Set<Int>] = [:]
         for partition in 0..<topicPartitions {
             for record in try broker.records(of: "orders", partition: partition) {
                 guard record.isCommitted else {
                     aborted += 1
                     continue
                 }
-                let object =
-                    try JSONSerialization.jsonObject(with: Data(record.value.utf8)) as? [String: Any] ?? [:]
+                let object = try JSONSerialization.jsonObject(with: Data(record.value.utf8)) as? [String: Any] ?? [:]
+                let seq = object.int("seq") ?? 0
+                messages.append(
+                    Message(
+                        key: record.key, partition: object.int("partition") ?? -1, seq: seq,
+                        text: "\(seq) \(object.text("type") ?? "") \(object.text("id") ?? "")",
+                        trace: "topic's partition \(partition) \(record.trace)"))
                 #expect(record.key == object.text("shop"))
-                homes[record.key, default: []].insert(partition)
-                changes[object.int("partition") ?? -1, default: []].append(
-                    "\(object.int("seq") ?? 0) \(object.text("type") ?? "") \(object.text("id") ?? "")")
             }
         }
-        #expect(homes.values.allSatisfy { $0.count == 1 }, "a shop has one partition of the topic")
-        return (changes, aborted)
+        return (messages, aborted)
     }
 
-    /// Each change is there once; of a shop in the log's order.
+    /// Each change is there once.
     private static func isEqual(_ shop: KindShop, _ broker: KafkaBroker) throws {
-        let changes = try committed(broker).changes
+        let messages = try committed(broker).messages
         let ledger = try shop.ledger()
         for partition in 0..<KindShop.partitions {
-            let numbers = { (rows: [String]) in rows.map { Int($0.prefix { $0 != " " }) ?? 0 } }
-            let found = changes[partition] ?? []
-            #expect(Set(found).count == found.count, "partition \(partition): each once")
-            #expect(Set(found) == Set(ledger[partition] ?? []), "partition \(partition)")
-            #expect(numbers(found).sorted() == numbers(ledger[partition] ?? []))
+            var found: [Int: Message] = [:]
+            for message in messages where message.partition == partition {
+                let former = found.updateValue(message, forKey: message.seq)
+                #expect(former == nil, "\(partition):\(message.text) twice: \(former?.trace ?? ""); \(message.trace)")
+            }
+            let texts = found.values.sorted { $0.seq < $1.seq }.map(\.text)
+            #expect(texts == ledger[partition] ?? [], "partition \(partition)")
         }
     }
 
-    /// The changes of each shop, in the topic's order, are in the log's.
+    /// A shop's changes are in one partition of the topic, in the log's order.
     private static func isInOrder(_ broker: KafkaBroker) throws {
-        for partition in 0..<topicPartitions {
-            var last: [String: Int] = [:]
-            for record in try broker.records(of: "orders", partition: partition) where record.isCommitted {
-                let object =
-                    try JSONSerialization.jsonObject(with: Data(record.value.utf8)) as? [String: Any] ?? [:]
-                let seq = object.int("seq") ?? 0
-                #expect(seq > last[record.key] ?? 0, "\(record.key)")
-                last[record.key] = seq
-            }
+        var last: [String: Int] = [:]
+        for message in try committed(broker).messages {
+            #expect(message.seq > last[message.key] ?? 0, "\(message.key): \(message.text): \(message.trace)")
+            last[message.key] = message.seq
         }
     }
 
@@ -177,6 +184,77 @@ struct KafkaKindTests {
         }
     }
 
+    /// How many orders; nil where nobody asked for a measurement.
+    private static let measured = ProcessInfo.processInfo.environment["ONEWRITE_TEST_KAFKA_BENCH"].flatMap { Int($0) }
+
+    /// Prints rates in turn, in a log of one partition, of the release build where there is one.
+    ///
+    /// `ONEWRITE_TEST_KAFKA_BENCH=100000` asks for it.
+    @Test("throughput beside a bare transactional loop in C on the same broker", .enabled(if: measured != nil))
+    func throughput() async throws {
+        let count = Self.measured ?? 0
+        let release = Repository.root.appending(path: ".build/release/onewrite").path
+        let program = FileManager.default.fileExists(atPath: release) ? release : BuiltExecutable.path
+        try await withServers { servers in
+            let shop = try await KindShop(servers, partitions: 1)
+            let bare = shop.path("barekafka")
+            let compiled = try await ChildProcess.run(
+                [
+                    "cc", "-O2", Repository.root.appending(path: "Tests/BareLoop/barekafka.c").path, "-lhiredis",
+                    "-lrdkafka",
+                    "-o", bare,
+                ], environment: [:])
+            try #require(compiled.status == .exited(0), "\(compiled.errors)")
+            try await shop.submit(count)
+            let ledger = try await shop.worker("--group", "postgres", log: "ledger.log")
+            try await eventually(within: .seconds(300), "Postgres has all") {
+                try shop.rows("SELECT seq FROM partitions") == ["\(count)"]
+            }
+            let socket = URL(string: servers.redis.url)?.path ?? ""
+            var ratios: [Double] = []
+            for round in 0..<4 {
+                // A broker of its own for each: one in memory gets slower as it fills.
+                func theirs() async throws -> Double {
+                    let broker = try await Self.broker()
+                    let ran = try await ChildProcess.run(
+                        [bare, shop.key(0, "log"), "orders", broker.address],
+                        environment: ["BAREKAFKA_SOCKET": socket], within: .seconds(300))
+                    try #require(ran.status == .exited(0), "\(ran.errors)")
+                    return Double(ran.output.split(whereSeparator: \.isWhitespace).last ?? "") ?? 0
+                }
+                func ours() async throws -> Double {
+                    let broker = try await Self.broker()
+                    let group = "ship-\(round)"
+                    try await Self.add(shop, broker, group: group)
+                    let worker = try await ChildProcess.spawn(
+                        [program, "worker", "--group", group], environment: shop.environment, in: shop.directory,
+                        output: .discarded, errors: .appended(to: shop.path("bench.log")))
+                    // From its first batch on: the other one's start isn't counted either.
+                    try await eventually(within: .seconds(60), "it has begun") { try shop.position(group) > 0 }
+                    let (begin, start) = (try shop.position(group), ContinuousClock.now)
+                    try await shop.settled(group, within: .seconds(300))
+                    let seconds = start.duration(to: .now) / .seconds(1)
+                    await worker.kill()
+                    return Double(count - begin) / seconds
+                }
+                let (our, their): (Double, Double)
+                if round.isMultiple(of: 2) {
+                    their = try await theirs()
+                    our = try await ours()
+                } else {
+                    our = try await ours()
+                    their = try await theirs()
+                }
+                ratios.append(our / their)
+                print(
+                    "kafka: \(Int(our)) messages/s, the bare loop \(Int(their)): \(String(format: "%.2f", our / their))"
+                )
+            }
+            print("kafka: \(program), ratios \(ratios.sorted().map { String(format: "%.2f", $0) })")
+            await ledger.kill()
+        }
+    }
+
     @Test("a worker that was stopped past its lease is fenced: what it had begun is never committed")
     func fenced() async throws {
         try await withKindShop { shop in
@@ -243,9 +321,7 @@ struct KafkaKindTests {
             try await shop.submit(id: "b", shop: "main", "TEA:1")
             try await shop.settled("ship")
             #expect(
-                try Self.committed(broker).changes.values.flatMap { $0 }.map { $0.split(separator: " ").last } == [
-                    "a", "b",
-                ])
+                try Self.committed(broker).messages.map { $0.text.split(separator: " ").last } == ["a", "b"])
             #expect(try shop.deadLetters("ship")["large"]?.hasPrefix("refused Kafka: ") == true)
             await worker.kill()
         }

@@ -18,11 +18,11 @@ final class KindShop: Sendable {
     private let variables = Mutex<[String: String]>([:])
     private let submitted = Mutex(0)
 
-    init(_ servers: TestServers) async throws {
+    init(_ servers: TestServers, partitions: Int = partitions) async throws {
         self.servers = servers
         directory = FileManager.default.temporaryDirectory.appending(path: "ow-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        _ = try await run("init", "--partitions", "\(Self.partitions)").succeeded()
+        _ = try await run("init", "--partitions", "\(partitions)").succeeded()
     }
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
@@ -266,6 +266,7 @@ extension KindFleet {
     ///   - point: Where a worker stops itself, with a batch in hand, until others have taken its partitions over.
     ///   - changes: How many come in at each step.
     ///   - outage: Has the store be gone for a moment.
+    /// - Throws: What a step throws, or an issue when the group stands still.
     mutating func endure(
         _ torment: Torment, stoppingAt point: String, changes: Int, outage: () async throws -> Void
     ) async throws {

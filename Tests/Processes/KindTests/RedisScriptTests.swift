@@ -45,6 +45,11 @@ struct RedisScriptTests {
             }
             let audit = try await shop.run("audit")
             #expect(audit.code == 0, "\(audit.output)")
+            // Half of a step, or a hand, leaves position and count apart.
+            _ = try shop.redis("HINCRBY", shop.key(1, "position:pages"), "sum", "-1")
+            let counted = try await shop.run("audit")
+            #expect(counted.code == 1 && counted.output.contains("what pages was handed"), "\(counted.output)")
+            _ = try shop.redis("HINCRBY", shop.key(1, "position:pages"), "sum", "1")
             // With the group goes what its script wrote: added again it counts from nothing.
             let refill = try await shop.run("group", "remove", "pages", "--yes")
             #expect(refill.code == 0, "\(refill.errors)")
