@@ -96,18 +96,20 @@ package final class KafkaBroker: Sendable {
 
     // MARK: - The proxy
 
+    /// Carries frames between a client and the broker.
+    ///
+    /// When the client goes, what it had sent is answered first: this broker leaves a transaction half ended when the connection
+    /// breaks that asked it to end it.
     private func serve(_ client: Int32) {
         guard !links.withLock({ $0.isDown }), let server = Self.connect(to: brokerPort) else {
             close(client)
             return
         }
-        links.withLock { $0.open.formUnion([client, server]) }
-        let ends = Atomic(0)
+        links.withLock { _ = $0.open.insert(client) }
+        let link = Link()
         let end = { @Sendable [weak self] in
-            shutdown(client, Int32(SHUT_RDWR))
-            shutdown(server, Int32(SHUT_RDWR))
-            guard ends.add(1, ordering: .acquiringAndReleasing).newValue == 2 else { return }
-            self?.links.withLock { $0.open.subtract([client, server]) }
+            guard link.ends.add(1, ordering: .acquiringAndReleasing).newValue == 2 else { return }
+            self?.links.withLock { _ = $0.open.remove(client) }
             close(client)
             close(server)
         }
@@ -117,16 +119,34 @@ package final class KafkaBroker: Sendable {
                 if frame.count >= 8, frame[0] == 0, frame[1] == 18, frame[3] >= 3 {
                     let answer = Array(frame[4..<8]) + [0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 2]
                     if !Self.send(answer, to: client) { break }
-                } else if !Self.send(frame, to: server) {
+                } else if Self.send(frame, to: server) {
+                    link.sent.add(1, ordering: .relaxed)
+                } else {
                     break
                 }
             }
+            let deadline = ContinuousClock.now + .seconds(10)
+            while link.answered.load(ordering: .relaxed) < link.sent.load(ordering: .relaxed), .now < deadline {
+                Thread.sleep(forTimeInterval: 0.002)
+            }
+            shutdown(server, Int32(SHUT_RDWR))
             end()
         }
         Thread.detachNewThread {
-            while let frame = Self.frame(from: server), Self.send(frame, to: client) {}
+            while let frame = Self.frame(from: server) {
+                _ = Self.send(frame, to: client)
+                link.answered.add(1, ordering: .relaxed)
+            }
+            shutdown(client, Int32(SHUT_RDWR))
             end()
         }
+    }
+
+    /// What both directions of a link know.
+    private final class Link: Sendable {
+        let sent = Atomic(0)
+        let answered = Atomic(0)
+        let ends = Atomic(0)
     }
 
     private static func frame(from socket: Int32) -> [UInt8]? {
