@@ -87,6 +87,7 @@ package struct Audit {
         let reader = SinkReader(redis: redis, keys: servers.keys)
         let definitions = try redis.groupDefinitions(servers.keys)
         let groups = definitions.map(\.group)
+        let delivery = definitions.first { $0.group == .delivery }?.definition
         let own = definitions.filter { !Group.builtIn.contains($0.group) }
         let log = StreamLog(redis, keys: servers.keys, group: .postgres, consumer: Self.reader)
         var starts: [Partition: PartitionAudit.Start] = [:]
@@ -95,6 +96,10 @@ package struct Audit {
                 starts[partition] = PartitionAudit.Start(
                     look: try redis.look(at: partition, servers.keys),
                     stock: try reader.position(partition, .stock), delivery: try reader.position(partition, .delivery),
+                    deliveryEnded: delivery.flatMap { definition in
+                        definition.kind == Group.delivery.name
+                            ? nil : definition.beginning(of: partition).map { Seq($0.seq) }
+                    },
                     own: try Dictionary(
                         uniqueKeysWithValues: own.map { ($0.group, try reader.own(partition, $0.group, $0.definition)) }
                     ))

@@ -10,9 +10,19 @@ package struct DeliveryCheck {
     private var at = 0
 
     /// Finds what is wrong with the list by itself: jobs twice, out of order, or none of ours.
-    package init(_ list: DeliveryList, in partition: Partition, taken: Set<Seq>, _ findings: inout AuditFindings) {
+    ///
+    /// - Parameters:
+    ///   - list: What is there.
+    ///   - end: Its last seq, where jobs go to another store since; nil otherwise.
+    ///   - partition: Where.
+    ///   - taken: What a person took.
+    ///   - findings: Takes what is wrong.
+    package init(
+        _ list: DeliveryList, endingAt end: Seq? = nil, in partition: Partition, taken: Set<Seq>,
+        _ findings: inout AuditFindings
+    ) {
         self.partition = partition
-        position = list.seq
+        position = min(list.seq, end ?? list.seq)
         self.taken = taken
         guard let found = list.jobs else {
             findings.differ(

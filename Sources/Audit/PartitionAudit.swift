@@ -14,6 +14,8 @@ package struct PartitionAudit {
         package let look: LogLook
         package let stock: Seq
         package let delivery: Seq
+        /// Up to where delivery's jobs are in its list; nil unless they go to another store since.
+        package let deliveryEnded: Seq?
         /// The groups that aren't built in, as Redis shows them.
         package let own: [Group: SinkReader.OwnSink]
     }
@@ -90,7 +92,8 @@ package struct PartitionAudit {
             }
         }
         let home = shops.filter { identity.partitioning.partition(ofShop: $0) == partition }
-        let deliveries = DeliveryCheck(list, in: partition, taken: aside.1.taken, &findings)
+        let deliveries = DeliveryCheck(
+            list, endingAt: start.deliveryEnded, in: partition, taken: aside.1.taken, &findings)
         var letters = try snapshot?.letters(of: partition) ?? LedgerSnapshot.Letters()
         if snapshot == nil { letters.byHand = aside.0.byHand.union(aside.1.byHand) }
         var pass = Pass(

@@ -49,6 +49,8 @@ public struct GroupDefinition: Codable, Hashable, Sendable {
         settings = try container.decodeIfPresent([String: String].self, forKey: .settings) ?? [:]
     }
 
+    /// The kind of group `delivery` while it is led to another store: nobody serves it.
+    package static let changing = "changing"
     /// The kind of sinks that applications bring.
     package static let own = "own"
 

@@ -18,18 +18,20 @@ extension RedisConnection {
         let reply = try call(RedisCommand("HGETALL", keys.groups), until: .after(StreamLog.timeout))
         if let error = reply.error { throw .reply(error) }
         var own: [(group: Group, definition: GroupDefinition)] = []
+        var delivery = GroupDefinition(kind: Group.delivery.name, from: .start)
         for index in stride(from: 0, to: reply.count - 1, by: 2) {
-            guard let group = reply[index].string.flatMap({ Group($0) }), !Group.builtIn.contains(group) else {
-                continue
-            }
+            guard let group = reply[index].string.flatMap({ Group($0) }),
+                group == .delivery || !Group.builtIn.contains(group)
+            else { continue }
             let json = Data((reply[index + 1].string ?? "").utf8)
             do {
-                own.append((group, try JSONDecoder().decode(GroupDefinition.self, from: json)))
+                let definition = try JSONDecoder().decode(GroupDefinition.self, from: json)
+                if group == .delivery { delivery = definition } else { own.append((group, definition)) }
             } catch {
                 throw .protocolViolation("the definition of group \(group) at \(keys.groups)")
             }
         }
-        return Group.builtIn.map { ($0, GroupDefinition(kind: $0.name, from: .start)) }
+        return Group.builtIn.map { ($0, $0 == .delivery ? delivery : GroupDefinition(kind: $0.name, from: .start)) }
             + own.sorted { $0.group < $1.group }
     }
 

@@ -67,8 +67,8 @@ package enum SinkKinds {
         if definition.kind == GroupDefinition.own {
             return "exactly once, if its store keeps the position in the same transaction"
         }
-        return Group.builtIn.contains(group)
-            ? "exactly once" : named(definition.kind)?.guarantee ?? "unknown to this version"
+        if Group.builtIn.contains(group), definition.kind == group.name { return "exactly once" }
+        return named(definition.kind)?.guarantee ?? "unknown to this version"
     }
 }
 
@@ -79,7 +79,7 @@ extension GroupDefinition {
     /// - Returns: The store; nil for a built-in group, and for one that an application brings.
     /// - Throws: ``LogError`` when this version doesn't know the kind, or a setting.
     package func store(of group: Group) throws -> (any SinkKind)? {
-        if kind == Self.own || Group.builtIn.contains(group) { return nil }
+        if kind == Self.own || Group.builtIn.contains(group) && kind == group.name { return nil }
         guard let kind = SinkKinds.named(kind) else {
             throw LogError(
                 .badConfiguration,

@@ -59,6 +59,10 @@ package struct DeliveryRebuild {
         keys = servers.keys
         identity = try servers.identity(redis)
         try Rebuild.require(identity)
+        let kind = try redis.groupDefinitions(keys).first { $0.group == .delivery }?.definition.kind
+        guard kind == Group.delivery.name else {
+            throw LogError(.no, "delivery is led to a store of kind \(kind ?? "?"): there is no list to put jobs into")
+        }
         postgres = try servers.primary(interrupt: interrupt) { $0.statementTimeout = Rebuild.patience }
         try Servers.requireSchema(of: identity, on: postgres)
         reader = SinkReader(redis: redis, keys: keys)

@@ -9,7 +9,7 @@ import ThreadedIO
 // The groups that are recorded with the log, and served as it says.
 extension Worker {
     /// How often the log is asked for its groups.
-    private static let pause: Duration = .seconds(1)
+    private static let pause: Duration = .seconds(2)
 
     /// Serves the groups that were added with a kind, until ``stop()``.
     func serveRecorded() async {
@@ -43,16 +43,19 @@ extension Worker {
     }
 
     /// Stops a group's worker when the log says something else of it.
-    func watch(_ worker: GroupWorker, _ sink: SinkDefinition, _ definition: GroupDefinition) async {
-        guard sink.isRecorded else { return }
+    ///
+    /// - Returns: Whether it does, and the group is still there.
+    func watch(_ worker: GroupWorker, _ sink: SinkDefinition, _ definition: GroupDefinition) async -> Bool {
+        guard sink.isRecorded || sink.group == .delivery else { return false }
         while await isGoingOn() {
             guard let known = await definitions() else { continue }
             let now = known.first { $0.group == sink.group }?.definition
             guard now != definition else { continue }
             logger.info("group \(sink.group) was \(now == nil ? "removed" : "changed")")
             worker.stop()
-            return
+            return now != nil
         }
+        return false
     }
 
     /// Waits a moment; false when it is to stop.

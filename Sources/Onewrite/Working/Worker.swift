@@ -126,10 +126,17 @@ public final class Worker: Service {
     }
 
     func serve(_ sink: SinkDefinition) async throws {
+        while try await serveOnce(sink), !interrupt.isSignalled {}
+    }
+
+    /// Serves a group with what the log says of it.
+    ///
+    /// - Returns: Whether the log says something else of it by now.
+    private func serveOnce(_ sink: SinkDefinition) async throws -> Bool {
         // Alone, what it says needs no name.
         let outages = sinks.count == 1 ? outages : outages.of(sink.group)
         let start = WorkerStart(servers: servers, sink: sink, worker: name, outages: outages, interrupt: interrupt)
-        guard let found = try await CommandLane("start").run({ _ in try start.run() }) else { return }
+        guard let found = try await CommandLane("start").run({ _ in try start.run() }) else { return false }
         let connector = ServerConnector(
             servers: servers, sink: sink, worker: name, identity: found.identity, definition: found.definition,
             store: found.store, isStopping: { self.interrupt.isSignalled }, term: term)
@@ -147,21 +154,22 @@ public final class Worker: Service {
         }
         if isStopping { worker.stop() }
         async let trimming: Void = trim(worker, sink.group, outages)
-        await withTaskGroup(of: WorkerMetrics.self) { tasks in
+        let isChanged = await withTaskGroup(of: WorkerMetrics.self) { tasks in
             tasks.addTask {
                 var metrics = WorkerMetrics(sink.group)
                 await metrics.follow(worker)
                 return metrics
             }
-            async let watching: Void = watch(worker, sink, found.definition)
+            async let watching = watch(worker, sink, found.definition)
             await worker.run()
             tasks.cancelAll()
             // What came since: a worker that is cancelled still finishes what it has in hand.
             var metrics = await tasks.next()
             metrics?.tell(worker)
-            await watching
+            return await watching
         }
         await trimming
+        return isChanged
     }
 
     /// Trims, if it is told so, until ``stop()``.

@@ -79,8 +79,8 @@ struct WorkerStart {
     }
 
     private func definition(_ redis: RedisConnection, _ identity: LogIdentity) throws -> GroupDefinition {
-        if sink.isBuiltIn { return GroupDefinition(kind: sink.group.name, from: .start) }
-        guard sink.isRecorded else {
+        if sink.isBuiltIn, sink.group != .delivery { return GroupDefinition(kind: sink.group.name, from: .start) }
+        guard sink.isRecorded || sink.isBuiltIn else {
             return try redis.add(sink.group, from: sink.start, servers.keys, identity.partitioning).definition
         }
         let known = try redis.groupDefinitions(servers.keys)
@@ -90,12 +90,19 @@ struct WorkerStart {
                 "there is no group \(sink.group); there are \(known.map(\.group.name).joined(separator: ", ")). To add it: "
                     + "onewrite group add")
         }
+        if definition.kind == GroupDefinition.changing {
+            throw StoreError(
+                .own, .refused,
+                "group \(sink.group) is being led to another store. Should nobody be at it: onewrite group change again"
+            )
+        }
         return definition
     }
 
     private func store(_ definition: GroupDefinition) throws -> (any SinkKind)? {
-        guard sink.isRecorded else { return nil }
-        guard let store = try definition.store(of: sink.group) else {
+        guard sink.isRecorded || sink.isBuiltIn else { return nil }
+        let store = try definition.store(of: sink.group)
+        if store == nil, sink.isRecorded {
             throw LogError(
                 .badConfiguration,
                 "group \(sink.group) is for a sink of one's own: the application that brings it serves it, too")

@@ -81,7 +81,9 @@ struct GroupChangeCommand: AsyncParsableCommand {
               onewrite group change pages pages.lua
               onewrite group change crm --url https://crm.example/v2 --secret-env KEY
 
-            All settings are said anew; what isn't said has its default. They are tried first, and workers take them up at once.
+            All settings are said anew; what isn't said has its default. They are tried first, and workers take them up at once. \
+            delivery can be led to another store than its list in Redis, from where it is (--kind; for Kafka with --value job); \
+            what is in the list stays there, and there is no way back.
             """)
 
     @Argument(help: "The group's name.")
@@ -95,7 +97,9 @@ struct GroupChangeCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if Group.builtIn.contains(group) { throw ValidationError("\(group) is built in, and has no settings") }
+        if Group.builtIn.contains(group), group != .delivery {
+            throw ValidationError("\(group) is built in, and has no settings")
+        }
     }
 
     func run() async throws {
@@ -107,6 +111,16 @@ struct GroupChangeCommand: AsyncParsableCommand {
                 let identity = try servers.identity(redis)
                 guard let old = try redis.groupDefinitions(servers.keys).first(where: { $0.group == group })?.definition
                 else { throw Failure(.no, "there is no group \(group)") }
+                let isInList = group == .delivery && [group.name, GroupDefinition.changing].contains(old.kind)
+                if isInList {
+                    guard let kind = store.kind else {
+                        throw Failure(.usage, "delivery is a list in Redis. To lead it to another store, say --kind")
+                    }
+                    let settings = try store.settings(of: kind)
+                    let sink = try GroupDefinition(kind: kind, from: .start, settings: settings).store(of: group)
+                    if !untried { try sink?.check(servers, of: identity) }
+                    return try DeliveryMove(servers, redis, of: identity).run(to: kind, settings)
+                }
                 guard store.kind ?? old.kind == old.kind else {
                     throw Failure(
                         .no, "\(group) is of kind \(old.kind); to make it another: onewrite group remove \(group)")

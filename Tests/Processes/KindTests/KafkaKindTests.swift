@@ -138,6 +138,48 @@ struct KafkaKindTests {
         }
     }
 
+    @Test(
+        "delivery is led to a topic while orders come in and workers run: each job is in the list or in the topic, once"
+    )
+    func deliveryMoves() async throws {
+        try await withKindShop { shop in
+            let broker = try await Self.broker()
+            let workers = [try await shop.worker(), try await shop.worker(log: "other.log")]
+            try await shop.submit(200)
+            async let submitted: Void = shop.submit(400)
+            let change = [
+                "group", "change", "delivery", "--kind", "kafka", "--brokers", broker.address, "--topic", "orders",
+            ]
+            let wrong = try await shop.run(change + ["--key", "customer"])
+            #expect(wrong.code == 78 && wrong.errors.contains("--key: expected shop or order"), "\(wrong.errors)")
+            let moved = try await shop.run(change + ["--value", "job"])
+            #expect(moved.code == 0, "\(moved.errors)")
+            try await submitted
+            try await shop.submit(200)
+            try await shop.settled("delivery")
+            let list = try (0..<KindShop.partitions).flatMap {
+                try shop.redis("LRANGE", shop.key($0, "deliveries"), "0", "-1").elements.compactMap(\.string)
+            }
+            let topic = try (0..<Self.topicPartitions).flatMap {
+                try broker.records(of: "orders", partition: $0).filter(\.isCommitted).map(\.value)
+            }
+            #expect(list.count >= 100 && topic.count >= 150, "\(list.count) \(topic.count)")
+            let orders = try shop.rows("SELECT count(*) FROM ledger WHERE type LIKE 'order.%'")
+            #expect(Set(list + topic).count == list.count + topic.count && "\(list.count + topic.count)" == orders[0])
+            let listed = try await shop.run("group", "list")
+            #expect(listed.output.contains(/delivery +kafka +from start +exactly once, for read_committed/))
+            let audit = try await shop.run("audit")
+            #expect(audit.code == 0, "\(audit.output)")
+            let rebuild = try await shop.run("rebuild", "delivery", "--since", "1h")
+            #expect(
+                rebuild.code == 1 && rebuild.errors.contains("delivery is led to a store of kind kafka"),
+                "\(rebuild.errors)")
+            let again = try await shop.run(change + ["--value", "change"])
+            #expect(again.code == 0, "other settings of the same kind: \(again.errors)")
+            for worker in workers { await worker.kill() }
+        }
+    }
+
     @Test("killed and stopped workers, cut connections: every change is committed once, in order")
     func faults() async throws {
         try await withKindShop { shop in
