@@ -27,6 +27,7 @@ package final class KafkaBroker: Sendable {
     private let brokerPort: UInt16
     private let port: UInt16
     private let links = Mutex(Links())
+    private let positions = Mutex<[PositionAnswer]>([])
 
     /// Where clients find it.
     package var address: String { "127.0.0.1:\(port)" }
@@ -119,10 +120,13 @@ package final class KafkaBroker: Sendable {
                 if frame.count >= 8, frame[0] == 0, frame[1] == 18, frame[3] >= 3 {
                     let answer = Array(frame[4..<8]) + [0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 2]
                     if !Self.send(answer, to: client) { break }
-                } else if Self.send(frame, to: server) {
-                    link.sent.add(1, ordering: .relaxed)
                 } else {
-                    break
+                    if let group = Self.groupAsked(frame) {
+                        let number = Array(frame[4..<8])
+                        link.asked.withLock { $0[number] = (group, Self.milliseconds) }
+                    }
+                    link.sent.add(1, ordering: .relaxed)
+                    if !Self.send(frame, to: server) { break }
                 }
             }
             let deadline = ContinuousClock.now + .seconds(10)
@@ -132,8 +136,14 @@ package final class KafkaBroker: Sendable {
             shutdown(server, Int32(SHUT_RDWR))
             end()
         }
-        Thread.detachNewThread {
+        Thread.detachNewThread { [weak self] in
             while let frame = Self.frame(from: server) {
+                if let asked = link.asked.withLock({ $0.removeValue(forKey: Array(frame.prefix(4))) }),
+                    let offset = Self.offsetTold(frame)
+                {
+                    let answer = PositionAnswer(group: asked.group, offset: offset, askedAt: asked.at)
+                    self?.positions.withLock { $0.append(answer) }
+                }
                 _ = Self.send(frame, to: client)
                 link.answered.add(1, ordering: .relaxed)
             }
@@ -142,8 +152,57 @@ package final class KafkaBroker: Sendable {
         }
     }
 
+    /// What the broker said of a consumer group's offset.
+    private struct PositionAnswer {
+        let group: String
+        let offset: Int64
+        /// Milliseconds since 1970.
+        let askedAt: Int64
+    }
+
+    /// Whether the broker, asked for a group's offset after it had committed a transaction with a higher one, told a lower one.
+    ///
+    /// It does so when a transaction is ended while its producer is fenced: the messages are committed, and the offset is lost.
+    ///
+    /// - Parameters:
+    ///   - group: The consumer group.
+    ///   - offset: What the transaction had, or less.
+    ///   - moment: When its control record was written.
+    package func forgot(_ group: String, offset: Int, committedAt moment: Int64) -> Bool {
+        positions.withLock { $0.contains { $0.group == group && $0.askedAt > moment && $0.offset < offset } }
+    }
+
+    /// The group of an OffsetFetch (9), version 6 or later; nil for any other request.
+    private static func groupAsked(_ frame: [UInt8]) -> String? {
+        guard frame.count > 10, frame[0] == 0, frame[1] == 9, frame[3] >= 6 else { return nil }
+        var reader = Reader(bytes: frame, at: 8)
+        do {
+            // The client's name, no tags; a compact string.
+            _ = try reader.skip(Int(try reader.number() as Int16) + 1)
+            return String(decoding: try reader.skip(try reader.unsignedVarint() - 1), as: UTF8.self)
+        } catch { return nil }
+    }
+
+    /// The first offset of the answer to such a request.
+    private static func offsetTold(_ frame: [UInt8]) -> Int64? {
+        var reader = Reader(bytes: frame, at: 4)
+        do {
+            // No tags, throttling, one topic by its name, one partition by its number.
+            _ = try reader.skip(1 + 4)
+            _ = try reader.unsignedVarint()
+            _ = try reader.skip(try reader.unsignedVarint() - 1)
+            _ = try reader.unsignedVarint()
+            _ = try reader.skip(4)
+            return try reader.number()
+        } catch { return nil }
+    }
+
+    private static var milliseconds: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
+
     /// What both directions of a link know.
     private final class Link: Sendable {
+        /// The groups whose offsets are asked for, by the requests' numbers.
+        let asked = Mutex<[[UInt8]: (group: String, at: Int64)]>([:])
         let sent = Atomic(0)
         let answered = Atomic(0)
         let ends = Atomic(0)
@@ -222,6 +281,8 @@ package final class KafkaBroker: Sendable {
         package let key: String
         package let value: String
         package let isCommitted: Bool
+        /// When its transaction's control record was written, by the broker's clock, in milliseconds since 1970.
+        package let committedAt: Int64?
         /// Its offset, the producer's ID and epoch, and the offset of the control record that ended its transaction: for failures.
         package let trace: String
     }
@@ -251,6 +312,7 @@ package final class KafkaBroker: Sendable {
                     for index in open.removeValue(forKey: batch.producer) ?? [] where isCommit {
                         records[index] = Record(
                             key: records[index].key, value: records[index].value, isCommitted: true,
+                            committedAt: batch.timestamp,
                             trace: "\(records[index].trace) commit \(batch.base) epoch \(batch.epoch)")
                     }
                     continue
@@ -261,6 +323,7 @@ package final class KafkaBroker: Sendable {
                         Record(
                             key: String(decoding: record.key, as: UTF8.self),
                             value: String(decoding: record.value, as: UTF8.self), isCommitted: !batch.isTransactional,
+                            committedAt: nil,
                             trace: "offset \(batch.base) producer \(batch.producer) epoch \(batch.epoch)"))
                 }
             }
@@ -309,6 +372,7 @@ package final class KafkaBroker: Sendable {
         let isControl: Bool
         let producer: Int64
         let epoch: Int16
+        let timestamp: Int64
         let records: [(key: [UInt8], value: [UInt8])]
     }
 
@@ -316,7 +380,20 @@ package final class KafkaBroker: Sendable {
         let bytes: [UInt8]
         var at = 0
 
-        init(bytes: [UInt8]) { self.bytes = bytes }
+        init(bytes: [UInt8], at: Int = 0) {
+            self.bytes = bytes
+            self.at = at
+        }
+
+        mutating func unsignedVarint() throws -> Int {
+            var (value, shift) = (0, 0)
+            while true {
+                let byte = try number() as UInt8
+                value |= Int(byte & 127) << shift
+                shift += 7
+                if byte < 128 { return value }
+            }
+        }
 
         mutating func skip(_ count: Int) throws -> ArraySlice<UInt8> {
             guard count >= 0, at + count <= bytes.count else { throw ProtocolError(what: "it is cut") }
@@ -348,7 +425,8 @@ package final class KafkaBroker: Sendable {
             _ = try skip(4 + 1 + 4)
             let attributes: Int16 = try number()
             let lastDelta: Int32 = try number()
-            _ = try skip(8 + 8)
+            let timestamp: Int64 = try number()
+            _ = try skip(8)
             let producer: Int64 = try number()
             let epoch: Int16 = try number()
             _ = try skip(4)
@@ -369,7 +447,7 @@ package final class KafkaBroker: Sendable {
             return Batch(
                 base: base, lastDelta: lastDelta, isTransactional: attributes & 16 != 0,
                 isControl: attributes & 32 != 0,
-                producer: producer, epoch: epoch, records: records)
+                producer: producer, epoch: epoch, timestamp: timestamp, records: records)
         }
     }
 }
