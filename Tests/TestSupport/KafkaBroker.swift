@@ -168,6 +168,7 @@ package final class KafkaBroker: Sendable {
     ///   - group: The consumer group.
     ///   - offset: What the transaction had, or less.
     ///   - moment: When its control record was written.
+    /// - Returns: Whether it did.
     package func forgot(_ group: String, offset: Int, committedAt moment: Int64) -> Bool {
         positions.withLock { $0.contains { $0.group == group && $0.askedAt > moment && $0.offset < offset } }
     }
