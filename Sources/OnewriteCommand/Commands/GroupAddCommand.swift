@@ -257,6 +257,7 @@ struct KindOptions: ParsableArguments {
             throw Failure(
                 .usage,
                 "--kind: expected \(SinkKinds.all.map { $0.name }.joined(separator: ", ")), got \(FieldError.quote(kind))"
+                    + (kind == "kafka" ? ": this build is without Kafka" : "")
             )
         }
         return settings

@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import GRDB
+import HTTPTypes
 import Hummingbird
 
 /// A webhook's receiver that makes each change count once: `receiver PORT FILE.sqlite`.
