@@ -115,7 +115,8 @@ public final class Worker: Service {
             for sink in sinks { tasks.addTask { try await self.serve(sink) } }
             if servesRecorded { tasks.addTask { await self.serveRecorded() } }
             do {
-                try await tasks.waitForAll()
+                // The first that can't be served ends all: waitForAll() would wait for the others before it says so.
+                while try await tasks.next() != nil {}
             } catch {
                 // The others give back what they hold.
                 self.stop()
