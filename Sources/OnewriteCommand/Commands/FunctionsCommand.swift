@@ -55,7 +55,7 @@ struct FunctionsPrintCommand: AsyncParsableCommand {
         commandName: "print", abstract: "Print the library, as FUNCTION LOAD takes it.",
         discussion: """
             Example:
-              onewrite functions print > onewrite.lua
+              onewrite functions print
             """)
 
     func run() async throws { Console.write(FunctionLibrary.source, to: 1) }
