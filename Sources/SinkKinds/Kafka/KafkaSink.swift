@@ -56,9 +56,7 @@ final class KafkaSink: Sink {
             }
             let outcome = record.takeOver(partition, under: history, by: owner)
             guard case .fenced = outcome else { return outcome }
-            try producer.begin()
-            try send(record, of: partition, by: producer, until: deadline)
-            try producer.commit(until: deadline)
+            // Recorded with the next batch: what fences is the producer's own epoch, and a position is never written back as read.
             producing[partition] = Producing(producer: producer, record: record, lastUsed: .now)
             return outcome
         }
