@@ -15,7 +15,9 @@ let package = Package(
     products: [
         .library(name: "Onewrite", targets: ["Onewrite"]),
         .library(name: "OnewriteTesting", targets: ["OnewriteTesting"]),
-        .executable(name: "onewrite", targets: ["OnewriteCommand"]),
+        .executable(name: "onewrite", targets: ["OnewriteProgram"]),
+        // The same with what speaks HTTP: onewrite starts it for the commands that need it.
+        .executable(name: "onewrite-serve", targets: ["OnewriteServeProgram"]),
         // For tests: loaded into a Redis server whose clock must be behind.
         .library(name: "ClockShim", type: .dynamic, targets: ["CClockShim"]),
     ],
@@ -31,6 +33,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        // For onewrite-serve alone.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
     ],
     targets: [
         // The C libraries.
@@ -151,6 +158,9 @@ let package = Package(
             name: "OnewriteTesting", dependencies: ["OrderLog", "Connections", "Onewrite", "PrivateServers"],
             swiftSettings: swiftSettings),
 
+        // What is served over HTTP, and to whom: no socket.
+        .target(name: "Serving", dependencies: ["Connections", "Reports", "CLibcrypto"], swiftSettings: swiftSettings),
+
         // What people meet.
         .target(name: "Dashboard", dependencies: ["Reports"], swiftSettings: swiftSettings),
         .target(
@@ -170,18 +180,47 @@ let package = Package(
                 "RedisClient", "PostgresClient", "ThreadedIO", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: swiftSettings),
-        .executableTarget(
+        .target(
             name: "OnewriteCommand",
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
                 "Audit", "Upkeep", "Submission", "SinkKinds", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO",
-                "Dashboard",
-                "PrivateServers", "Harness", "Demo", "Bench", "Faults",
+                "Serving", "Dashboard", "PrivateServers", "Harness", "Demo", "Bench", "Faults",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: swiftSettings),
+
+        .executableTarget(name: "OnewriteProgram", dependencies: ["OnewriteCommand"], swiftSettings: swiftSettings),
+
+        // What speaks HTTP.
+        .target(
+            name: "PrometheusMetrics", dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "HTTPService",
+            dependencies: [
+                "OrderLog", "ChangeInput", "Submission", "Coordination", "RedisLog", "Connections", "Reports",
+                "Inspection", "Upkeep", "Audit", "Onewrite",
+                "Serving", "PrometheusMetrics", "ThreadedIO",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("page"), .embedInCode("openapi.json")],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "OnewriteServeProgram",
+            dependencies: ["OnewriteCommand", "HTTPService", .product(name: "Logging", package: "swift-log")],
             swiftSettings: swiftSettings),
 
         .target(name: "CClockShim", path: "Tests/CClockShim"),
@@ -351,6 +390,13 @@ let package = Package(
                 "TestSupport", .target(name: "CLibrdkafka", condition: .when(traits: ["Kafka"])),
             ],
             path: "Tests/Processes/KindTests", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ServeTests",
+            dependencies: [
+                "Connections", "HTTPService", "PrometheusMetrics", "OnewriteCommand", "PrivateServers", "RedisClient",
+                "PostgresClient", "ThreadedIO", "TestSupport", .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            path: "Tests/Processes/ServeTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "UpgradeTests", dependencies: ["OnewriteCommand", "PrivateServers", "TestSupport"],
             path: "Tests/Processes/UpgradeTests", swiftSettings: swiftSettings),

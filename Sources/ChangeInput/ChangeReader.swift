@@ -76,19 +76,7 @@ package struct ChangeReader: ~Copyable {
             case .whole(let range):
                 let bytes = framer.bytes[range]
                 if bytes.allSatisfy(\.isSpace) { continue }
-                var draft = ChangeDraft()
-                let result: Result<Change, RowError>
-                do throws(FieldError) {
-                    guard bytes.isUTF8 else { throw .notUTF8 }
-                    try ChangeObject.read(range, of: framer.bytes, into: &draft)
-                    result = .success(try Change(draft))
-                } catch {
-                    result = .failure(RowError(line: line, error: error))
-                }
-                let kept = bytes.prefix(RecordFramer.keptBytesMax)
-                return InputRow(
-                    line: line, id: draft.id, text: Array(kept), isTextCut: kept.count < bytes.count,
-                    result: result)
+                return InputRow(object: range, of: framer.bytes, line: line)
             }
         }
         return nil

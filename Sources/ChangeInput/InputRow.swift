@@ -26,6 +26,38 @@ package struct InputRow: Sendable {
     }
 }
 
+extension InputRow {
+    /// Reads a change that is a JSON object, as a line of NDJSON has it.
+    ///
+    /// - Parameters:
+    ///   - range: Where the object is, with nothing but white space around it.
+    ///   - bytes: What it is in.
+    ///   - line: The line it begins on, from 1.
+    ///   - fallbackID: The change's ID if the object has none.
+    package init(object range: Range<Int>, of bytes: [UInt8], line: Int, fallbackID: String? = nil) {
+        let row = bytes[range]
+        var draft = ChangeDraft()
+        let result: Result<Change, RowError>
+        do throws(FieldError) {
+            guard row.isUTF8 else { throw .notUTF8 }
+            try ChangeObject.read(range, of: bytes, into: &draft)
+            draft.id = draft.id ?? fallbackID
+            result = .success(try Change(draft))
+        } catch {
+            result = .failure(RowError(line: line, error: error))
+        }
+        let kept = row.prefix(RecordFramer.keptBytesMax)
+        self.init(
+            line: line, id: draft.id, text: Array(kept), isTextCut: kept.count < row.count, result: result)
+    }
+
+    /// A line that is longer than ``Limits/inputLineBytesMax``.
+    package init(tooLong line: Int) {
+        self.init(
+            line: line, id: nil, text: [], isTextCut: true, result: .failure(RowError(line: line, error: .tooLong)))
+    }
+}
+
 /// Why a row is rejected, and on which line.
 package struct RowError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The line that is wrong, from 1: within an order of several rows it may lie behind the first.

@@ -1,12 +1,11 @@
-import ArgumentParser
+package import ArgumentParser
 import Foundation
 import Inspection
 import ThreadedIO
 
 /// The command `onewrite`.
-@main
-struct RootCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct RootCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "onewrite",
         abstract: "One write to one log; Postgres, the stock count and the delivery list follow, in order, once.",
         discussion: """
@@ -28,6 +27,7 @@ struct RootCommand: AsyncParsableCommand {
             GroupCommand.self, FunctionsCommand.self,
             StatusCommand.self,
             DashboardCommand.self,
+            ServeCommand.self, TokenCommand.self,
             PendingCommand.self,
             OrderCommand.self,
             LogCommand.self,
@@ -45,7 +45,10 @@ struct RootCommand: AsyncParsableCommand {
             BenchCommand.self,
         ])
 
-    static func main() async {
+    package init() {}
+
+    /// Runs what the command line says; ends the process with its exit code when that fails.
+    package static func main() async {
         ignoreBrokenPipes()
         do {
             let arguments = Array(CommandLine.arguments.dropFirst())

@@ -2,7 +2,12 @@
 package struct DeadLetterDrop: Sendable {
     package let resolution: Resolution
 
-    package init(_ reason: String) { resolution = .dropped(reason) }
+    /// - Parameters:
+    ///   - reason: Why.
+    ///   - person: Who.
+    package init(_ reason: String, by person: String = Resolution.person) {
+        resolution = .dropped(reason, by: person)
+    }
 
     /// Does it, or says what it would do.
     ///

@@ -11,9 +11,14 @@ package struct DeadLetterRetry {
     package let stores: DeadLetterStores
     package let positions: [Group: [Partition: Seq]]
     package let window: Duration
+    /// Who does it.
+    package let person: String
 
-    package init(stores: DeadLetterStores, positions: [Group: [Partition: Seq]], window: Duration) {
-        (self.stores, self.positions, self.window) = (stores, positions, window)
+    package init(
+        stores: DeadLetterStores, positions: [Group: [Partition: Seq]], window: Duration,
+        by person: String = Resolution.person
+    ) {
+        (self.stores, self.positions, self.window, self.person) = (stores, positions, window, person)
     }
 
     /// What is to be done with a letter.
@@ -73,7 +78,7 @@ package struct DeadLetterRetry {
             if partition == letter.partition, result.seq == letter.seq {
                 return .refused(.notNow, "the log was opened anew meanwhile, and nothing was appended")
             }
-            let resolution = Resolution.retried(in: partition, result.seq, result.entry)
+            let resolution = Resolution.retried(in: partition, result.seq, result.entry, by: person)
             try stores.record(resolution, of: letter)
             return .done(resolution)
         }

@@ -21,15 +21,17 @@ package struct Resolution: Codable, Sendable, Equatable {
     /// In UTC, to the second.
     package let at: String
 
-    package static func retried(in partition: Partition, _ seq: Seq, _ entry: EntryID) -> Resolution {
+    package static func retried(
+        in partition: Partition, _ seq: Seq, _ entry: EntryID, by person: String = Self.person
+    ) -> Resolution {
         Resolution(
             outcome: .retried, reason: nil, partition: partition.number, seq: seq.number, entry: entry.description,
-            by: Self.person, at: Self.now)
+            by: person, at: Self.now)
     }
 
-    package static func dropped(_ reason: String) -> Resolution {
+    package static func dropped(_ reason: String, by person: String = Self.person) -> Resolution {
         Resolution(
-            outcome: .dropped, reason: reason, partition: nil, seq: nil, entry: nil, by: Self.person, at: Self.now)
+            outcome: .dropped, reason: reason, partition: nil, seq: nil, entry: nil, by: person, at: Self.now)
     }
 
     private init(

@@ -6,7 +6,7 @@ import PostgresClient
 import RedisClient
 import RedisLog
 public import Reports
-import ThreadedIO
+package import ThreadedIO
 
 /// Asks the stores what the commands ask, and answers with the values that their `--json` prints.
 ///
@@ -106,7 +106,11 @@ public final class Inspector: Sendable {
     }
 
     /// Asks on a thread of its own, and again while a server is busy.
-    private func ask<Answer: Sendable>(
+    ///
+    /// - Parameter body: The question.
+    /// - Returns: What it returns.
+    /// - Throws: ``LogError``, `CancellationError`.
+    package func ask<Answer: Sendable>(
         _ body: @escaping @Sendable (Servers, Interrupt) async throws -> Answer
     ) async throws -> Answer {
         let interrupt = Interrupt()

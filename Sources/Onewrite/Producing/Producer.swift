@@ -150,7 +150,7 @@ public final class Producer: Service, ChangeSubmitting {
         Receipts(changes: changes, inbox: inbox(durability), capacity: Limits.submitChangesMax)
     }
 
-    private func inbox(_ durability: Durability?) -> Inbox {
+    func inbox(_ durability: Durability?) -> Inbox {
         levels.inbox(durability ?? configuration.durability)
     }
 

@@ -61,7 +61,12 @@ public struct Receipt: Sendable, Hashable {
     }
 
     package init(unsent change: Change, _ reason: String) {
-        (id, shop, outcome) = (change.id, change.shop, .unsent(reason))
+        self.init(id: change.id, shop: change.shop, outcome: .unsent(reason))
+    }
+
+    /// Of a change that the log has not answered about.
+    init(id: String, shop: String, outcome: Outcome) {
+        (self.id, self.shop, self.outcome) = (id, shop, outcome)
         (partition, epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
     }
 
@@ -77,7 +82,6 @@ public struct Receipt: Sendable, Hashable {
 
     /// Of a change that may be in the log.
     package init(unknown change: Change, _ reason: String) {
-        (id, shop, outcome) = (change.id, change.shop, .unknown(reason))
-        (partition, epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
+        self.init(id: change.id, shop: change.shop, outcome: .unknown(reason))
     }
 }

@@ -67,7 +67,7 @@ public struct Receipts<Changes: AsyncSequence & Sendable>: AsyncSequence, Sendab
 }
 
 /// One reading of a sequence of changes; ends with the iterator that holds it.
-private final class Reading: Sendable {
+final class Reading: Sendable {
     private let window: ReceiptWindow
     private let task: Task<Void, Never>
 

@@ -4,7 +4,6 @@ import Dashboard
 import Inspection
 import OrderLog
 import Reports
-import Submission
 
 extension StockCommand {
     /// `onewrite stock show`.
@@ -40,7 +39,7 @@ extension StockCommand {
                 var patience = Patience()
                 return try patience.attempt { try StockReport(shop: shop, skus: skus, servers) }
             }
-            Console.print(json ? stock.json : stock.text)
+            if json { try Console.printJSON(stock) } else { Console.print(stock.text) }
             if stock.rows.contains(where: { $0.redis == nil && $0.postgres == nil }) { throw Failure(.no, "") }
         }
     }
@@ -65,21 +64,5 @@ extension StockReport {
             ([line(header)]
             + zip(rows, cells).map { row, cells in line(cells) + (row.differs == true ? "  ! differ" : "") })
             .joined(separator: "\n")
-    }
-
-    var json: String {
-        let items = rows.map { row in
-            var json = JSONLine()
-            json.add("sku", row.sku)
-            json.add("redis", row.redis)
-            json.add("postgres", row.postgres)
-            json.add("differs", row.differs)
-            return json.text
-        }
-        var json = JSONLine()
-        json.add("schema", "onewrite/stock/v1")
-        json.add("shop", shop)
-        json.add("partition", Int64(partition))
-        return json.text.dropLast() + ",\"skus\":[\(items.joined(separator: ","))]}"
     }
 }

@@ -1,9 +1,8 @@
 import Foundation
+import Reports
 
 extension Console {
     /// Prints a value as one line of JSON.
-    ///
-    /// What a terminal might obey, or what turns text around, is escaped: the JSON means the same, whoever wrote the text.
     ///
     /// - Parameters:
     ///   - value: An object.
@@ -12,26 +11,6 @@ extension Console {
     static func printJSON(
         _ value: some Encodable, keys: JSONEncoder.KeyEncodingStrategy = .useDefaultKeys
     ) throws {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = keys
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        print(escaped(String(decoding: try encoder.encode(value), as: UTF8.self)))
-    }
-
-    /// The encoder leaves such characters as they are; they can only stand within strings.
-    private static func escaped(_ json: String) -> String {
-        if json.utf8.allSatisfy({ $0 < 0x7F }) { return json }
-        var escaped = ""
-        for scalar in json.unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator:
-                for unit in String(scalar).utf16 {
-                    let digits = String(unit, radix: 16)
-                    escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                }
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return escaped
+        print(try JSONText.line(of: value, keys: keys))
     }
 }

@@ -1,0 +1,154 @@
+package import Connections
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+package import Logging
+import Metrics
+import NIOCore
+import NIOSSL
+import Onewrite
+import OrderLog
+import PrometheusMetrics
+import Reports
+import ServiceLifecycle
+package import Serving
+import UnixSignals
+
+/// HTTP for applications, a page for people, metrics for machines.
+package struct HTTPService: Sendable {
+    private let plan: ServePlan
+    private let logger: Logger
+
+    /// Takes what to serve; nothing is opened yet.
+    ///
+    /// - Parameters:
+    ///   - plan: What, and how.
+    ///   - logger: Takes what happens.
+    package init(_ plan: ServePlan, logger: Logger) {
+        (self.plan, self.logger) = (plan, logger)
+    }
+
+    /// Serves until a signal; then takes no more requests, answers those that are under way, and returns.
+    ///
+    /// - Throws: ``LogError`` for what waiting can't mend; the system's error when it can't listen there.
+    package func run() async throws {
+        let parts = try Parts(plan, logger)
+        MetricsSystem.bootstrap(parts.registry)
+        let table = RouteTable(
+            routes: parts.routes, gatekeeper: parts.gatekeeper, metrics: HTTPMetrics(), logger: logger)
+        let isTLS = plan.certificate != nil
+        let application = Application(
+            responder: table, server: try server(),
+            configuration: ApplicationConfiguration(
+                address: .hostname(plan.host, port: plan.port),
+                availableConnectionsDelegate: MaximumAvailableConnections(plan.connectionsMax)),
+            onServerRunning: { [logger] channel in
+                let port = channel.localAddress?.port ?? plan.port
+                let host = plan.host.contains(":") ? "[\(plan.host)]" : plan.host
+                logger.info("serving \(isTLS ? "https" : "http")://\(host):\(port)")
+            },
+            logger: Self.quiet)
+        // Shut down from the last to the first: followers are let go, requests are answered, then the rest ends.
+        var services: [any Service] = [parts.producer, TokenReload(gatekeeper: parts.gatekeeper)]
+        if plan.servesGroups {
+            services.append(try Worker(plan.log, sinks: SinkDefinition.builtIn, servesRecorded: true, logger: logger))
+        }
+        services += [application, parts.feed]
+        var configuration = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet)
+        configuration.maximumGracefulShutdownDuration = HTTPLimits.drain
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as IOError {
+            throw LogError(
+                .badConfiguration,
+                "\(plan.host):\(plan.port) can't be listened at: \(String(cString: strerror(error.errnoCode)))")
+        }
+        logger.info("stopped")
+    }
+
+    private func server() throws -> HTTPServerBuilder {
+        let http = HTTP1Channel.Configuration(
+            idleTimeout: .seconds(HTTPLimits.idleTimeout),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: HTTPLimits.headerBytesMax, maxHeaderListSize: HTTPLimits.headerBytesMax,
+                maxHeaderFieldCount: HTTPLimits.headersMax))
+        guard let (certificate, key) = plan.certificate else { return .http1(configuration: http) }
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
+            let tls = TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+            return try .tls(.http1(configuration: http), tlsConfiguration: tls)
+        } catch {
+            throw LogError(
+                .badConfiguration, "the certificate \(certificate) with the key \(key) can't be used: \(error)")
+        }
+    }
+
+    /// What the parts below tell of each connection is of no use to people.
+    private static let quiet = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
+}
+
+extension HTTPService {
+    /// Every method and path that is served, and the role that it needs, such as `GET /v1/status read`.
+    ///
+    /// - Parameter log: Any; nothing is connected.
+    /// - Returns: The places, in the order in which they are looked at.
+    /// - Throws: Nothing, with a plan without tokens.
+    package static func places(_ log: LogConfiguration) throws -> [String] {
+        let environment = Snapshot.Environment(
+            label: nil, color: nil, redis: "", postgres: nil, namespace: "", schema: "")
+        let plan = ServePlan(
+            host: "127.0.0.1", port: 0, log: log, environment: environment, tokens: nil, certificate: nil,
+            trustsProxy: false, connectionsMax: 1, servesGroups: false, metersPartitions: false, version: "")
+        return try Parts(plan, Logger(label: "places")).routes.map {
+            "\($0.method) \($0.path) \($0.role?.rawValue ?? "anybody")"
+        }
+    }
+}
+
+/// What answers requests.
+private struct Parts {
+    let plan: ServePlan
+    let registry = MetricsRegistry()
+    let gatekeeper: Gatekeeper
+    let producer: Producer
+    let feed: StatusFeed
+    let questions: Questions
+
+    init(_ plan: ServePlan, _ logger: Logger) throws(LogError) {
+        self.plan = plan
+        do throws(TokenFile.Trouble) {
+            gatekeeper = try Gatekeeper(plan, isLoopback: plan.isLoopback, logger)
+        } catch {
+            throw LogError(.badConfiguration, "\(error)")
+        }
+        producer = Producer(plan.log, logger: logger)
+        feed = StatusFeed(Servers(plan.log, name: "onewrite-serve"), plan.environment)
+        questions = Questions(plan.log)
+    }
+
+    var routes: [Route] {
+        SubmitRoutes(producer: producer, configuration: plan.log).routes
+            + AskRoutes(questions: questions, feed: feed).routes
+            + DeadRoutes(questions: questions, window: plan.log.window).routes
+            + SessionRoutes(gatekeeper: gatekeeper, version: plan.version).routes
+            + MetricsRoutes(registry: registry, feed: feed, plan: plan).routes
+            + HealthRoutes(feed: feed).routes + PageRoutes().routes
+    }
+}
+
+/// Takes a file of tokens that was changed.
+private struct TokenReload: Service {
+    let gatekeeper: Gatekeeper
+
+    func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: .seconds(1))
+                gatekeeper.reload()
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import Serving
+
+/// A method and a path, who may use it, and what answers.
+struct Route: Sendable {
+    typealias Answer = @Sendable (Call) async throws -> Response
+
+    let method: HTTPRequest.Method
+    /// As the document of OpenAPI has it: `/v1/orders/{shop}/{id}`.
+    let path: String
+    /// What one must be allowed to do; nil: anybody may.
+    let role: Role?
+    let answer: Answer
+    /// Whether its path has variable parts.
+    let isPattern: Bool
+    private let segments: [Substring]
+
+    init(_ method: HTTPRequest.Method, _ path: String, _ role: Role?, _ answer: @escaping Answer) {
+        (self.method, self.path, self.role, self.answer) = (method, path, role, answer)
+        segments = path.split(separator: "/")
+        isPattern = path.contains("{")
+    }
+
+    /// The variable parts of a path that is this route's; nil when it isn't.
+    func match(_ path: [Substring]) -> [String]? {
+        guard path.count == segments.count else { return nil }
+        var parts: [String] = []
+        for (segment, part) in zip(segments, path) {
+            if segment.hasPrefix("{") {
+                guard let decoded = part.removingPercentEncoding else { return nil }
+                parts.append(decoded)
+            } else if segment != part {
+                return nil
+            }
+        }
+        return parts
+    }
+}
+
+/// Finds the route of each request, and whether who asks may use it; turns what goes wrong into problems.
+struct RouteTable: HTTPResponder {
+    typealias Context = CallContext
+
+    let routes: [Route]
+    let gatekeeper: Gatekeeper
+    let metrics: HTTPMetrics
+    let logger: Logger
+
+    func respond(to request: Request, context: CallContext) async throws -> Response {
+        let begun = ContinuousClock.now
+        var (response, route) = await answer(request, context)
+        response.headers[.xContentTypeOptions] = "nosniff"
+        if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
+        metrics.note(request.method, route?.path, response.status, since: begun)
+        logger.debug("\(request.method) \(request.uri.path) \(response.status.code)")
+        return response
+    }
+
+    /// The routes of a path, whatever their method: one without variable parts goes before those with.
+    private func matches(_ path: [Substring]) -> [(route: Route, parts: [String])] {
+        let found = routes.compactMap { route in route.match(path).map { (route: route, parts: $0) } }
+        let isExact = found.contains { !$0.route.isPattern }
+        return isExact ? found.filter { !$0.route.isPattern } : found
+    }
+
+    private func answer(_ request: Request, _ context: CallContext) async -> (Response, Route?) {
+        let found = matches(request.uri.path.split(separator: "/"))
+        // GET answers HEAD too: whoever writes the response leaves its body out.
+        let method = request.method == .head ? .get : request.method
+        do {
+            guard let (route, parts) = found.first(where: { $0.route.method == method }) else {
+                let allowed = found.map(\.route.method.rawValue)
+                guard allowed.isEmpty else {
+                    throw Problem(
+                        .methodNotAllowed, "\(request.uri.path) takes \(allowed.joined(separator: ", "))",
+                        headers: [.allow: allowed.joined(separator: ", ")])
+                }
+                throw Problem(.notFound, "there is nothing at \(request.uri.path.prefix(200)). See /openapi.json")
+            }
+            do {
+                let (who, address) = try gatekeeper.admit(request, context, to: route)
+                let call = Call(request: request, parts: parts, who: who, address: address)
+                return (try await route.answer(call), route)
+            } catch {
+                return (Self.response(error, logger), route)
+            }
+        } catch {
+            return (Self.response(error, logger), nil)
+        }
+    }
+
+    private static func response(_ error: any Error, _ logger: Logger) -> Response {
+        if let problem = error as? Problem { return problem.response }
+        if let problem = Problem(asking: error) { return problem.response }
+        if error is CancellationError { return Problem(.unavailable, "the server is stopping").response }
+        logger.error("\(error)")
+        return Problem(.bug, "see the server's log").response
+    }
+}

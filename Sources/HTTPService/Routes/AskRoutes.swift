@@ -1,0 +1,107 @@
+import Hummingbird
+import HTTPTypes
+import Inspection
+import Onewrite
+import OrderLog
+import Reports
+import Serving
+
+/// What people ask of the stores: what the commands' `--json` prints.
+struct AskRoutes: Sendable {
+    let questions: Questions
+    let feed: StatusFeed
+
+    private static let limitMax = 100_000
+
+    var routes: [Route] {
+        [
+            Route(.get, "/v1/status", .read, status), Route(.get, "/v1/history", .read, history),
+            Route(.get, "/v1/events", .read, events), Route(.get, "/v1/orders", .read, search),
+            Route(.get, "/v1/orders/{shop}/{id}", .read, order), Route(.get, "/v1/stock/{shop}", .read, stock),
+            Route(.get, "/v1/pending", .read, pending),
+        ]
+    }
+
+    @Sendable private func status(_ call: Call) async throws -> Response {
+        try call.allowQuery()
+        switch await feed.current() {
+        case .success(let frame): return Response(json: frame.json)
+        case .failure(let trouble): throw Problem(.unavailable, trouble.error)
+        }
+    }
+
+    @Sendable private func history(_ call: Call) async throws -> Response {
+        try call.allowQuery()
+        return try Response(await feed.history())
+    }
+
+    /// `status` once a second, as server-sent events.
+    @Sendable private func events(_ call: Call) async throws -> Response {
+        try call.allowQuery()
+        guard let frames = await feed.follow() else {
+            throw Problem(.unavailable, "\(HTTPLimits.followersMax) follow already", headers: [.retryAfter: "10"])
+        }
+        // Proxies that gather answers would hold events back.
+        return Response(
+            status: .ok, headers: [.contentType: "text/event-stream", .xAccelBuffering: "no"],
+            body: ResponseBody(asyncSequence: frames))
+    }
+
+    @Sendable private func search(_ call: Call) async throws -> Response {
+        try call.allowQuery("id")
+        guard let id = call.query("id") else { throw Problem(.badRequest, "id is missing: /v1/orders?id=ord-1") }
+        return try await trail(id, shop: nil)
+    }
+
+    @Sendable private func order(_ call: Call) async throws -> Response {
+        try call.allowQuery()
+        return try await trail(call.parts[1], shop: call.parts[0])
+    }
+
+    private func trail(_ id: String, shop: String?) async throws -> Response {
+        for (name, text) in [("id", id)] + (shop.map { [("shop", $0)] } ?? []) {
+            guard text.isIdentifier else {
+                throw Problem(
+                    .badRequest,
+                    "\(name): expected 1 to \(Limits.identifierBytes.upperBound) of A-Z a-z 0-9 . _ : / -, got "
+                        + FieldError.quote(text))
+            }
+        }
+        return try Response(
+            await questions.ask { servers, _ in try OrderReader(servers, progress: { _ in }).trail(of: id, inShop: shop)
+            })
+    }
+
+    @Sendable private func stock(_ call: Call) async throws -> Response {
+        try call.allowQuery("sku")
+        let skus = call.request.uri.queryParameters.filter { $0.key == "sku" }.map { String($0.value) }
+        let shop = call.parts[0]
+        do {
+            // A count of nothing checks the names as the log does.
+            _ = try Change(
+                ChangeDraft(
+                    type: Change.Kind.stockCounted.rawValue, id: "-", shop: shop,
+                    lines: .items((skus.isEmpty ? ["-"] : skus).map { ($0, "0") })))
+        } catch {
+            throw Problem(.badRequest, error.description)
+        }
+        let report = try await questions.ask { servers, _ in try StockReport(shop: shop, skus: skus, servers) }
+        return try Response(
+            report, status: report.rows.contains { $0.redis == nil && $0.postgres == nil } ? .notFound : .ok)
+    }
+
+    @Sendable private func pending(_ call: Call) async throws -> Response {
+        try call.allowQuery("group", "partition", "limit")
+        let group = try call.group()
+        let partition = try call.query("partition").map { _ in
+            try call.integer("partition", 0...(Limits.partitions.upperBound - 1), default: 0)
+        }
+        let limit = try call.integer("limit", 1...Self.limitMax, default: 100)
+        // Of one partition all are looked through, since the oldest may be others'.
+        let list = try await questions.ask { servers, _ in
+            try PendingReader.answer(servers, group: group, limit: partition == nil ? limit : Self.limitMax)
+        }
+        let entries = list.entries.filter { partition == nil || $0.partition == partition }.prefix(limit)
+        return try Response(lines: entries, headers: [.xTotalCount: "\(list.total)"])
+    }
+}
