@@ -220,7 +220,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "OnewriteServeProgram",
-            dependencies: ["OnewriteCommand", "HTTPService", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["OnewriteCommand", "HTTPService"],
             swiftSettings: swiftSettings),
 
         .target(name: "CClockShim", path: "Tests/CClockShim"),
@@ -232,6 +232,15 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Torture", swiftSettings: swiftSettings),
+        // The yardstick of scripts/bench-http.
+        .executableTarget(
+            name: "empty-server",
+            dependencies: [
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Tests/EmptyServer", swiftSettings: swiftSettings),
         .target(
             name: "Simulation", dependencies: ["Coordination", "OrderLog", "Harness"],
             path: "Tests/Simulation",

@@ -279,6 +279,8 @@ actor Lane {
                 outages.over(for: .partition(partition), at: pacing.now)
                 board.report(partition, .serving)
                 board.count(applied: progress.applied + progress.quarantined)
+                connection.ports.observer?.tookOver(
+                    reclaimed: progress.reclaimed, in: began.duration(to: pacing.now))
                 logTakeover(partition, entry, progress)
             }
         } catch {

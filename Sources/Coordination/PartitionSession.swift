@@ -73,7 +73,9 @@ package final class PartitionSession {
             case .again: return .waiting("the log is being opened")
             case .waiting(let reason): return .waiting(reason)
             case .halted(let reason): throw SessionStop.halt(reason)
-            case .opened(let count): healed = count
+            case .opened(let count):
+                healed = count
+                ports.observer?.opened()
             }
             look = try await ports.log.look(at: partition)
             state = LogState(look, row: try await ledger.row(of: partition), identity: ports.identity)
@@ -207,8 +209,11 @@ package final class PartitionSession {
 
     /// Applies, or ends the session.
     private func settle(_ batch: Batch, _ meanwhile: () async -> Void = {}) async throws {
+        let began = ports.pacing.now
         switch try await apply(batch, meanwhile) {
-        case .applied: break
+        case .applied:
+            ports.observer?.applied(
+                batch.applied.count + batch.deadLetters.count, in: began.duration(to: ports.pacing.now))
         case .historyChanged: throw SessionStop.historyChanged
         case .fenced(let owner): throw SessionStop.fenced(by: owner)
         case .positionMoved: throw SessionStop.positionMoved

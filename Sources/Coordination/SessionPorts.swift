@@ -16,10 +16,13 @@ package struct SessionPorts {
     package let past: (any LedgerPast)?
     package let definition: GroupDefinition?
     package let pacing: any Pacing
+    /// Is told what the sessions do; nil when nobody counts.
+    package let observer: (any WorkerObserver)?
 
     package init(
         identity: LogIdentity, owner: WorkerName, log: any LogPort, sink: any Sink, ledger: (any Ledger)?,
-        past: (any LedgerPast)? = nil, definition: GroupDefinition? = nil, pacing: any Pacing
+        past: (any LedgerPast)? = nil, definition: GroupDefinition? = nil, pacing: any Pacing,
+        observer: (any WorkerObserver)? = nil
     ) {
         self.identity = identity
         self.owner = owner
@@ -30,6 +33,7 @@ package struct SessionPorts {
         self.past = past
         self.definition = definition
         self.pacing = pacing
+        self.observer = observer
     }
 }
 

@@ -99,6 +99,8 @@ struct Call: Sendable {
     /// The body's media type, without its parameters, in lower case.
     var mediaType: String {
         let text = request.headers[.contentType] ?? ""
+        // As nearly all write it, without looking closer.
+        if text == "application/json" { return text }
         return text.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
     }
 }

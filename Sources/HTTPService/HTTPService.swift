@@ -48,7 +48,7 @@ package struct HTTPService: Sendable {
                 let host = plan.host.contains(":") ? "[\(plan.host)]" : plan.host
                 logger.info("serving \(isTLS ? "https" : "http")://\(host):\(port)")
             },
-            logger: Self.quiet)
+            logger: .quiet)
         // Shut down from the last to the first: followers are let go, requests are answered, then the rest ends.
         var services: [any Service] = [parts.producer, TokenReload(gatekeeper: parts.gatekeeper)]
         if plan.servesGroups {
@@ -56,24 +56,18 @@ package struct HTTPService: Sendable {
         }
         services += [application, parts.feed]
         var configuration = ServiceGroupConfiguration(
-            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet)
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: .quiet)
         configuration.maximumGracefulShutdownDuration = HTTPLimits.drain
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as IOError {
-            throw LogError(
-                .badConfiguration,
-                "\(plan.host):\(plan.port) can't be listened at: \(String(cString: strerror(error.errnoCode)))")
+            throw LogError(error, listeningAt: plan.host, plan.port)
         }
         logger.info("stopped")
     }
 
     private func server() throws -> HTTPServerBuilder {
-        let http = HTTP1Channel.Configuration(
-            idleTimeout: .seconds(HTTPLimits.idleTimeout),
-            httpDecoderConfiguration: .init(
-                maxHeaderFieldSize: HTTPLimits.headerBytesMax, maxHeaderListSize: HTTPLimits.headerBytesMax,
-                maxHeaderFieldCount: HTTPLimits.headersMax))
+        let http = HTTP1Channel.Configuration.bounded
         guard let (certificate, key) = plan.certificate else { return .http1(configuration: http) }
         do {
             let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
@@ -86,8 +80,29 @@ package struct HTTPService: Sendable {
         }
     }
 
+}
+
+extension HTTP1Channel.Configuration {
+    /// With the bounds of ``HTTPLimits``.
+    static var bounded: HTTP1Channel.Configuration {
+        HTTP1Channel.Configuration(
+            idleTimeout: .seconds(HTTPLimits.idleTimeout),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: HTTPLimits.headerBytesMax, maxHeaderListSize: HTTPLimits.headerBytesMax,
+                maxHeaderFieldCount: HTTPLimits.headersMax))
+    }
+}
+
+extension Logger {
     /// What the parts below tell of each connection is of no use to people.
-    private static let quiet = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
+    static let quiet = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
+}
+
+extension LogError {
+    init(_ error: IOError, listeningAt host: String, _ port: Int) {
+        self.init(
+            .badConfiguration, "\(host):\(port) can't be listened at: \(String(cString: strerror(error.errnoCode)))")
+    }
 }
 
 extension HTTPService {
@@ -134,7 +149,9 @@ private struct Parts {
             + AskRoutes(questions: questions, feed: feed).routes
             + DeadRoutes(questions: questions, window: plan.log.window).routes
             + SessionRoutes(gatekeeper: gatekeeper, version: plan.version).routes
-            + MetricsRoutes(registry: registry, feed: feed, plan: plan).routes
+            + MetricsRoutes(
+                registry: registry, version: plan.version, feed: feed, metersPartitions: plan.metersPartitions
+            ).routes
             + HealthRoutes(feed: feed).routes + PageRoutes().routes
     }
 }

@@ -45,10 +45,18 @@ struct Route: Sendable {
 struct RouteTable: HTTPResponder {
     typealias Context = CallContext
 
-    let routes: [Route]
-    let gatekeeper: Gatekeeper
-    let metrics: HTTPMetrics
-    let logger: Logger
+    /// Those without variable parts, by their path, and the others.
+    private let exact: [String: [Route]]
+    private let patterns: [Route]
+    private let gatekeeper: Gatekeeper
+    private let metrics: HTTPMetrics
+    private let logger: Logger
+
+    init(routes: [Route], gatekeeper: Gatekeeper, metrics: HTTPMetrics, logger: Logger) {
+        exact = Dictionary(grouping: routes.filter { !$0.isPattern }, by: \.path)
+        patterns = routes.filter(\.isPattern)
+        (self.gatekeeper, self.metrics, self.logger) = (gatekeeper, metrics, logger)
+    }
 
     func respond(to request: Request, context: CallContext) async throws -> Response {
         let begun = ContinuousClock.now
@@ -61,14 +69,14 @@ struct RouteTable: HTTPResponder {
     }
 
     /// The routes of a path, whatever their method: one without variable parts goes before those with.
-    private func matches(_ path: [Substring]) -> [(route: Route, parts: [String])] {
-        let found = routes.compactMap { route in route.match(path).map { (route: route, parts: $0) } }
-        let isExact = found.contains { !$0.route.isPattern }
-        return isExact ? found.filter { !$0.route.isPattern } : found
+    private func matches(_ path: String) -> [(route: Route, parts: [String])] {
+        if let exact = exact[path] { return exact.map { ($0, []) } }
+        let segments = path.split(separator: "/")
+        return patterns.compactMap { route in route.match(segments).map { (route: route, parts: $0) } }
     }
 
     private func answer(_ request: Request, _ context: CallContext) async -> (Response, Route?) {
-        let found = matches(request.uri.path.split(separator: "/"))
+        let found = matches(request.uri.path)
         // GET answers HEAD too: whoever writes the response leaves its body out.
         let method = request.method == .head ? .get : request.method
         do {

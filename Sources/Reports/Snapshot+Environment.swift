@@ -29,12 +29,13 @@ extension Snapshot {
 }
 
 extension Snapshot.Environment: Encodable {
-    private enum CodingKeys: String, CodingKey { case label, redis, postgres, namespace, schema }
+    private enum CodingKeys: String, CodingKey { case label, color, redis, postgres, namespace, schema }
 
     /// Encodes the contract's `environment`; what isn't set is null.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(label, forKey: .label)
+        try container.encode(color?.name, forKey: .color)
         try container.encode(redis, forKey: .redis)
         try container.encode(postgres, forKey: .postgres)
         try container.encode(namespace, forKey: .namespace)

@@ -1,6 +1,17 @@
 package import Connections
 package import Reports
 
+/// Where a process tells its own metrics, and nothing else.
+package struct MetricsPlan: Sendable {
+    package let host: String
+    package let port: Int
+    package let version: String
+
+    package init(host: String, port: Int, version: String) {
+        (self.host, self.port, self.version) = (host, port, version)
+    }
+}
+
 /// What `onewrite serve` is to serve, and how.
 package struct ServePlan: Sendable {
     /// Where it listens: a host and a port.
@@ -38,6 +49,9 @@ package struct ServePlan: Sendable {
     package var isLoopback: Bool { Self.isLoopback(host) }
 
     package static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host.wholeMatch(of: /127\.\d+\.\d+\.\d+/) != nil
+        if host == "localhost" || host == "::1" { return true }
+        // 127.0.0.0/8; not 127.evil.example.
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 }

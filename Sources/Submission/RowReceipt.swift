@@ -106,6 +106,12 @@ package struct JSONLine {
             return
         }
         body += "\""
+        defer { body += "\"" }
+        // As nearly all are: nothing to escape.
+        if value.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+            body += value
+            return
+        }
         for scalar in value.unicodeScalars {
             switch scalar {
             case "\"", "\\":
@@ -118,7 +124,6 @@ package struct JSONLine {
             default: body.unicodeScalars.append(scalar)
             }
         }
-        body += "\""
     }
 
     package mutating func add(_ name: String, _ value: Int64?) {

@@ -19,11 +19,10 @@ struct HealthRoutes: Sendable {
         let checks: [Check]
     }
 
-    var routes: [Route] {
-        [Route(.get, "/healthz", nil, healthz), Route(.get, "/readyz", nil, readyz)]
-    }
+    var routes: [Route] { [Self.healthz, Route(.get, "/readyz", nil, readyz)] }
 
-    @Sendable private func healthz(_ call: Call) async throws -> Response {
+    /// The process lives.
+    static let healthz = Route(.get, "/healthz", nil) { _ in
         Response(
             status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
             body: ResponseBody(byteBuffer: ByteBuffer(string: "ok\n")))

@@ -10,19 +10,22 @@ import Serving
 /// Metrics for machines.
 struct MetricsRoutes: Sendable {
     let registry: MetricsRegistry
-    let feed: StatusFeed
-    let plan: ServePlan
+    let version: String
+    /// What tells of the whole log; nil where the process tells only of itself.
+    var feed: StatusFeed?
+    var metersPartitions = false
 
-    var routes: [Route] { [Route(.get, "/metrics", .read, metrics)] }
+    var routes: [Route] { [Route(.get, "/metrics", feed == nil ? nil : .read, metrics)] }
 
     @Sendable private func metrics(_ call: Call) async throws -> Response {
         var text = PrometheusText()
         text.begin("onewrite_build_info", .gauge, "The program's version; always 1.")
-        text.add([("version", plan.version)], 1)
+        text.add([("version", version)], 1)
         ProcessMetrics.write(to: &text)
         registry.write(to: &text, help: MetricsHelp.text)
-        let look = await feed.current()
-        SnapshotMetrics(metersPartitions: plan.metersPartitions).write(look, to: &text)
+        if let feed {
+            SnapshotMetrics(metersPartitions: metersPartitions).write(await feed.current(), to: &text)
+        }
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: text.text)))
@@ -38,6 +41,12 @@ enum MetricsHelp {
         case "onewrite_applied_total": "Entries that this process applied or set aside."
         case "onewrite_refused_total":
             "Batches of this process that a store refused, since another worker had taken over."
+        case "onewrite_apply_seconds": "One step of a store: a batch applied, its position recorded."
+        case "onewrite_batch_entries": "Entries of one such step."
+        case "onewrite_takeovers_total": "Partitions that this process has taken over."
+        case "onewrite_takeover_seconds": "Taking a partition over, what was pending in it applied."
+        case "onewrite_reclaimed_total": "Entries that were pending with a partition's former holder."
+        case "onewrite_openings_total": "Partitions whose log this process has opened anew."
         case "onewrite_http_requests_total": "Requests that were answered."
         case "onewrite_http_request_seconds": "From a request's head to its answer's."
         default: "See docs/http.md."

@@ -32,6 +32,7 @@ actor StatusFeed: Service {
     private static let fresh: Duration = .milliseconds(900)
 
     private let watch: StatusWatch
+    private let environment: Snapshot.Environment
     private var latest: (at: ContinuousClock.Instant, result: Result<Frame, Trouble>)?
     private var looking: Task<Result<Frame, Trouble>, Never>?
     private var followers: [Int: AsyncStream<ByteBuffer>.Continuation] = [:]
@@ -41,24 +42,24 @@ actor StatusFeed: Service {
 
     init(_ servers: Servers, _ environment: Snapshot.Environment) {
         watch = StatusWatch(servers, environment: environment)
+        self.environment = environment
     }
 
     /// Looks until it is shut down.
     func run() async throws {
-        await withGracefulShutdownHandler {
-            var ticks = 0
-            while !isStopped, !Task.isCancelled {
-                if !followers.isEmpty || ticks % Self.restingTicks == 0 {
-                    let result = await look()
-                    publish(result)
-                    if ticks % Self.restingTicks == 0, case .success(let frame) = result { ring.add(frame.snapshot) }
-                }
-                ticks += 1
-                do { try await Task.sleep(for: Self.tick) } catch { break }
+        // A sleep that is cancelled is how it ends.
+        try? await cancelWhenGracefulShutdown { try await self.lookOn() }
+        stop()
+    }
+
+    private func lookOn() async throws {
+        for tick in 0... {
+            if !followers.isEmpty || tick % Self.restingTicks == 0 {
+                let result = await look()
+                publish(result)
+                if tick % Self.restingTicks == 0, case .success(let frame) = result { ring.add(frame.snapshot) }
             }
-            stop()
-        } onGracefulShutdown: {
-            Task { await self.stop() }
+            try await Task.sleep(for: Self.tick)
         }
     }
 
@@ -77,7 +78,7 @@ actor StatusFeed: Service {
     /// Looks; those that ask meanwhile get the same.
     private func look() async -> Result<Frame, Trouble> {
         if let looking { return await looking.value }
-        let task = Task { [watch] in await Self.look(watch) }
+        let task = Task { [watch, environment] in await Self.look(watch, environment) }
         looking = task
         let result = await task.value
         looking = nil
@@ -85,7 +86,9 @@ actor StatusFeed: Service {
         return result
     }
 
-    private static func look(_ watch: StatusWatch) async -> Result<Frame, Trouble> {
+    private static func look(
+        _ watch: StatusWatch, _ environment: Snapshot.Environment
+    ) async -> Result<Frame, Trouble> {
         let begun = ContinuousClock.now
         do {
             let snapshot = try await watch.snapshot()
@@ -93,7 +96,7 @@ actor StatusFeed: Service {
                 Frame(snapshot: snapshot, json: try JSONText.line(of: snapshot), duration: .now - begun))
         } catch {
             let unavailable = await watch.unavailable(error)
-            let json = (try? JSONText.line(of: UnavailableJSON(of: unavailable))) ?? "{}"
+            let json = (try? JSONText.line(of: UnavailableJSON(of: unavailable, environment))) ?? "{}"
             return .failure(Trouble(error: unavailable.error, json: json, unavailable: unavailable))
         }
     }
@@ -108,7 +111,6 @@ actor StatusFeed: Service {
         let number = nextFollower
         followers[number] = continuation
         continuation.onTermination = { _ in Task { await self.leave(number) } }
-        continuation.yield(ByteBuffer(string: "retry: 2000\n\n"))
         continuation.yield(Self.event(await current()))
         return stream
     }
@@ -123,8 +125,8 @@ actor StatusFeed: Service {
 
     private static func event(_ result: Result<Frame, Trouble>) -> ByteBuffer {
         switch result {
-        case .success(let frame): ByteBuffer(string: "event: status\ndata: \(frame.json)\n\n")
-        case .failure(let trouble): ByteBuffer(string: "event: unavailable\ndata: \(trouble.json)\n\n")
+        case .success(let frame): ByteBuffer(string: "retry: 2000\nevent: status\ndata: \(frame.json)\n\n")
+        case .failure(let trouble): ByteBuffer(string: "retry: 2000\nevent: unavailable\ndata: \(trouble.json)\n\n")
         }
     }
 
@@ -133,22 +135,24 @@ actor StatusFeed: Service {
     func history() -> HistoryRing { ring }
 }
 
-/// `{"error":…,"redis":…,"postgres":…}` when no snapshot can be had.
+/// `{"error":…,"environment":…,"redis":…,"postgres":…}` when no snapshot can be had.
 private struct UnavailableJSON: Encodable {
+    let environment: Snapshot.Environment
     let error: String
     let redis: Snapshot.Server?
     let redisError: String?
     let postgres: Snapshot.Server?
     let postgresError: String?
 
-    init(of unavailable: Snapshot.Unavailable) {
+    init(of unavailable: Snapshot.Unavailable, _ environment: Snapshot.Environment) {
+        self.environment = environment
         error = unavailable.error
         (redis, redisError) = (unavailable.redis, unavailable.redis?.error)
         (postgres, postgresError) = (unavailable.postgres, unavailable.postgres?.error)
     }
 
     enum CodingKeys: String, CodingKey {
-        case error, redis, postgres
+        case environment, error, redis, postgres
         case redisError = "redis_error"
         case postgresError = "postgres_error"
     }

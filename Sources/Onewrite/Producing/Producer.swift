@@ -95,8 +95,10 @@ public final class Producer: Service, ChangeSubmitting {
     public func submit(_ change: Change, durability: Durability? = nil) async throws(CancellationError) -> Receipt {
         let span = startSpan("onewrite submit", ofKind: .producer)
         defer { span.end() }
-        span.attributes["onewrite.shop"] = change.shop
-        span.attributes["onewrite.id"] = change.id
+        if span.isRecording {
+            span.attributes["onewrite.shop"] = change.shop
+            span.attributes["onewrite.id"] = change.id
+        }
         let inbox = inbox(durability)
         let ticket = inbox.ticket()
         let receipt = await withTaskCancellationHandler {
@@ -105,7 +107,7 @@ public final class Producer: Service, ChangeSubmitting {
             inbox.withdraw(ticket)
         }
         guard let receipt else { throw CancellationError() }
-        span.attributes["onewrite.outcome"] = receipt.outcome.name
+        if span.isRecording { span.attributes["onewrite.outcome"] = receipt.outcome.name }
         return receipt
     }
 

@@ -39,6 +39,7 @@ struct ServerConnector: WorkerConnector {
     let store: (any SinkKind)?
     let isStopping: @Sendable () -> Bool
     let term: LeaseTerm
+    var observer: (any WorkerObserver)?
 
     func connectLane(_ lane: Int, pacing: any Pacing) async throws -> LaneConnection {
         do {
@@ -49,7 +50,7 @@ struct ServerConnector: WorkerConnector {
                 if let store { try store.connect(connections, of: identity) } else { try await sink.make(connections) }
             let ports = SessionPorts(
                 identity: identity, owner: worker, log: redis, sink: made.sink, ledger: made.ledger, past: made.past,
-                definition: definition, pacing: pacing)
+                definition: definition, pacing: pacing, observer: observer)
             return LaneConnection(ports: ports, clientID: redis.connection.clientID)
         } catch {
             throw StoreError(anyOf: error) ?? error

@@ -140,7 +140,8 @@ public final class Worker: Service {
         guard let found = try await CommandLane("start").run({ _ in try start.run() }) else { return false }
         let connector = ServerConnector(
             servers: servers, sink: sink, worker: name, identity: found.identity, definition: found.definition,
-            store: found.store, isStopping: { self.interrupt.isSignalled }, term: term)
+            store: found.store, isStopping: { self.interrupt.isSignalled }, term: term,
+            observer: WorkerMeter(sink.group))
         let worker = GroupWorker(
             WorkerSettings(group: sink.group, name: name, identity: found.identity, lanes: lanes, term: term),
             connector: connector, logger: logger, outages: outages

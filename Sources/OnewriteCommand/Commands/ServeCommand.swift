@@ -3,11 +3,27 @@ import Foundation
 package import Logging
 import OrderLog
 package import Serving
+package import Synchronization
 
 /// `onewrite serve`.
 package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
-    /// What serves, in the program that can.
-    @TaskLocal package static var service: (@Sendable (ServePlan, Logger) async throws -> Void)?
+    /// What speaks HTTP.
+    package struct HTTP: Sendable {
+        /// Serves.
+        let serve: @Sendable (ServePlan, Logger) async throws -> Void
+        /// Makes what tells a worker's metrics, before the worker is made; what it returns tells them.
+        let meter: @Sendable (MetricsPlan, Logger) -> @Sendable () async throws -> Void
+
+        package init(
+            serve: @escaping @Sendable (ServePlan, Logger) async throws -> Void,
+            meter: @escaping @Sendable (MetricsPlan, Logger) -> @Sendable () async throws -> Void
+        ) {
+            (self.serve, self.meter) = (serve, meter)
+        }
+    }
+
+    /// Set by the program that can; commands are made by the argument parser, which hands them nothing.
+    package static let http = Mutex<HTTP?>(nil)
 
     package static let configuration = CommandConfiguration(
         commandName: "serve",
@@ -58,7 +74,7 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     package init() {}
 
     package func validate() throws {
-        _ = try Self.address(listen)
+        _ = try Self.address(listen, of: "--listen")
         guard (tlsCertificate == nil) == (tlsKey == nil) else {
             throw ValidationError("--tls-certificate and --tls-key go together")
         }
@@ -70,7 +86,7 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 
     package func run() async throws {
         let settings = try common.settings()
-        let (host, port) = try Self.address(listen)
+        let (host, port) = try Self.address(listen, of: "--listen")
         guard ServePlan.isLoopback(host) || tokens != nil || insecure else {
             throw Failure(
                 .badConfiguration,
@@ -82,32 +98,33 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             tokens: tokens, certificate: tlsCertificate.flatMap { file in tlsKey.map { (file, $0) } },
             trustsProxy: trustProxy, connectionsMax: connections, servesGroups: workers,
             metersPartitions: partitionMetrics, version: RootCommand.configuration.version)
-        guard let service = Self.service else { throw Self.startSibling() }
+        guard let http = Self.http.withLock({ $0 }) else { throw Self.startSibling() }
         if insecure, !ServePlan.isLoopback(host) {
             Console.error("warning: \(listen) lets in whoever reaches it, without a token (--insecure)")
         }
         var logger = Logger(label: "serve") { PersonLogHandler(name: $0) }
         logger.logLevel = .info
-        try await service(plan, logger)
+        try await http.serve(plan, logger)
     }
 
     /// Parts `host:port`.
-    static func address(_ text: String) throws -> (host: String, port: Int) {
+    static func address(_ text: String, of option: String) throws -> (host: String, port: Int) {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (0...65535).contains(port)
         else {
-            throw ValidationError("--listen: expected host:port, such as 127.0.0.1:8080, got \(FieldError.quote(text))")
+            throw ValidationError(
+                "\(option): expected host:port, such as 127.0.0.1:8080, got \(FieldError.quote(text))")
         }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         guard !host.isEmpty else {
-            throw ValidationError("--listen: which host? 127.0.0.1:\(port) for this machine, 0.0.0.0:\(port) for all")
+            throw ValidationError("\(option): which host? 127.0.0.1:\(port) for this machine, 0.0.0.0:\(port) for all")
         }
         return (host, port)
     }
 
     /// Becomes the program that speaks HTTP, which lies beside this one; returns only what went wrong.
-    private static func startSibling() -> Failure {
+    static func startSibling() -> Failure {
         let name = "onewrite-serve"
         guard let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
             return Failure(.bug, "/proc/self/exe can't be read")

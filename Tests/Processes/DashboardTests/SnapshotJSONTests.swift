@@ -37,7 +37,7 @@ struct SnapshotJSONTests {
             ])
         #expect(
             try json(snapshot) == """
-                {"at":"2025-11-23T14:02:31.204Z","environment":{"label":"production","namespace":"onewrite",\
+                {"at":"2025-11-23T14:02:31.204Z","environment":{"color":"red","label":"production","namespace":"onewrite",\
                 "postgres":"db.internal:5432/shop","redis":"10.0.0.1:6379/0","schema":"onewrite"},"groups":[{"append_per_second":229.5,"applied_per_second":388.5,"dead":0,"lag":318,"name":"stock",\
                 "oldest_pending_ms":2104,"oldest_unapplied_ms":3210,"partitions":[{"epoch":1,"error":null,"head":4012,"lag":2,"owner":"stock-a",\
                 "partition":0,"pending":2,"position":4010,"refused":3,"state":"serving","token":7}],\
@@ -68,7 +68,7 @@ struct SnapshotJSONTests {
             warnings: [])
         #expect(
             try json(snapshot) == """
-                {"at":"1970-01-01T00:00:00.000Z","environment":{"label":null,"namespace":"a","postgres":null,\
+                {"at":"1970-01-01T00:00:00.000Z","environment":{"color":null,"label":null,"namespace":"a","postgres":null,\
                 "redis":"mymaster/0 (by Sentinel)","schema":"b"},"groups":[{"append_per_second":null,"applied_per_second":null,"dead":null,"lag":null,\
                 "name":"postgres","oldest_pending_ms":null,"oldest_unapplied_ms":null,"partitions":[{"epoch":null,"error":null,"head":null,\
                 "lag":null,"owner":null,"partition":0,"pending":null,"position":null,"refused":null,"state":null,\

@@ -89,7 +89,7 @@ struct DashboardTests {
             let shop = try await Shop.open(servers)
             let named: [String: String?] = ["ONEWRITE_ENVIRONMENT": "staging", "ONEWRITE_ENVIRONMENT_COLOR": "blue"]
             let environment = try await shop.run("status", "--json", environment: named).object().object("environment")
-            #expect(Set(environment.keys) == ["label", "redis", "postgres", "namespace", "schema"])
+            #expect(Set(environment.keys) == ["label", "color", "redis", "postgres", "namespace", "schema"])
             #expect(environment.text("label") == "staging" && environment.text("namespace") == servers.namespace)
             #expect(environment.text("redis")?.hasSuffix("/0") == true)
             #expect(environment.text("postgres")?.hasSuffix("/postgres") == true)

@@ -40,9 +40,12 @@ struct AskingOverHTTPTests {
             let stockPrinted = try await shop.run("stock", "show", "--shop", "s/1", "--json").output
             #expect(stock.body + "\n" == stockPrinted)
             #expect(try await shop.get("/v1/stock/s%2F1?sku=NONE").status == 404)
-            let status = try await shop.get("/v1/status").object()
-            #expect(status.text("schema") == "onewrite/status/v1")
-            #expect(try status.objects("groups").map { $0.int("lag") } == [0, 0, 0])
+            // A look is shared for up to a second.
+            try await eventually("the groups have applied all") {
+                let status = try await shop.get("/v1/status").object()
+                #expect(status.text("schema") == "onewrite/status/v1")
+                return try status.objects("groups").map { $0.int("lag") } == [0, 0, 0]
+            }
             let none = try await shop.get("/v1/orders/s/none")
             #expect(none.status == 404)
             #expect(try none.object().text("type") == "urn:onewrite:problem:not-found")

@@ -1,5 +1,6 @@
 import CoreMetrics
 import Foundation
+import PrivateServers
 import PrometheusMetrics
 import TestSupport
 import Testing
@@ -55,6 +56,11 @@ struct MetricsTests {
             #expect(series[#"onewrite_http_requests_total{method="POST",route="/v1/changes",status="201"}"#] == 7)
             #expect(series[#"onewrite_up{server="redis"}"#] == 1 && series[#"onewrite_up{server="postgres"}"#] == 1)
             for group in ["postgres", "stock", "delivery"] {
+                #expect(series["onewrite_takeovers_total{group=\"\(group)\"}"] == 4)
+                #expect(series["onewrite_takeover_seconds_count{group=\"\(group)\"}"] == 4)
+                #expect(series["onewrite_batch_entries_sum{group=\"\(group)\"}"] == 7)
+                let batches = try #require(series["onewrite_batch_entries_count{group=\"\(group)\"}"])
+                #expect(series["onewrite_apply_seconds_count{group=\"\(group)\"}"] == batches && batches <= 7)
                 #expect(series["onewrite_group_lag_entries{group=\"\(group)\"}"] == 0)
                 #expect(series["onewrite_group_lag_seconds{group=\"\(group)\"}"] == 0)
                 #expect(series["onewrite_group_workers{group=\"\(group)\"}"] == 1)
@@ -80,6 +86,40 @@ struct MetricsTests {
                 series["onewrite_partition_lag_entries{group=\"stock\",partition=\"\($0)\"}"]
             }
             #expect(lags.count == 4 && lags.reduce(0, +) == 5)
+        }
+    }
+
+    @Test("a worker tells its own metrics, and serves though it can't tell them")
+    func worker() async throws {
+        try await withServers { servers in
+            _ = try await BuiltExecutable.run("init", on: servers)
+            let log = FileManager.default.temporaryDirectory.appending(path: "ow-\(UUID().uuidString).log").path
+            defer { try? FileManager.default.removeItem(atPath: log) }
+            func text() -> String {
+                String(decoding: FileManager.default.contents(atPath: log) ?? Data(), as: UTF8.self)
+            }
+            let worker = try await BuiltExecutable.spawn(
+                "worker", "--group", "stock", "--metrics", "127.0.0.1:0", on: servers, errors: .appended(to: log))
+            try await eventually("it tells: \(text())") { text().contains(/metrics at http:\S+\n/) }
+            let port = try #require(text().firstMatch(of: /:(\d+)\/metrics/).flatMap { Int($0.1) })
+            let order = ["submit", "--id", "a", "--shop", "main", "--customer", "c", "--line", "TEA:1", "--wait=stock"]
+            _ = try Ran(try await BuiltExecutable.run(order, on: servers)).succeeded()
+            try await eventually("it has applied one") {
+                let answer = RawAnswer(try RawConnection(port: port), "GET /metrics")
+                let body = try #require(answer.text.split(separator: "\r\n\r\n").last)
+                return try Self.series(String(body))[#"onewrite_applied_total{group="stock"}"#] == 1
+            }
+            // Another one can't listen there, and serves all the same.
+            let second = try await BuiltExecutable.spawn(
+                "worker", "--group", "delivery", "--metrics", "127.0.0.1:\(port)", on: servers,
+                errors: .appended(to: log))
+            try await eventually("it says so, and serves: \(text())") {
+                text().contains("can't be listened at") && text().contains("serving delivery")
+            }
+            worker.send(SIGTERM)
+            #expect(try await worker.exit(within: .seconds(15)) == .exited(0))
+            second.send(SIGTERM)
+            #expect(try await second.exit(within: .seconds(15)) == .exited(0))
         }
     }
 

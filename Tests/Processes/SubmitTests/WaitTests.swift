@@ -102,7 +102,7 @@ struct WaitTests {
             #expect(json.output.contains(#""schema":"onewrite/stock/v1","shop":"main""#))
             #expect(
                 json.output.contains(
-                    #"[{"sku":"NONE","redis":null,"postgres":null,"differs":false},{"sku":"TEA","redis":1234,"postgres":7,"differs":true}]"#
+                    #"[{"differs":false,"postgres":null,"redis":null,"sku":"NONE"},{"differs":true,"postgres":7,"redis":1234,"sku":"TEA"}]"#
                 ), "\(json.output)")
             await postgres.stop()
             await stock.stop()
