@@ -11,8 +11,9 @@ RUN swift package resolve
 
 # SwiftPM wants the folder of every target there, the tests' too.
 COPY . .
-RUN swift build -c release --product onewrite --static-swift-stdlib \
-    && install -D --strip "$(swift build -c release --show-bin-path)/onewrite" /out/onewrite
+# onewrite-serve is onewrite with what speaks HTTP.
+RUN swift build -c release --product onewrite-serve --static-swift-stdlib \
+    && install -D --strip "$(swift build -c release --show-bin-path)/onewrite-serve" /out/onewrite
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -17,6 +17,7 @@ struct Problem: Error {
         case notAcceptable = "not-acceptable"
         case timeout
         case outdatedPlan = "outdated-plan"
+        case ambiguous
         case tooLarge = "too-large"
         case unsupportedMediaType = "unsupported-media-type"
         case tooMany = "too-many-requests"
@@ -32,7 +33,7 @@ struct Problem: Error {
             case .methodNotAllowed: .methodNotAllowed
             case .notAcceptable: .notAcceptable
             case .timeout: .requestTimeout
-            case .outdatedPlan: .conflict
+            case .outdatedPlan, .ambiguous: .conflict
             case .tooLarge: .contentTooLarge
             case .unsupportedMediaType: .unsupportedMediaType
             case .tooMany: .tooManyRequests
@@ -52,6 +53,7 @@ struct Problem: Error {
             case .notAcceptable: "No such format"
             case .timeout: "The request came too slowly"
             case .outdatedPlan: "The plan is outdated"
+            case .ambiguous: "Several are meant by it"
             case .tooLarge: "The body is too large"
             case .unsupportedMediaType: "The body's type is not known here"
             case .tooMany: "Too many tries"

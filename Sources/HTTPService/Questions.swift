@@ -78,10 +78,6 @@ final class Turns: Sendable {
 extension Problem {
     /// What the stores' errors are over HTTP; nil for others.
     init?(asking error: any Error) {
-        if let error = error as? WrongQuestion {
-            self.init(.badRequest, error.message)
-            return
-        }
         guard let error = LogError(anyOf: error) else { return nil }
         switch error.kind {
         case .no: self.init(.notFound, error.message)

@@ -67,9 +67,14 @@ struct AskRoutes: Sendable {
                         + FieldError.quote(text))
             }
         }
-        return try Response(
-            await questions.ask { servers, _ in try OrderReader(servers, progress: { _ in }).trail(of: id, inShop: shop)
-            })
+        let trail = try await questions.ask { servers, _ -> Result<OrderTrail, Problem> in
+            do {
+                return .success(try OrderReader(servers, progress: { _ in }).trail(of: id, inShop: shop))
+            } catch let error as WrongQuestion {
+                return .failure(Problem(.ambiguous, "\(error.message): /v1/orders/{shop}/{id}"))
+            }
+        }
+        return try Response(trail.get())
     }
 
     @Sendable private func stock(_ call: Call) async throws -> Response {

@@ -66,8 +66,8 @@ struct SnapshotMetrics {
             text.add([("server", "postgres")], frame.snapshot.postgres.error == nil ? 1 : 0)
             write(frame.snapshot, frame.duration, to: &text)
         case .failure(let trouble):
-            text.add([("server", "redis")], trouble.unavailable.redis.map { $0.error == nil ? 1 : 0 } ?? 0)
-            text.add([("server", "postgres")], trouble.unavailable.postgres.map { $0.error == nil ? 1 : 0 } ?? 0)
+            text.add([("server", "redis")], trouble.unavailable.redis.map { $0.error == nil ? 1 : 0 })
+            text.add([("server", "postgres")], trouble.unavailable.postgres.map { $0.error == nil ? 1 : 0 })
         }
     }
 

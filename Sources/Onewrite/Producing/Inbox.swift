@@ -95,20 +95,22 @@ final class Inbox: Sendable {
     }
 
     private func put(_ items: [Item]) {
-        let (refused, isClosed) = state.withLock { state -> ([Item], Bool) in
+        let (refused, isClosed, isFirst) = state.withLock { state -> ([Item], Bool, Bool) in
             for item in items { state.open.remove(item.ticket) }
-            if state.isClosed { return (items, true) }
+            if state.isClosed { return (items, true, false) }
+            let isFirst = state.items.count == state.taken
             guard !state.withdrawn.isEmpty else {
                 state.items += items
-                return ([], false)
+                return ([], false, isFirst)
             }
             var refused: [Item] = []
             for item in items {
                 if state.withdrawn.remove(item.ticket) != nil { refused.append(item) } else { state.items.append(item) }
             }
-            return (refused, false)
+            return (refused, false, isFirst)
         }
-        bell.signal()
+        // Behind others they are taken with them.
+        if isFirst { bell.signal() }
         for item in refused { item.waiter.take(isClosed ? Receipt(unsent: item.change, "shut down") : nil) }
     }
 

@@ -7,6 +7,8 @@ import ThreadedIO
 struct WaitLoop {
     private static let shortestPause: Duration = .milliseconds(1)
     private static let longestPause: Duration = .milliseconds(100)
+    /// So many looks follow each other after the shortest pause: most waits are over by then.
+    private static let quickLooks = 10
 
     private let book: WaitBook
     private var stores: AppliedLook
@@ -24,24 +26,26 @@ struct WaitLoop {
     /// Returns once the book is closed.
     mutating func run() {
         var pause = Self.shortestPause
+        var quick = Self.quickLooks
         var seen: Set<Int> = []
         while !book.isClosed {
             book.bell.clear()
             let waits = book.all
             guard !waits.isEmpty else {
-                (seen, lagging, pause) = ([], [:], Self.shortestPause)
+                (seen, lagging) = ([], [:])
                 // Closed, or written down, since the bell was cleared.
                 if !book.isClosed, book.all.isEmpty { book.bell.wait(until: .after(.seconds(3600))) }
                 continue
             }
             let numbers = Set(waits.map(\.number))
             // Who has just come is answered as soon as can be.
-            if !numbers.isSubset(of: seen) { pause = Self.shortestPause }
+            if !numbers.isSubset(of: seen) { (pause, quick) = (Self.shortestPause, Self.quickLooks) }
             seen = numbers
             look(waits)
             giveUp()
             book.bell.wait(until: .after(pause))
-            pause = min(pause * 2, Self.longestPause)
+            quick -= 1
+            if quick < 0 { pause = min(pause * 2, Self.longestPause) }
         }
     }
 

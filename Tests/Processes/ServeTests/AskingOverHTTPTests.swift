@@ -36,6 +36,10 @@ struct AskingOverHTTPTests {
             let orderPrinted = try await shop.run("order", "a/b", "--shop", "s/1", "--json").output
             #expect(order.body + "\n" == orderPrinted)
             #expect(try await shop.get("/v1/orders?id=a%2Fb").body == order.body)
+            #expect(
+                try await shop.submit(ServedShop.order("a/b", shop: "s/2"), query: "?wait=postgres").status == 201)
+            let both = try await shop.get("/v1/orders?id=a%2Fb")
+            #expect(both.status == 409 && both.body.contains("several shops have an order a/b"))
             let stock = try await shop.get("/v1/stock/s%2F1")
             let stockPrinted = try await shop.run("stock", "show", "--shop", "s/1", "--json").output
             #expect(stock.body + "\n" == stockPrinted)
