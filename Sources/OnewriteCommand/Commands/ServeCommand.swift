@@ -69,6 +69,7 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     @Flag(help: "Metrics of each partition too.")
     var partitionMetrics = false
 
+    @OptionGroup var log: LogOptions
     @OptionGroup var common: CommonOptions
 
     package init() {}
@@ -102,9 +103,7 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         if insecure, !ServePlan.isLoopback(host) {
             Console.error("warning: \(listen) lets in whoever reaches it, without a token (--insecure)")
         }
-        var logger = Logger(label: "serve") { PersonLogHandler(name: $0) }
-        logger.logLevel = .info
-        try await http.serve(plan, logger)
+        try await http.serve(plan, log.logger("serve"))
     }
 
     /// Parts `host:port`.

@@ -45,6 +45,7 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             "Tell metrics there, for Prometheus, to whoever asks: /metrics and /healthz.", valueName: "host:port"))
     var metrics: String?
 
+    @OptionGroup var log: LogOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -62,8 +63,7 @@ struct WorkerCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             SinkDefinition.builtIn.filter { wanted.isEmpty || wanted.contains($0.group) }
             + wanted.subtracting(Group.builtIn).sorted().map { SinkDefinition(recorded: $0) }
         let name = name.flatMap { WorkerName($0) } ?? WorkerName.madeUp(for: sinks.map(\.group))
-        var logger = Logger(label: name.text) { PersonLogHandler(name: $0) }
-        logger.logLevel = .info
+        let logger = log.logger(name.text)
         // Before the worker makes its metrics.
         let meter = try metrics.map { try Self.meter($0, logger) }
         let worker = try Worker(

@@ -99,8 +99,9 @@ struct MetricsTests {
                 String(decoding: FileManager.default.contents(atPath: log) ?? Data(), as: UTF8.self)
             }
             let worker = try await BuiltExecutable.spawn(
-                "worker", "--group", "stock", "--metrics", "127.0.0.1:0", on: servers, errors: .appended(to: log))
-            try await eventually("it tells: \(text())") { text().contains(/metrics at http:\S+\n/) }
+                "worker", "--group", "stock", "--metrics", "127.0.0.1:0", "--log-format", "json", on: servers,
+                errors: .appended(to: log))
+            try await eventually("it tells: \(text())") { text().contains(/metrics at http:\S+"/) }
             let port = try #require(text().firstMatch(of: /:(\d+)\/metrics/).flatMap { Int($0.1) })
             let order = ["submit", "--id", "a", "--shop", "main", "--customer", "c", "--line", "TEA:1", "--wait=stock"]
             _ = try Ran(try await BuiltExecutable.run(order, on: servers)).succeeded()
@@ -116,6 +117,13 @@ struct MetricsTests {
             try await eventually("it says so, and serves: \(text())") {
                 text().contains("can't be listened at") && text().contains("serving delivery")
             }
+            let own = text().split(separator: "\n").filter { $0.hasPrefix("{") }
+            for line in own {
+                let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+                #expect(object.text("level") == "info" && object.text("message")?.isEmpty == false, "\(line)")
+                #expect(object.text("at")?.hasSuffix("Z") == true && object.text("name") != nil)
+            }
+            #expect(own.count >= 2)
             worker.send(SIGTERM)
             #expect(try await worker.exit(within: .seconds(15)) == .exited(0))
             second.send(SIGTERM)
