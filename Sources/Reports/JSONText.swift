@@ -9,14 +9,15 @@ package enum JSONText {
     /// - Parameters:
     ///   - value: An object.
     ///   - keys: How its keys are written.
+    ///   - isSorted: Whether its keys are sorted; sorting takes time.
     /// - Returns: The line, without its end.
     /// - Throws: `EncodingError`.
     package static func line(
-        of value: some Encodable, keys: JSONEncoder.KeyEncodingStrategy = .useDefaultKeys
+        of value: some Encodable, keys: JSONEncoder.KeyEncodingStrategy = .useDefaultKeys, isSorted: Bool = true
     ) throws -> String {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = keys
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting = isSorted ? [.sortedKeys, .withoutEscapingSlashes] : .withoutEscapingSlashes
         return escaped(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 

@@ -93,7 +93,8 @@ actor StatusFeed: Service {
         do {
             let snapshot = try await watch.snapshot()
             return .success(
-                Frame(snapshot: snapshot, json: try JSONText.line(of: snapshot), duration: .now - begun))
+                Frame(
+                    snapshot: snapshot, json: try JSONText.line(of: snapshot, isSorted: false), duration: .now - begun))
         } catch {
             let unavailable = await watch.unavailable(error)
             let json = (try? JSONText.line(of: UnavailableJSON(of: unavailable, environment))) ?? "{}"
