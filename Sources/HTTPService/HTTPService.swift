@@ -50,7 +50,7 @@ package struct HTTPService: Sendable {
             },
             logger: .quiet)
         // Shut down from the last to the first: followers are let go, requests are answered, then the rest ends.
-        var services: [any Service] = [parts.producer, TokenReload(gatekeeper: parts.gatekeeper)]
+        var services: [any Service] = [parts.producer, TokenReload(gatekeeper: parts.gatekeeper, feed: parts.feed)]
         if plan.servesGroups {
             services.append(try Worker(plan.log, sinks: SinkDefinition.builtIn, servesRecorded: true, logger: logger))
         }
@@ -159,12 +159,14 @@ private struct Parts {
 /// Takes a file of tokens that was changed.
 private struct TokenReload: Service {
     let gatekeeper: Gatekeeper
+    let feed: StatusFeed
 
     func run() async throws {
         try? await cancelWhenGracefulShutdown {
             while true {
                 try await Task.sleep(for: .seconds(1))
-                gatekeeper.reload()
+                // Who follows comes again, and is asked for a token that counts.
+                if gatekeeper.reload() { await feed.letGo() }
             }
         }
     }

@@ -63,6 +63,7 @@ struct RouteTable: HTTPResponder {
         var (response, route) = await answer(request, context)
         response.headers[.xContentTypeOptions] = "nosniff"
         if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
+        if request.method == .head { response = response.createHeadResponse() }
         metrics.note(request.method, route?.path, response.status, since: begun)
         logger.debug("\(request.method) \(request.uri.path) \(response.status.code)")
         return response
@@ -77,7 +78,7 @@ struct RouteTable: HTTPResponder {
 
     private func answer(_ request: Request, _ context: CallContext) async -> (Response, Route?) {
         let found = matches(request.uri.path)
-        // GET answers HEAD too: whoever writes the response leaves its body out.
+        // GET answers HEAD too.
         let method = request.method == .head ? .get : request.method
         do {
             guard let (route, parts) = found.first(where: { $0.route.method == method }) else {

@@ -49,17 +49,21 @@ final class Gatekeeper: Sendable {
     var needsLogin: Bool { tokensPath != nil }
 
     /// Reads the file again if it has changed; one that can't be read changes nothing.
-    func reload() {
-        guard let path = tokensPath else { return }
+    ///
+    /// - Returns: Whether other tokens count now.
+    func reload() -> Bool {
+        guard let path = tokensPath else { return false }
         let stamp = FileStamp(path)
-        guard tokens.withLock({ $0?.stamp != stamp }) else { return }
+        guard tokens.withLock({ $0?.stamp != stamp }) else { return false }
         do throws(TokenFile.Trouble) {
             let file = try TokenFile(path: path)
             tokens.withLock { $0 = Tokens(file: file, stamp: stamp) }
             logger.info("\(file.entries.count) tokens in \(path)")
+            return true
         } catch {
             tokens.withLock { $0?.stamp = stamp }
             logger.warning("\(error); the tokens that were read before still count")
+            return false
         }
     }
 

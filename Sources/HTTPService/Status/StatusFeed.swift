@@ -65,6 +65,11 @@ actor StatusFeed: Service {
 
     private func stop() {
         isStopped = true
+        letGo()
+    }
+
+    /// Ends what followers read; they may come again.
+    func letGo() {
         for follower in followers.values { follower.finish() }
         followers = [:]
     }

@@ -18,6 +18,7 @@ struct ProducerLoop: Sendable {
     /// Returns once the inbox is closed, and everything has its receipt.
     func run() {
         var backoff = Backoff(most: .seconds(1))
+        var trouble: String?
         while waitForWork() {
             do {
                 let waiting = Waiting(metrics)
@@ -25,9 +26,11 @@ struct ProducerLoop: Sendable {
                     servers, durability: durability, interrupt: inbox.bell, isStopping: { false }, triesAgain: false,
                     inOrder: false, notice: { logger.notice("\($0)") }, take: { waiting.settle($0) })
                 backoff.reset()
+                if trouble != nil { logger.info("submitting again") }
+                trouble = nil
                 submit(by: submitter, waiting)
             } catch {
-                refuse(after: error, &backoff)
+                refuse(after: error, &backoff, &trouble)
             }
         }
     }
@@ -72,9 +75,11 @@ struct ProducerLoop: Sendable {
     }
 
     /// There is no connection: what has waited too long, or can't be helped by waiting, is not sent.
-    private func refuse(after error: any Error, _ backoff: inout Backoff) {
+    private func refuse(after error: any Error, _ backoff: inout Backoff, _ trouble: inout String?) {
         let failure = LogError(anyOf: error) ?? LogError(.bug, "\(error)")
-        logger.warning("can't submit", metadata: ["error": "\(failure.message)"])
+        // Told once, however often it is tried.
+        if trouble != failure.message { logger.warning("can't submit", metadata: ["error": "\(failure.message)"]) }
+        trouble = failure.message
         let isPassing = [.unreachable, .tryAgain].contains(failure.kind)
         let since = isPassing && !inbox.isClosed ? ContinuousClock.now - servers.configuration.timeout : .now
         let waiting = Waiting(metrics)

@@ -23,7 +23,8 @@ struct PersonLogHandler: LogHandler {
             case .error, .critical: "error: "
             default: ""
             }
+        let more = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " · \($0.key): \($0.value)" }.joined()
         Console.error(
-            "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) \(name)  \(mark)\(event.message)")
+            "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) \(name)  \(mark)\(event.message)\(more)")
     }
 }

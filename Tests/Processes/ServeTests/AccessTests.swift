@@ -98,12 +98,16 @@ struct AccessTests {
             #expect(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains(token))
             let session = ["Cookie": String(cookie.prefix { $0 != ";" })]
             #expect(try await shop.get("/v1/status", headers: session).status == 200)
+            let follower = try RawConnection(port: shop.port)
+            follower.send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(token)\r\n\r\n")
+            #expect(follower.read(until: "event: status").contains("event: status"))
             #expect(try await shop.run("token", "add", "late", "--role", "read", "--file", file).code == 1)
             _ = try await shop.run("token", "remove", "late", "--file", file).succeeded()
             try await eventually("it lets in no more") {
                 try await shop.get("/v1/status", headers: headers).status == 401
             }
             #expect(try await shop.get("/v1/status", headers: session).status == 401)
+            #expect(follower.read(until: "0\r\n\r\n").hasSuffix("0\r\n\r\n"), "who follows is let go")
             #expect(try await shop.run("token", "remove", "late", "--file", file).code == 1)
             // A file that nobody can read changes nothing, and is told.
             try "nonsense".write(toFile: file, atomically: true, encoding: .utf8)

@@ -131,6 +131,26 @@ struct AskingOverHTTPTests {
         }
     }
 
+    @Test("HEAD is GET without the body; Redis that is away is told once")
+    func heads() async throws {
+        try await withOwnServers { servers in
+            try await ServedShop.with(on: servers) { shop in
+                let connection = try RawConnection(port: shop.port)
+                connection.send(
+                    "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                        + "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                let answer = connection.read()
+                #expect(answer.matches(of: /HTTP\/1.1 200 OK/).count == 2 && answer.matches(of: /ok\n/).count == 1)
+                await servers.redis.kill()
+                for number in 0..<3 {
+                    let lost = try await shop.submit(ServedShop.order("o-\(number)"), headers: ["Prefer": "wait=1"])
+                    #expect(lost.status == 503)
+                }
+                #expect(shop.log.matches(of: /can't submit · error: cannot connect to Redis/).count == 1, "\(shop.log)")
+            }
+        }
+    }
+
     @Test("events come once a second, and tell when the servers are gone and back")
     func events() async throws {
         try await withOwnServers { servers in
