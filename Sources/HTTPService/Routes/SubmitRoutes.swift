@@ -114,8 +114,10 @@ struct SubmitRoutes: Sendable {
             do {
                 try await producer.wait(for: receipt, in: wishes.groups, within: left)
                 return Response(json: json, status: status)
-            } catch let error as LogError {
-                return Response(json: json.adding("error", error.message), status: .accepted)
+            } catch {
+                // It is in the log, whatever ended the waiting.
+                let reason = (error as? LogError)?.message ?? "the server is stopping"
+                return Response(json: json.adding("error", reason), status: .accepted)
             }
         }
     }
@@ -139,7 +141,7 @@ struct SubmitRoutes: Sendable {
             race.end(Receipt(unknown: change, "no answer within \(limit.components.seconds) s"))
         }
         defer { clock.cancel() }
-        return await race.winner()
+        return await race.winner() ?? Receipt(unknown: change, "the server is stopping")
     }
 
     /// The header's value, which may stand in quotes.
@@ -157,19 +159,15 @@ struct SubmitRoutes: Sendable {
             status: .ok, headers: [.contentType: "application/x-ndjson"],
             body: ResponseBody { [producer] writer in
                 let reading = producer.submit(rows: rows, durability: wishes.durability)
-                do {
-                    while let receipts = try await reading.next() {
-                        var buffer = ByteBuffer()
-                        for receipt in receipts {
-                            buffer.writeString(receipt.json())
-                            buffer.writeInteger(UInt8(ascii: "\n"))
-                        }
-                        try await writer.write(buffer)
+                // Throws when the body breaks off, or the client is gone: what was accepted has its receipt by then, and
+                // nothing marks the answer as whole.
+                while let receipts = try await reading.next() {
+                    var buffer = ByteBuffer()
+                    for receipt in receipts {
+                        buffer.writeString(receipt.json())
+                        buffer.writeInteger(UInt8(ascii: "\n"))
                     }
-                } catch {
-                    // The body broke off, or the client is gone: what was accepted has its receipt, and nothing marks the
-                    // answer as whole.
-                    throw error
+                    try await writer.write(buffer)
                 }
                 try await writer.finish(nil)
             })
@@ -187,9 +185,10 @@ private final class Race<Value: Sendable>: Sendable {
 
     func end(_ value: Value) { continuation.yield(value) }
 
-    func winner() async -> Value {
+    /// Waits for it; nil when the task is cancelled.
+    func winner() async -> Value? {
         for await value in values { return value }
-        preconditionFailure("nobody finishes the stream")
+        return nil
     }
 }
 

@@ -328,6 +328,25 @@ struct SubmitOverHTTPTests {
         }
     }
 
+    @Test("stopped while Redis hangs, it ends within its time, and says that it doesn't know")
+    func stopsWhileHanging() async throws {
+        try await withOwnServers { servers in
+            try await ServedShop.with(on: servers) { shop in
+                #expect(try await shop.submit(ServedShop.order("before")).status == 201)
+                servers.redis.pause()
+                let waiting = Task { try await shop.submit(ServedShop.order("a"), headers: ["Prefer": "wait=200"]) }
+                try await Task.sleep(for: .milliseconds(500))
+                shop.server.send(SIGTERM)
+                let status = try await shop.server.exit(within: .seconds(50))
+                servers.redis.resume()
+                #expect(status == .exited(0), "\(status) \(shop.log)")
+                // An answer that is no success, or a connection that was cut.
+                let answer = try? await waiting.value
+                #expect(answer == nil || answer?.status == 503)
+            }
+        }
+    }
+
     @Test("Redis and Postgres are killed again and again: every 2xx is in the log once, and every other was honest")
     func kills() async throws {
         try await withOwnServers(redisOptions: ["appendonly yes", "appendfsync always"]) { servers in
