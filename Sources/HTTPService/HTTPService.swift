@@ -6,7 +6,6 @@ import HummingbirdTLS
 package import Logging
 import Metrics
 import NIOCore
-import NIOSSL
 import Onewrite
 import OrderLog
 import PrometheusMetrics
@@ -37,20 +36,23 @@ package struct HTTPService: Sendable {
         MetricsSystem.bootstrap(parts.registry)
         let table = RouteTable(
             routes: parts.routes, gatekeeper: parts.gatekeeper, metrics: HTTPMetrics(), logger: logger)
-        let isTLS = plan.certificate != nil
+        let certificate = try plan.certificate.map { try ServerCertificate(certificate: $0.certificate, key: $0.key) }
         let application = Application(
-            responder: table, server: try server(),
+            responder: table, server: try server(certificate),
             configuration: ApplicationConfiguration(
                 address: .hostname(plan.host, port: plan.port),
                 availableConnectionsDelegate: MaximumAvailableConnections(plan.connectionsMax)),
             onServerRunning: { [logger] channel in
                 let port = channel.localAddress?.port ?? plan.port
                 let host = plan.host.contains(":") ? "[\(plan.host)]" : plan.host
-                logger.info("serving \(isTLS ? "https" : "http")://\(host):\(port)")
+                logger.info("serving \(certificate == nil ? "http" : "https")://\(host):\(port)")
             },
             logger: .quiet)
         // Shut down from the last to the first: followers are let go, requests are answered, then the rest ends.
-        var services: [any Service] = [parts.producer, TokenReload(gatekeeper: parts.gatekeeper, feed: parts.feed)]
+        var services: [any Service] = [
+            parts.producer,
+            FileWatch(gatekeeper: parts.gatekeeper, feed: parts.feed, certificate: certificate, logger: logger),
+        ]
         if plan.servesGroups {
             services.append(try Worker(plan.log, sinks: SinkDefinition.builtIn, servesRecorded: true, logger: logger))
         }
@@ -66,20 +68,10 @@ package struct HTTPService: Sendable {
         logger.info("stopped")
     }
 
-    private func server() throws -> HTTPServerBuilder {
-        let http = HTTP1Channel.Configuration.bounded
-        guard let (certificate, key) = plan.certificate else { return .http1(configuration: http) }
-        do {
-            let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
-            let tls = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
-            return try .tls(.http1(configuration: http), tlsConfiguration: tls)
-        } catch {
-            throw LogError(
-                .badConfiguration, "the certificate \(certificate) with the key \(key) can't be used: \(error)")
-        }
+    private func server(_ certificate: ServerCertificate?) throws -> HTTPServerBuilder {
+        let http = HTTPServerBuilder.http1(configuration: .bounded)
+        return try certificate.map { try .tls(http, tlsConfiguration: $0.configuration) } ?? http
     }
-
 }
 
 extension HTTP1Channel.Configuration {
@@ -156,10 +148,12 @@ private struct Parts {
     }
 }
 
-/// Takes a file of tokens that was changed.
-private struct TokenReload: Service {
+/// Takes files that were changed: tokens, the certificate.
+private struct FileWatch: Service {
     let gatekeeper: Gatekeeper
     let feed: StatusFeed
+    let certificate: ServerCertificate?
+    let logger: Logger
 
     func run() async throws {
         try? await cancelWhenGracefulShutdown {
@@ -167,6 +161,7 @@ private struct TokenReload: Service {
                 try await Task.sleep(for: .seconds(1))
                 // Who follows comes again, and is asked for a token that counts.
                 if gatekeeper.reload() { await feed.letGo() }
+                certificate?.reload(logger)
             }
         }
     }

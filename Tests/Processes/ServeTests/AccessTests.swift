@@ -177,24 +177,54 @@ struct AccessTests {
         }
     }
 
-    @Test("HTTPS with a certificate")
+    @Test("HTTPS with a certificate, which is taken anew when its files change")
     func tls() async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "ow-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let (key, certificate) = ("\(directory)/key.pem", "\(directory)/certificate.pem")
-        _ = Ran(
-            try await ChildProcess.run([
-                "/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj",
-                "/CN=localhost",
-                "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
-            ]))
-        try await ServedShop.with("--tls-certificate", certificate, "--tls-key", key) { shop in
-            let ran = Ran(
+        func make(_ name: String) async throws {
+            _ = try Ran(
                 try await ChildProcess.run([
-                    "/usr/bin/curl", "-sS", "--cacert", certificate, "https://localhost:\(shop.port)/healthz",
-                ]))
-            #expect(ran.output == "ok\n", "\(ran.errors)")
+                    "/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "\(directory)/\(name).key",
+                    "-out", "\(directory)/\(name).pem",
+                ])
+            ).succeeded()
+        }
+        try await make("first")
+        try await make("second")
+        func take(_ name: String, _ kind: String) throws {
+            _ = try? FileManager.default.removeItem(atPath: "\(directory)/own.\(kind)")
+            try FileManager.default.copyItem(atPath: "\(directory)/\(name).\(kind)", toPath: "\(directory)/own.\(kind)")
+        }
+        try take("first", "pem")
+        try take("first", "key")
+        try await ServedShop.with(
+            "--tls-certificate", "\(directory)/own.pem", "--tls-key", "\(directory)/own.key"
+        ) { shop in
+            func trusts(_ name: String) async throws -> Bool {
+                let ran = Ran(
+                    try await ChildProcess.run([
+                        "/usr/bin/curl", "-sS", "--cacert", "\(directory)/\(name).pem",
+                        "https://localhost:\(shop.port)/healthz",
+                    ]))
+                return ran.output == "ok\n"
+            }
+            #expect(try await trusts("first"))
+            // The certificate alone doesn't fit the key: the former pair stays.
+            try take("second", "pem")
+            try await eventually("it is told: \(shop.log)") { shop.log.contains("the former ones still count") }
+            #expect(try await trusts("first"))
+            try take("second", "key")
+            try await eventually("the new one is shown") { try await trusts("second") }
+            #expect(try await !trusts("first"))
+        }
+        try await withServers { servers in
+            let ran = Ran(
+                try await BuiltExecutable.run(
+                    "serve", "--tls-certificate", "\(directory)/first.pem", "--tls-key", "\(directory)/second.key",
+                    on: servers))
+            #expect(ran.code == 78 && ran.errors.contains("can't be used"), "\(ran.errors)")
         }
     }
 }
