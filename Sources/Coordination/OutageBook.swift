@@ -128,8 +128,10 @@ package struct OutageBook: Sendable {
         if outages.isEmpty { return [] }
         var lines: [Line] = []
         for subject in outages.keys where server.map({ subject == .server($0) }) ?? true {
-            guard outages[subject]?.present.remove(witness) != nil else { continue }
+            let wasPresent = outages[subject]?.present.remove(witness) != nil
             guard let outage = outages[subject], outage.present.isEmpty else { continue }
+            // The last one forgot it: whoever was in it too, and is well, tells its end.
+            guard wasPresent || outage.all.contains(witness) else { continue }
             outages[subject] = nil
             tolds[subject] = nil
             ends = ends.filter { $0.value.duration(to: now) < Self.settling }
@@ -151,6 +153,8 @@ package struct OutageBook: Sendable {
     private mutating func leave(_ subject: OutageSubject, _ witness: Witness) {
         guard outages[subject]?.present.remove(witness) != nil else { return }
         guard let outage = outages[subject], outage.present.isEmpty else { return }
+        // A lane that lost its partitions knows nothing of the server; its end has to be told all the same.
+        if subject.isServer, outage.toldAt != nil, outage.all.count > 1 { return }
         outages[subject] = nil
         tolds[subject] = outage.toldAt
     }

@@ -140,6 +140,7 @@ private struct Parts {
         SubmitRoutes(producer: producer, configuration: plan.log).routes
             + AskRoutes(questions: questions, feed: feed).routes
             + DeadRoutes(questions: questions, window: plan.log.window).routes
+            + AuditRoutes(runs: AuditRuns(Servers(plan.log, name: "onewrite-audit"))).routes
             + SessionRoutes(gatekeeper: gatekeeper, version: plan.version).routes
             + MetricsRoutes(
                 registry: registry, version: plan.version, feed: feed, metersPartitions: plan.metersPartitions

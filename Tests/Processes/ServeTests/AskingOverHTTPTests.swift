@@ -131,6 +131,29 @@ struct AskingOverHTTPTests {
         }
     }
 
+    @Test("an audit is started, followed to its end, and finds what differs")
+    func audit() async throws {
+        try await ServedShop.with("--workers") { shop in
+            #expect(
+                try await shop.submit(ServedShop.order("a"), query: "?wait=postgres,stock,delivery").status == 201)
+            func verdict() async throws -> String? {
+                let started = try await shop.ask("POST", "/v1/audits")
+                #expect(started.status == 202)
+                let place = try #require(started.header("location"))
+                #expect(try started.object().text("state") == "running")
+                let events = RawAnswer(try RawConnection(port: shop.port), "GET \(place)/events")
+                #expect(events.text.contains("event: done"), "\(events.text)")
+                let run = try await shop.get(place).object()
+                #expect(run.text("state") == "done" && run.isNull("error"))
+                return try run.object("report").text("verdict")
+            }
+            #expect(try await verdict() == "agree")
+            _ = try shop.rows("UPDATE stock SET on_hand = on_hand + 1 RETURNING sku")
+            #expect(try await verdict() == "disagree")
+            #expect(try await shop.get("/v1/audits/99").status == 404)
+        }
+    }
+
     @Test("HEAD is GET without the body; Redis that is away is told once")
     func heads() async throws {
         try await withOwnServers { servers in

@@ -124,6 +124,20 @@ struct OutageBookTests {
         #expect(teller.said.count == 4)
     }
 
+    @Test("an outage that the last one in it forgets is over for the next who was in it, and told so")
+    func forgotten() {
+        var book = OutageBook()
+        func at(_ seconds: Int) -> ContinuousClock.Instant { start.advanced(by: .seconds(seconds)) }
+        #expect(book.note(.server(.redis), "gone", by: .coordinator, at: at(0))?.text == "waiting for Redis: gone")
+        #expect(book.note(.server(.redis), "gone", by: .lane(0), at: at(0)) == nil)
+        // It is well while the lane still is not; then the lane, which lost its partitions, asks no more.
+        #expect(book.over(for: .coordinator, at: at(2)).isEmpty)
+        book.forget(.lane(0))
+        #expect(book.over(for: .lane(1), at: at(3)).isEmpty, "who never met it knows nothing of it")
+        #expect(book.over(for: .coordinator, at: at(3)).map(\.text) == ["Redis is back after 3.0 s"])
+        #expect(book.over(for: .coordinator, at: at(4)).isEmpty)
+    }
+
     @Test("a halted partition is an error, and told once")
     func halted() {
         var book = OutageBook()
