@@ -51,12 +51,14 @@ package struct HTTPService: Sendable {
         // Shut down from the last to the first: followers are let go, requests are answered, then the rest ends.
         var services: [any Service] = [
             parts.producer,
-            FileWatch(gatekeeper: parts.gatekeeper, feed: parts.feed, certificate: certificate, logger: logger),
+            FileWatch(
+                gatekeeper: parts.gatekeeper, feed: parts.feed, audits: parts.audits, certificate: certificate,
+                logger: logger),
         ]
         if plan.servesGroups {
             services.append(try Worker(plan.log, sinks: SinkDefinition.builtIn, servesRecorded: true, logger: logger))
         }
-        services += [application, parts.feed]
+        services += [application, parts.feed, parts.audits]
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: .quiet)
         configuration.maximumGracefulShutdownDuration = HTTPLimits.drain
@@ -123,6 +125,7 @@ private struct Parts {
     let producer: Producer
     let feed: StatusFeed
     let questions: Questions
+    let audits: AuditRuns
 
     init(_ plan: ServePlan, _ logger: Logger) throws(LogError) {
         self.plan = plan
@@ -134,13 +137,14 @@ private struct Parts {
         producer = Producer(plan.log, logger: logger)
         feed = StatusFeed(Servers(plan.log, name: "onewrite-serve"), plan.environment)
         questions = Questions(plan.log)
+        audits = AuditRuns(Servers(plan.log, name: "onewrite-audit"))
     }
 
     var routes: [Route] {
         SubmitRoutes(producer: producer, configuration: plan.log).routes
             + AskRoutes(questions: questions, feed: feed).routes
             + DeadRoutes(questions: questions, window: plan.log.window).routes
-            + AuditRoutes(runs: AuditRuns(Servers(plan.log, name: "onewrite-audit"))).routes
+            + AuditRoutes(runs: audits).routes
             + SessionRoutes(gatekeeper: gatekeeper, version: plan.version).routes
             + MetricsRoutes(
                 registry: registry, version: plan.version, feed: feed, metersPartitions: plan.metersPartitions
@@ -153,6 +157,7 @@ private struct Parts {
 private struct FileWatch: Service {
     let gatekeeper: Gatekeeper
     let feed: StatusFeed
+    let audits: AuditRuns
     let certificate: ServerCertificate?
     let logger: Logger
 
@@ -161,7 +166,10 @@ private struct FileWatch: Service {
             while true {
                 try await Task.sleep(for: .seconds(1))
                 // Who follows comes again, and is asked for a token that counts.
-                if gatekeeper.reload() { await feed.letGo() }
+                if gatekeeper.reload() {
+                    await feed.letGo()
+                    await audits.letGo()
+                }
                 certificate?.reload(logger)
             }
         }

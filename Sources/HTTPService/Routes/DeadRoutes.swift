@@ -34,7 +34,6 @@ struct DeadRoutes: Sendable {
     }
 
     private static let lettersMax = 1000
-    private static let reasonBytesMax = 1000
 
     var routes: [Route] {
         [
@@ -136,9 +135,9 @@ struct DeadRoutes: Sendable {
             throw Problem(.badRequest, "ids: expected 1 to \(Self.lettersMax) dead letters, got \(request.ids.count)")
         }
         if action == .drop {
-            let reason = request.reason ?? ""
-            guard !reason.allSatisfy(\.isWhitespace), reason.utf8.count <= Self.reasonBytesMax, !reason.utf8.contains(0)
-            else { throw Problem(.badRequest, "reason: expected a text of 1 to \(Self.reasonBytesMax) bytes") }
+            guard ReasonText.isUsable(request.reason ?? "") else {
+                throw Problem(.badRequest, "reason: expected a text of 1 to \(ReasonText.bytesMax) bytes")
+            }
         }
         return request
     }

@@ -2,10 +2,11 @@ import Audit
 import Connections
 import NIOCore
 import Reports
+import ServiceLifecycle
 import ThreadedIO
 
 /// Audits that were started over HTTP: one at a time, of which the last few are remembered.
-actor AuditRuns {
+actor AuditRuns: Service {
     /// An audit, as far as it is: `onewrite/audits/v1`.
     struct Run: Encodable, Sendable {
         enum State: String, Encodable {
@@ -47,6 +48,18 @@ actor AuditRuns {
 
     init(_ servers: Servers) {
         self.servers = servers
+    }
+
+    /// Lets followers go when it is shut down, so that nobody waits for them.
+    func run() async throws {
+        try? await gracefulShutdown()
+        letGo()
+    }
+
+    /// Ends what followers read; they may come again.
+    func letGo() {
+        for follower in followers.values { follower.events.finish() }
+        followers = [:]
     }
 
     /// Starts one; the one that runs, if one does.

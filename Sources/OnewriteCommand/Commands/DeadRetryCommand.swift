@@ -68,14 +68,9 @@ struct DeadDropCommand: AsyncParsableCommand {
     }
 }
 
-/// A person's own words for what is done.
-enum ReasonText {
-    static let bytesMax = 1000
-
+extension ReasonText {
+    /// - Throws: `ValidationError` that names the option.
     static func check(_ text: String, _ name: String = "--reason") throws {
-        let isBlank = text.allSatisfy(\.isWhitespace)
-        guard !isBlank, text.utf8.count <= bytesMax, !text.utf8.contains(0) else {
-            throw ValidationError("\(name): expected a text of 1 to \(bytesMax) bytes")
-        }
+        guard isUsable(text) else { throw ValidationError("\(name): expected a text of 1 to \(bytesMax) bytes") }
     }
 }
