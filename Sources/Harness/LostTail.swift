@@ -3,6 +3,8 @@ package import PrivateServers
 
 /// Cuts the tail off a stopped Redis server's append-only file, as a power cut does, and knows what was in it.
 package enum LostTail {
+    private static let multi = Data("*1\r\n$5\r\nMULTI\r\n".utf8)
+
     /// Cuts off the last entries of the log, and everything that was written since the first of them.
     ///
     /// - Parameters:
@@ -26,6 +28,17 @@ package enum LostTail {
     ) throws -> (lost: [(shop: String, id: String)], isInTransaction: Bool) {
         let (lost, rest) = try cut(redis) { try redis.cutAOF(bytes: bytes) }
         return (lost, isInTransaction(rest))
+    }
+
+    /// How far the end of a stopped server's append-only file is behind the middle of its last transaction.
+    ///
+    /// - Parameter redis: A server that doesn't run.
+    /// - Returns: The bytes to cut, so that the cut goes through the first command behind a MULTI; nil when the file has
+    ///   no transaction.
+    /// - Throws: `ServerError`; what Foundation throws.
+    package static func bytesBackIntoTransaction(_ redis: PrivateRedis) throws -> Int? {
+        let data = try Data(contentsOf: URL(filePath: redis.aofPath()))
+        return data.range(of: multi, options: .backwards).map { data.count - $0.upperBound - 1 }
     }
 
     /// Starts a server again, a second time where it refuses once: it was killed while it rewrote the file behind a cut.
@@ -77,7 +90,7 @@ package enum LostTail {
             let after = try Data(contentsOf: URL(filePath: "\(folder)/\(file)"), options: .mappedIfSafe).count
             guard let data = before[file], after < data.count else { continue }
             // From the transaction on that the cut goes through, or the one before it: commands begin there.
-            let start = data.range(of: Data("*1\r\n$5\r\nMULTI\r\n".utf8), options: .backwards, in: 0..<after)
+            let start = data.range(of: multi, options: .backwards, in: 0..<after)
             let from = start?.lowerBound ?? 0
             lost += changes(in: [UInt8](data[from...]), from: after - from)
             rest = [UInt8](data[from..<after])
@@ -127,6 +140,7 @@ package enum LostTail {
                 value = value * 10 + Int(bytes[at]) - 48
                 at += 1
             }
+            guard at < bytes.count else { return nil }
             at += 2
             return value
         }

@@ -96,14 +96,23 @@ final class PowerCutRun: Sendable {
         try await stream.submit(changes)
     }
 
-    /// Somewhere in what the server has written since it began the file; near its end mostly.
+    /// Somewhere in what the server has written since it began the file; near its end mostly, and every other time through
+    /// a transaction, also where a slow machine wrote little but single commands.
     private func cut(_ generator: inout SeededGenerator) throws -> Int {
         let kept = try creation.withLock { $0?.path == (try arena.redis.aofPath()) ? $0?.bytes ?? 0 : 0 }
         let written = try size(of: arena.redis.aofPath()) - kept
         guard written > 1 else { return 0 }
         let bound = min(written, [1000, 10_000, 100_000][Int.random(in: 0..<3, using: &generator)])
-        let bytes = Int.random(in: 1...bound, using: &generator)
-        let (lost, isInTransaction) = try LostTail.cut(arena.redis, bytes: bytes)
+        var bytes = Int.random(in: 1...bound, using: &generator)
+        var (lost, isInTransaction) = try LostTail.cut(arena.redis, bytes: bytes)
+        if !isInTransaction, Bool.random(using: &generator),
+            let more = try LostTail.bytesBackIntoTransaction(arena.redis), bytes + more < written
+        {
+            bytes += more
+            let further = try LostTail.cut(arena.redis, bytes: more)
+            lost += further.lost
+            isInTransaction = further.isInTransaction
+        }
         book.cut(lost)
         state.withLock { state in
             state.lost = lost.count

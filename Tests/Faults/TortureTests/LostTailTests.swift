@@ -39,4 +39,19 @@ struct LostTailContentsTests {
         #expect(lost.allSatisfy { $0.shop == "main" })
         await redis.stop()
     }
+
+    @Test("a cut back into the last transaction goes through it, wherever the file ended before")
+    func throughTransaction() async throws {
+        let redis = try await PrivateRedis.start(options: ["appendfsync no"])
+        try await redis.ask("EVAL", "redis.call('INCR', 'a') redis.call('INCR', 'b') return 1", "2", "a", "b")
+        for _ in 0..<10 { try await redis.ask("SET", "single", "1") }
+        await redis.kill()
+        #expect(try !LostTail.cut(redis, bytes: 40).isInTransaction)
+        let bytes = try #require(try LostTail.bytesBackIntoTransaction(redis))
+        #expect(try LostTail.cut(redis, bytes: bytes).isInTransaction)
+        #expect(try LostTail.bytesBackIntoTransaction(redis) == 0)
+        try await redis.restart()
+        #expect(try await redis.ask("EXISTS", "a", "b", "single") == "0")
+        await redis.stop()
+    }
 }
