@@ -21,33 +21,53 @@ package import Reports
 ///   - takeSnapshot: Reads the stores; its errors are shown, so they must hold no secret, and a ``Snapshot/Unavailable``
 ///     says which server is away. When the dashboard ends it is
 ///     cancelled and must end soon, since it is waited for.
+///   - perform: Plans a deed, or does it when it is given the plan that was confirmed. Its errors are shown, too. It is
+///     cancelled and waited for like the other.
 /// - Throws: ``DashboardError``; nothing was drawn when it is ``DashboardError/notATerminal`` or
 ///   ``DashboardError/dumbTerminal``.
 package func runDashboard(
     of stores: Snapshot.Environment, every interval: Duration, input: Int32 = STDIN_FILENO,
     output: Int32 = STDOUT_FILENO,
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    takeSnapshot: @escaping @Sendable (PendingQuery) async throws -> Snapshot
+    takeSnapshot: @escaping @Sendable (PageQuery) async throws -> Snapshot,
+    perform: @escaping @Sendable (Deed, String?) async throws -> Deed.Outcome
 ) async throws {
     // Before anything is touched, so that the caller can print a table instead.
     _ = try Terminal(input: input, output: output, environment: environment)
-    let feed = try SnapshotFeed()
+    let feeds = try DashboardFeeds()
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { await feed.answer(with: takeSnapshot) }
+        group.addTask {
+            await feeds.snapshots.answer { query in
+                do {
+                    return .success(try await takeSnapshot(query))
+                } catch {
+                    return .failure(error as? Snapshot.Unavailable ?? Snapshot.Unavailable(error: "\(error)"))
+                }
+            }
+        }
+        group.addTask {
+            await feeds.deeds.answer { question in
+                do {
+                    return (question.deed, .success(try await perform(question.deed, question.plan)))
+                } catch {
+                    return (question.deed, .failure(error as? DeedFailure ?? DeedFailure("\(error)")))
+                }
+            }
+        }
         defer {
-            feed.stop()
+            feeds.stop()
             group.cancelAll()
         }
         try await withTaskCancellationHandler {
             try await onThreadOfItsOwn {
                 let terminal = try Terminal(input: input, output: output, environment: environment)
                 let ending = try DashboardSession(
-                    terminal: terminal, feed: feed, stores: stores, interval: interval
+                    terminal: terminal, feeds: feeds, stores: stores, interval: interval
                 ).run()
                 if case .signal(let signal) = ending { kill(getpid(), signal) }
             }
         } onCancel: {
-            feed.stop()
+            feeds.stop()
         }
     }
 }

@@ -30,8 +30,7 @@ package struct SnapshotReader {
     ///   - query: Which pending entries to read as well.
     /// - Returns: The snapshot; what couldn't be read is nil in it.
     /// - Throws: `RedisError` when Redis itself can't tell.
-    package func read(_ identity: LogIdentity, ledger: LedgerLook, query: PendingQuery?) throws(RedisError) -> Snapshot
-    {
+    package func read(_ identity: LogIdentity, ledger: LedgerLook, query: PageQuery?) throws(RedisError) -> Snapshot {
         let groups = try redis.groups(keys)
         let memoryLook = MemoryLook(identity.partitioning)
         let (facts, rolls, shops, start) = try readServer(groups, memoryLook)
@@ -119,7 +118,7 @@ package struct SnapshotReader {
     }
 
     private func page(
-        _ query: PendingQuery?, _ findings: [GroupFindings], _ identity: LogIdentity
+        _ query: PageQuery?, _ findings: [GroupFindings], _ identity: LogIdentity
     ) throws(RedisError) -> Snapshot.PendingPage? {
         guard let query, let group = query.group.flatMap({ Group($0) }),
             let found = findings.first(where: { $0.group == group })

@@ -45,11 +45,11 @@ package actor StatusWatch {
     /// Takes a snapshot; ends soon when the task is cancelled.
     ///
     /// - Parameters:
-    ///   - query: Which pending entries to read as well.
+    ///   - query: Which pending entries and dead letters to read as well.
     ///   - isPatient: Whether to wait for a Redis that does nothing just now.
     /// - Returns: The snapshot.
     /// - Throws: ``LogError`` when there is no log, `RedisError` when Redis can't be asked.
-    package func snapshot(_ query: PendingQuery? = nil, patiently isPatient: Bool = false) async throws -> Snapshot {
+    package func snapshot(_ query: PageQuery? = nil, patiently isPatient: Bool = false) async throws -> Snapshot {
         try await withTaskCancellationHandler {
             guard isPatient else { return try take(query) }
             var patience = Patience(interrupt: interrupt, notice: notice)
@@ -59,7 +59,7 @@ package actor StatusWatch {
         }
     }
 
-    private func take(_ query: PendingQuery?) throws -> Snapshot {
+    private func take(_ query: PageQuery?) throws -> Snapshot {
         let isReused = redis?.isUsable == true
         do {
             return try takeOnce(query)
@@ -69,7 +69,7 @@ package actor StatusWatch {
         }
     }
 
-    private func takeOnce(_ query: PendingQuery?) throws -> Snapshot {
+    private func takeOnce(_ query: PageQuery?) throws -> Snapshot {
         let redis: RedisConnection
         if let kept = self.redis, kept.isUsable {
             redis = kept
@@ -79,9 +79,24 @@ package actor StatusWatch {
         self.redis = redis
         let identity = try servers.identity(redis)
         let ledger = try look(log: identity.log)
-        return try SnapshotReader(
+        var snapshot = try SnapshotReader(
             redis: redis, keys: servers.keys, environment: environment, standby: standby
         ).read(identity, ledger: ledger, query: query)
+        if let query, query.withDead { snapshot.deadPage = try deadPage(query, redis, identity) }
+        return snapshot
+    }
+
+    private func deadPage(
+        _ query: PageQuery, _ redis: RedisConnection, _ identity: LogIdentity
+    ) throws -> Snapshot.DeadPage {
+        let ledger = postgres.flatMap { $0.isUsable ? $0 : nil }
+        let found = try DeadLetterReader(
+            redis: redis, postgres: ledger, keys: servers.keys, partitioning: identity.partitioning
+        ).read()
+        let unresolved = found.letters.filter { !$0.isResolved }
+        return Snapshot.DeadPage(
+            letters: unresolved.prefix(query.limit).map { $0.line(now: found.now) }, total: unresolved.count,
+            knowsPostgres: ledger != nil)
     }
 
     /// What is to be said when a snapshot failed: Postgres is asked all the same, since Redis's trouble isn't its own.
@@ -134,5 +149,14 @@ package actor StatusWatch {
         postgres = connection
         standby = try connection.standbyTrouble(until: .after(LedgerLook.timeout))
         return try LedgerLook.read(connection, log: log)
+    }
+}
+
+extension DeadLetter {
+    fileprivate func line(now: Int) -> DeadLetterLine {
+        DeadLetterLine(
+            letter: id, ageMilliseconds: max(0, now - (parts.map(\.milliseconds).min() ?? now)),
+            groups: groups.map(\.name), reason: parts.first?.reason, error: parts.first?.error, shop: text("shop"),
+            id: text("id"))
     }
 }

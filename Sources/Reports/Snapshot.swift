@@ -22,13 +22,16 @@ public struct Snapshot: Sendable, Equatable {
     public var warnings: [Warning]
     /// The pending entries that a look asked for; not part of `onewrite/status/v1`.
     package var pendingPage: PendingPage?
+    /// The dead letters that a look asked for; not part of `onewrite/status/v1`.
+    package var deadPage: DeadPage?
 
     /// Makes a snapshot.
     package init(
         at: Date, environment: Environment, partitions: Int?, redis: Server, postgres: Server, memory: Memory? = nil,
         groups: [Group],
         warnings: [Warning],
-        pendingPage: PendingPage? = nil
+        pendingPage: PendingPage? = nil,
+        deadPage: DeadPage? = nil
     ) {
         self.at = at
         self.environment = environment
@@ -39,6 +42,7 @@ public struct Snapshot: Sendable, Equatable {
         self.groups = groups
         self.warnings = warnings
         self.pendingPage = pendingPage
+        self.deadPage = deadPage
     }
 }
 
@@ -241,6 +245,25 @@ extension Snapshot {
             self.partition = partition
             self.entries = entries
             self.total = total
+        }
+    }
+}
+
+extension Snapshot {
+    /// The unresolved dead letters of all groups.
+    package struct DeadPage: Sendable, Equatable {
+        /// The letters, in the log's order, at most as many as were asked for.
+        package var letters: [DeadLetterLine]
+        /// How many there are in all.
+        package var total: Int
+        /// Whether Postgres could be asked for its own.
+        package var knowsPostgres: Bool
+
+        /// Makes a page.
+        package init(letters: [DeadLetterLine], total: Int, knowsPostgres: Bool) {
+            self.letters = letters
+            self.total = total
+            self.knowsPostgres = knowsPostgres
         }
     }
 }

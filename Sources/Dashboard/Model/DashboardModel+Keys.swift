@@ -13,6 +13,8 @@ extension DashboardModel {
         }
         defer { settle() }
         if size.isTooSmall { return key == .character("q") ? .quit : .none }
+        if case .reason(let deed) = overlay { return editReason(of: deed, key) }
+        if case .deed(let deed, let stage) = overlay { return handle(key, deed, stage) }
         if overlay != nil { return handleOverlay(key) }
         if isEditingFilter { return edit(key) }
         return browse(key)
@@ -24,6 +26,59 @@ extension DashboardModel {
         case .character("?"): overlay = overlay == .help ? nil : .help
         case .character("w"): overlay = overlay == .warnings ? nil : .warnings
         case .character("r"): return .refresh
+        default: break
+        }
+        return .none
+    }
+
+    private mutating func editReason(of deed: Deed, _ key: Key) -> Action {
+        guard let reason = deed.reason else { return .none }
+        switch key {
+        case .character(let character):
+            let longer = reason + String(character)
+            if longer.utf8.count <= Self.reasonBytesMax { overlay = .reason(deed.because(longer)) }
+        case .backspace: overlay = .reason(deed.because(String(reason.dropLast())))
+        case .control("u"): overlay = .reason(deed.because(""))
+        case .escape: overlay = nil
+        case .enter where !reason.allSatisfy(\.isWhitespace): return plan(deed)
+        default: break
+        }
+        return .none
+    }
+
+    private mutating func handle(_ key: Key, _ deed: Deed, _ stage: DeedStage) -> Action {
+        switch (stage, key) {
+        case (.acting, _): break
+        case (.planned(let outcome), .character("y")):
+            guard let plan = outcome.plan else { break }
+            overlay = .deed(deed, .acting)
+            return .perform(deed, confirming: plan)
+        case (_, .escape), (_, .character("n")), (_, .character("q")), (.done, .enter), (.failed, .enter):
+            overlay = nil
+            if case .done = stage { return .refresh }
+        default: break
+        }
+        return .none
+    }
+
+    private mutating func plan(_ deed: Deed) -> Action {
+        overlay = .deed(deed, .planning)
+        return .perform(deed, confirming: nil)
+    }
+
+    /// Begins what a capital letter asks for: nothing is changed before its plan is confirmed.
+    private mutating func begin(_ letter: Character) -> Action {
+        switch (letter, focus) {
+        case ("R", .dead):
+            if let selectedLetter { return plan(.retry(letter: selectedLetter.letter)) }
+        case ("D", .dead):
+            if let selectedLetter { overlay = .reason(.drop(letter: selectedLetter.letter, reason: "")) }
+        case ("T", .partitions):
+            guard let group = selectedGroup, let selectedPartition else { break }
+            let deed = Deed.take(group: group.name, partition: selectedPartition.partition, reason: "")
+            overlay =
+                selectedPartition.state == .serving
+                ? .deed(deed, .failed("a worker serves it: nothing is stalled", whileActing: false)) : .reason(deed)
         default: break
         }
         return .none
@@ -61,7 +116,7 @@ extension DashboardModel {
         case .tab:
             focus = Pane(rawValue: focus.rawValue + 1) ?? .groups
         case .backTab:
-            focus = Pane(rawValue: focus.rawValue - 1) ?? .pending
+            focus = Pane(rawValue: focus.rawValue - 1) ?? .dead
         case .character("/"):
             isEditingFilter = true
         case .character("s"):
@@ -75,6 +130,10 @@ extension DashboardModel {
             overlay = .help
         case .character("w"):
             overlay = .warnings
+        case .character("d"):
+            focus = focus == .dead ? .pending : .dead
+        case .character(let letter) where "RDT".contains(letter):
+            return begin(letter)
         default:
             move(key)
         }
@@ -111,6 +170,8 @@ extension DashboardModel {
             focus = .pending
         case .pending:
             if let selectedEntry { overlay = .entry(selectedEntry, isPending: true) }
+        case .dead:
+            if let selectedLetter { overlay = .letter(selectedLetter) }
         }
     }
 
@@ -141,6 +202,7 @@ extension DashboardModel {
         case .groups: PaneOrder<Snapshot.Group>.all.count
         case .partitions: PaneOrder<Snapshot.Partition>.all.count
         case .pending: PaneOrder<PendingEntry>.all.count
+        case .dead: PaneOrder<DeadLetterLine>.all.count
         }
     }
 }
@@ -148,5 +210,24 @@ extension DashboardModel {
 extension ScreenSize {
     var isTooSmall: Bool {
         width < DashboardModel.smallest.width || height < DashboardModel.smallest.height
+    }
+}
+
+extension Deed {
+    /// The reason; `nil` for what needs none.
+    var reason: String? {
+        switch self {
+        case .retry: nil
+        case .drop(_, let reason), .take(_, _, let reason): reason
+        }
+    }
+
+    /// The same for another reason.
+    func because(_ reason: String) -> Deed {
+        switch self {
+        case .retry: self
+        case .drop(let letter, _): .drop(letter: letter, reason: reason)
+        case .take(let group, let partition, _): .take(group: group, partition: partition, reason: reason)
+        }
     }
 }

@@ -1,8 +1,16 @@
 package import Reports
 
+/// Why there is no plan, or nothing was done; for people.
+package struct DeedFailure: Error, Sendable, Equatable {
+    package let text: String
+
+    /// Takes the reason.
+    package init(_ text: String) { self.text = text }
+}
+
 /// All that the dashboard knows and where its reader is; decides, draws and waits for nothing.
 ///
-/// Keys, snapshots and the time go in; a ``Screen``, the next ``PendingQuery`` and an ``Action`` come out. Time is
+/// Keys, snapshots and the time go in; a ``Screen``, the next ``PageQuery`` and an ``Action`` come out. Time is
 /// counted from the dashboard's start, and never looked up.
 package struct DashboardModel: Sendable {
     /// What the shell must do after a key.
@@ -16,6 +24,8 @@ package struct DashboardModel: Sendable {
         case redraw
         /// Stop the process, as Ctrl-Z does.
         case suspend
+        /// Plan a deed, or do it as the plan says.
+        case perform(Deed, confirming: String?)
     }
 
     /// A box over the panes.
@@ -24,6 +34,25 @@ package struct DashboardModel: Sendable {
         case warnings
         /// An entry as it was last seen, and whether it still is pending.
         case entry(PendingEntry, isPending: Bool)
+        /// A dead letter as it was last seen.
+        case letter(DeadLetterLine)
+        /// A deed that needs a reason, and what of it is typed.
+        case reason(Deed)
+        /// A deed on its way.
+        case deed(Deed, DeedStage)
+    }
+
+    /// How far a deed is.
+    enum DeedStage: Sendable, Equatable {
+        /// Its plan was asked for.
+        case planning
+        /// Its plan waits for a yes.
+        case planned(Deed.Outcome)
+        /// It was confirmed; whether it is done nobody knows yet.
+        case acting
+        case done(Deed.Outcome)
+        /// Why there is no plan, or nothing was done.
+        case failed(String, whileActing: Bool)
     }
 
     /// The smallest screen that can be laid out.
@@ -32,6 +61,8 @@ package struct DashboardModel: Sendable {
     static let pendingEntriesMax = 200
     /// The longest filter.
     static let filterCharactersMax = 40
+    /// The longest reason, in bytes: longer ones are refused.
+    static let reasonBytesMax = 1000
 
     /// Which stores are looked at.
     let stores: Snapshot.Environment
@@ -51,6 +82,9 @@ package struct DashboardModel: Sendable {
     var groupsPane = PaneState()
     var partitionsPane = PaneState()
     var pendingPane = PaneState()
+    var deadPane = PaneState()
+    /// What stands in the last place: pending entries or dead letters.
+    var lastPane = Pane.pending
     /// The pending pane shows this partition only.
     var openedPartition: Int?
     var isEditingFilter = false
@@ -65,8 +99,10 @@ package struct DashboardModel: Sendable {
     }
 
     /// The pending entries that the next snapshot should bring.
-    package var query: PendingQuery {
-        PendingQuery(group: selectedGroup?.name, partition: openedPartition, limit: Self.pendingEntriesMax)
+    package var query: PageQuery {
+        PageQuery(
+            group: selectedGroup?.name, partition: openedPartition, limit: Self.pendingEntriesMax,
+            withDead: lastPane == .dead)
     }
 
     /// Takes a new snapshot.
@@ -86,6 +122,20 @@ package struct DashboardModel: Sendable {
             overlay = .entry(present ?? entry, isPending: present != nil)
         }
         settle()
+    }
+
+    /// Takes what became of a deed that was planned, or done.
+    package mutating func take(_ result: Result<Deed.Outcome, DeedFailure>, of deed: Deed, at moment: Duration) {
+        now = max(now, moment)
+        // Its box was closed: what it does is seen in the panes.
+        guard case .deed(deed, let stage) = overlay else { return }
+        switch (stage, result) {
+        case (.planning, .success(let outcome)): overlay = .deed(deed, .planned(outcome))
+        case (.acting, .success(let outcome)): overlay = .deed(deed, .done(outcome))
+        case (.planning, .failure(let failure)): overlay = .deed(deed, .failed(failure.text, whileActing: false))
+        case (.acting, .failure(let failure)): overlay = .deed(deed, .failed(failure.text, whileActing: true))
+        default: break
+        }
     }
 
     /// Notes that no snapshot could be taken; the last one stays in sight.
@@ -178,12 +228,27 @@ extension DashboardModel {
         pendingEntries.first { $0.key == pendingPane.selected }
     }
 
+    /// The selected group's dead letters in sight, filtered and in order.
+    var deadLetters: [DeadLetterLine] {
+        let letters = (snapshot?.deadPage?.letters ?? []).filter { letter in
+            selectedGroup.map { letter.groups.contains($0.name) } ?? false
+        }
+        return PaneOrder<DeadLetterLine>.all[deadPane.order].sorted(letters)
+            .filter { Self.matches(deadPane.filter, [$0.letter, $0.id, $0.shop, $0.reason, $0.error]) }
+    }
+
+    /// The dead letter on which the reader is.
+    var selectedLetter: DeadLetterLine? {
+        deadLetters.first { $0.letter == deadPane.selected }
+    }
+
     /// The keys of a pane's rows.
     func keys(of pane: Pane) -> [String] {
         switch pane {
         case .groups: groups.map(\.name)
         case .partitions: partitions.map(\.key)
         case .pending: pendingEntries.map(\.key)
+        case .dead: deadLetters.map(\.letter)
         }
     }
 
@@ -193,6 +258,7 @@ extension DashboardModel {
             case .groups: groupsPane
             case .partitions: partitionsPane
             case .pending: pendingPane
+            case .dead: deadPane
             }
         }
         set {
@@ -200,18 +266,21 @@ extension DashboardModel {
             case .groups: groupsPane = newValue
             case .partitions: partitionsPane = newValue
             case .pending: pendingPane = newValue
+            case .dead: deadPane = newValue
             }
         }
     }
 
     /// Brings selections and scrolling in line with the rows and the size.
     mutating func settle() {
+        if focus == .pending || focus == .dead { lastPane = focus }
         let layout = DashboardLayout(self)
         let before = groupsPane.selected
         settle(.groups, layout)
         if before != nil, groupsPane.selected != before { leaveGroup() }
         settle(.partitions, layout)
         settle(.pending, layout)
+        settle(.dead, layout)
     }
 
     /// Forgets where the reader was in the group that was left.
@@ -219,6 +288,7 @@ extension DashboardModel {
         openedPartition = nil
         partitionsPane.rewind()
         pendingPane.rewind()
+        deadPane.rewind()
     }
 
     private mutating func settle(_ pane: Pane, _ layout: DashboardLayout) {

@@ -51,6 +51,13 @@ extension PaneOrder<Snapshot.Partition> {
     ]
 }
 
+extension PaneOrder<DeadLetterLine> {
+    static let all = [
+        natural, greatest("age") { $0.ageMilliseconds }, text("reason") { $0.reason }, text("order") { $0.id },
+        text("shop") { $0.shop },
+    ]
+}
+
 extension PaneOrder<PendingEntry> {
     static let all = [
         natural, greatest("tries") { $0.deliveries }, greatest("idle") { $0.idleMilliseconds },

@@ -1,6 +1,6 @@
-/// One of the dashboard's three lists.
+/// One of the dashboard's lists.
 package enum Pane: Int, Sendable, Equatable, CaseIterable {
-    case groups, partitions, pending
+    case groups, partitions, pending, dead
 }
 
 /// Where a person is in a pane: the row, what is scrolled away, the filter and the order.

@@ -17,7 +17,7 @@ final class DashboardSession {
     private static let escapeWait = Duration.milliseconds(50)
 
     private let terminal: Terminal
-    private let feed: SnapshotFeed
+    private let feeds: DashboardFeeds
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private var model: DashboardModel
@@ -25,20 +25,20 @@ final class DashboardSession {
     /// When the bytes that are no key yet came.
     private var waitingSince: Duration?
     /// The question that is being answered.
-    private var asked: PendingQuery?
-    private var lastQuery: PendingQuery?
+    private var asked: PageQuery?
+    private var lastQuery: PageQuery?
     private var nextAsk = Duration.zero
 
-    init(terminal: Terminal, feed: SnapshotFeed, stores: Snapshot.Environment, interval: Duration) {
+    init(terminal: Terminal, feeds: DashboardFeeds, stores: Snapshot.Environment, interval: Duration) {
         self.terminal = terminal
-        self.feed = feed
+        self.feeds = feeds
         start = clock.now
         model = DashboardModel(of: stores, interval: interval, size: terminal.size)
     }
 
     /// Shows the dashboard until it ends; the terminal is as before when this returns or throws.
     func run() throws(DashboardError) -> Ending {
-        let signals = SignalCatch(into: feed.pipe)
+        let signals = SignalCatch(into: feeds.pipe)
         defer { signals.release() }
         // First of all the terminal, last the signals: none may end the process in between.
         defer { terminal.leave() }
@@ -48,15 +48,15 @@ final class DashboardSession {
         while true {
             ask()
             try terminal.show(model.render())
-            let (events, isReadable) = try feed.pipe.wait(alsoOn: terminal.descriptor, for: untilNext)
+            let (events, isReadable) = try feeds.pipe.wait(alsoOn: terminal.descriptor, for: untilNext)
             model.advance(to: elapsed)
             for event in events {
                 guard case .signal(let signal) = event else { continue }
                 if SignalCatch.ending.contains(signal) { return .signal(signal) }
                 try obey(signal, signals)
             }
-            if feed.isStopped { return .quit }
-            takeAnswer()
+            if feeds.isStopped { return .quit }
+            takeAnswers()
             if isReadable {
                 guard let bytes = try terminal.read() else { return .quit }
                 waitingSince = elapsed
@@ -113,6 +113,7 @@ final class DashboardSession {
             case .redraw: terminal.forget()
             // To the whole group, as the terminal itself would: a wrapper around us stops too.
             case .suspend: kill(0, SIGTSTP)
+            case .perform(let deed, let plan): feeds.deeds.ask(DashboardFeeds.DeedQuestion(deed: deed, plan: plan))
             }
         }
         return false
@@ -127,11 +128,15 @@ final class DashboardSession {
         asked = query
         lastQuery = query
         nextAsk = elapsed + model.interval
-        feed.ask(query)
+        feeds.snapshots.ask(query)
     }
 
-    private func takeAnswer() {
-        guard let answer = feed.takeAnswer() else { return }
+    private func takeAnswers() {
+        if let answer = feeds.deeds.takeAnswer() {
+            model.take(answer.result, of: answer.deed, at: elapsed)
+            nextAsk = .zero
+        }
+        guard let answer = feeds.snapshots.takeAnswer() else { return }
         asked = nil
         switch answer {
         case .success(let snapshot): model.update(snapshot, at: elapsed)

@@ -41,7 +41,7 @@ struct DashboardLayout: Equatable {
         let partitions = min(max(wanted, Self.frameRows + Self.rowsMin), rest / 2)
         panes[.groups] = top..<top + groups
         panes[.partitions] = top + groups..<top + groups + partitions
-        panes[.pending] = top + groups + partitions..<bottom
+        panes[model.lastPane] = top + groups + partitions..<bottom
     }
 
     /// The rows of a pane with its border; `nil` when it is out of sight.

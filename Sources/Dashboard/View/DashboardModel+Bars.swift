@@ -94,7 +94,7 @@ extension DashboardModel {
     }
 
     private var keysNow: [KeyHint] {
-        if overlay != nil { return [KeyHint(key: "esc", text: "close", rank: 0)] }
+        if let overlay { return keys(of: overlay) }
         if isEditingFilter {
             return [KeyHint(key: "⏎", text: "keep", rank: 1), KeyHint(key: "esc", text: "clear", rank: 0)]
         }
@@ -107,9 +107,30 @@ extension DashboardModel {
             KeyHint(key: "/", text: "filter", rank: 4),
             KeyHint(key: "s", text: "sort", rank: 5),
             KeyHint(key: "p", text: isPaused ? "go on" : "pause", rank: 6),
-            KeyHint(key: "r", text: "refresh", rank: 9),
-            KeyHint(key: "w", text: "warnings", rank: 8),
+            KeyHint(key: "d", text: focus == .dead ? "pending" : "dead", rank: 8),
+            KeyHint(key: "r", text: "refresh", rank: 10),
+            KeyHint(key: "w", text: "warnings", rank: 9),
             KeyHint(key: "q", text: isAtTop ? "quit" : "back", rank: 1),
-        ]
+        ] + deedKeys
+    }
+
+    private var deedKeys: [KeyHint] {
+        switch focus {
+        case .dead where selectedLetter != nil:
+            [KeyHint(key: "R", text: "retry", rank: 0), KeyHint(key: "D", text: "drop", rank: 0)]
+        case .partitions where selectedPartition?.state == .stalled: [KeyHint(key: "T", text: "take", rank: 0)]
+        default: []
+        }
+    }
+
+    private func keys(of overlay: Overlay) -> [KeyHint] {
+        let close = KeyHint(key: "esc", text: "close", rank: 0)
+        switch overlay {
+        case .reason: return [KeyHint(key: "⏎", text: "plan", rank: 1), close]
+        case .deed(_, .planned(let outcome)) where outcome.plan != nil:
+            return [KeyHint(key: "y", text: "do it", rank: 0), KeyHint(key: "esc", text: "leave it", rank: 0)]
+        case .deed(_, .acting): return []
+        case .help, .warnings, .entry, .letter, .deed: return [close]
+        }
     }
 }

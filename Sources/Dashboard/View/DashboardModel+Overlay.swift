@@ -8,6 +8,9 @@ extension DashboardModel {
         case .help: drawHelp(on: &screen)
         case .warnings: drawWarnings(on: &screen)
         case .entry(let entry, let isPending): draw(entry, isPending, on: &screen)
+        case .letter(let letter): draw(letter, on: &screen)
+        case .reason(let deed): drawReason(of: deed, on: &screen)
+        case .deed(let deed, let stage): draw(deed, stage, on: &screen)
         }
     }
 
@@ -34,7 +37,9 @@ extension DashboardModel {
             ("PgUp PgDn", "page"), ("p", "pause, go on"),
             ("Home End", "first, last row"), ("r", "refresh now"),
             ("⏎", "open: its partitions,"), ("w", "all warnings"),
-            ("", "pending, details"), ("esc q", "back (q: quit)"),
+            ("", "pending, details"), ("d", "dead letters, back"),
+            ("R D", "retry, drop a letter"), ("T", "take what stalls"),
+            ("", "first their plan"), ("esc q", "back (q: quit)"),
         ]
         let (rows, columns) = drawBox("Help", width: 54, height: keys.count / 2 + 3, on: &screen)
         for (index, (key, text)) in keys.enumerated() {
@@ -85,15 +90,77 @@ extension DashboardModel {
                 isPending ? "\(entry.state.rawValue): \(entry.state.meaning)" : "acknowledged: no longer pending"
             ),
         ]
-        let natural = fields.map { sanitized($0.1).columns }.max() ?? 0
+        drawFields("Pending entry", fields, alarming: isPending && entry.needsPerson ? "State" : nil, on: &screen)
+    }
+
+    private func draw(_ letter: DeadLetterLine, on screen: inout Screen) {
+        drawFields(
+            "Dead letter",
+            [
+                ("Letter", letter.letter),
+                (
+                    "Set aside",
+                    "\(Readable.age(milliseconds: letter.ageMilliseconds)) ago, by \(letter.groups.joined(separator: " "))"
+                ),
+                ("Shop", letter.shop ?? Readable.none),
+                ("Change", letter.id ?? Readable.none),
+                ("Reason", letter.reason ?? Readable.unknown),
+                ("Error", letter.error ?? Readable.unknown),
+                ("Fields", "onewrite dead show \(letter.letter)"),
+            ], alarming: nil, on: &screen)
+    }
+
+    /// Draws a box of labelled values.
+    private func drawFields(
+        _ title: String, _ fields: [(label: String, value: String)], alarming: String?, on screen: inout Screen
+    ) {
+        let natural = fields.map { sanitized($0.value).columns }.max() ?? 0
         let width = min(max(46, natural + 11), size.width - 6)
-        let (rows, columns) = drawBox("Pending entry", width: width, height: fields.count, on: &screen)
+        let (rows, columns) = drawBox(title, width: width, height: fields.count, on: &screen)
         for (row, (label, value)) in zip(rows, fields) {
             screen.put(label, row: row, column: columns.lowerBound, .dim)
-            let isState = label == "State"
-            let style: Style = isState && isPending && entry.needsPerson ? .alarm : .plain
+            let style: Style = label == alarming ? .alarm : .plain
             let text = (style == .alarm ? "!" : "") + value
             screen.put(text.fitted(to: columns.count - 11), row: row, column: columns.lowerBound + 11, style)
+        }
+    }
+
+    private func drawReason(of deed: Deed, on screen: inout Screen) {
+        let width = min(64, size.width - 6)
+        let (rows, columns) = drawBox(deed.title, width: width, height: 3, on: &screen)
+        let lines = zip(rows, ["Why? It is recorded with your name.", "", ""])
+        for (row, line) in lines { screen.put(line, row: row, column: columns.lowerBound, .dim) }
+        guard let row = rows.last, let reason = deed.reason else { return }
+        let typed = sanitized(reason)
+        // The end is what is being typed.
+        let room = columns.count - 3
+        let shown = typed.columns > room ? "…" + String(typed.suffix(room / 2)) : typed
+        let end = screen.put("› ", row: row, column: columns.lowerBound, Style.accent.emphasized)
+        screen.put(shown + "▏", row: row, column: end)
+    }
+
+    private func draw(_ deed: Deed, _ stage: DeedStage, on screen: inout Screen) {
+        let (heading, texts): (String, [String]) =
+            switch stage {
+            case .planning: ("asking what it would do…", [])
+            case .planned(let outcome):
+                (outcome.plan == nil ? "Nothing to do:" : "This would be done. Do it? y: yes, esc: no", outcome.lines)
+            case .acting: ("doing it…", [])
+            case .done(let outcome): ("Done:", outcome.lines)
+            case .failed(let reason, let whileActing):
+                (whileActing ? "! Not known to be done:" : "! Nothing was changed:", [reason])
+            }
+        let widest = min(90, size.width - 6)
+        let lines = texts.flatMap { Self.wrapped($0, width: widest) }
+        let width = ([heading] + lines).map(\.columns).max() ?? 0
+        let (rows, columns) = drawBox(
+            deed.title, width: max(44, min(width, widest)), height: lines.count + 2, on: &screen)
+        guard let first = rows.first else { return }
+        var style = Style.bold
+        if case .failed = stage { style = .alarm }
+        screen.put(heading, row: first, column: columns.lowerBound, style)
+        for (row, line) in zip(rows.dropFirst(2), lines) {
+            screen.put(line.fitted(to: min(columns.count, line.columns)), row: row, column: columns.lowerBound)
         }
     }
 
@@ -130,6 +197,16 @@ extension PendingEntry.State {
         case .inFlight: "a live worker has it"
         case .orphaned: "its consumer is gone; another reclaims it"
         case .lost: "it is no longer in the log"
+        }
+    }
+}
+
+extension Deed {
+    fileprivate var title: String {
+        switch self {
+        case .retry(let letter): "Append \(letter) again"
+        case .drop(let letter, _): "Drop \(letter)"
+        case .take(let group, let partition, _): "Take what stalls \(group), partition \(partition)"
         }
     }
 }

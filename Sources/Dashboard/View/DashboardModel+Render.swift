@@ -103,6 +103,7 @@ extension DashboardModel {
         case .pending:
             "Pending" + (selectedGroup.map { " in \($0.name)" } ?? "")
                 + (openedPartition.map { ", partition \($0)" } ?? "")
+        case .dead: "Dead letters" + (selectedGroup.map { " of \($0.name)" } ?? "")
         }
     }
 
@@ -145,6 +146,7 @@ extension DashboardModel {
         case .groups: PaneOrder<Snapshot.Group>.all[groupsPane.order].title
         case .partitions: PaneOrder<Snapshot.Partition>.all[partitionsPane.order].title
         case .pending: PaneOrder<PendingEntry>.all[pendingPane.order].title
+        case .dead: PaneOrder<DeadLetterLine>.all[deadPane.order].title
         }
     }
 
@@ -157,6 +159,11 @@ extension DashboardModel {
             guard selectedGroup != nil else { return "" }
             guard let page = pendingPage else { return isPaused ? "paused: r reads it" : "reading…" }
             return page.total == nil ? Readable.unknown : "nothing pending"
+        case .dead:
+            guard let selectedGroup else { return "" }
+            guard let page = snapshot?.deadPage else { return isPaused ? "paused: r reads it" : "reading…" }
+            let isUnknown = selectedGroup.name == "postgres" && !page.knowsPostgres
+            return isUnknown ? Readable.unknown : "no dead letters"
         }
     }
 }

@@ -1,6 +1,6 @@
 import Reports
 
-// The three panes' columns and cells.
+// The panes' columns and cells.
 
 extension DashboardModel {
     func table(of pane: Pane, sparkColumns: Int) -> Table {
@@ -8,6 +8,7 @@ extension DashboardModel {
         case .groups: groupsTable(sparkColumns)
         case .partitions: partitionsTable
         case .pending: pendingTable
+        case .dead: deadTable
         }
     }
 
@@ -122,5 +123,30 @@ extension DashboardModel {
             ]
         }
         return Table(columns: Self.pendingColumns, rows: rows)
+    }
+
+    private static let deadColumns = [
+        Column(title: "LETTER", width: 7...26),
+        Column(title: "AGE", alignment: .trailing, width: 6...9),
+        Column(title: "REASON", width: 10...14),
+        Column(title: "SHOP", width: 6...24, rank: 2),
+        Column(title: "ORDER", width: 12...40),
+        Column(title: "GROUPS", width: 8...40, rank: 1),
+        Column(title: "ERROR", width: 24...200, rank: 3, fills: true),
+    ]
+
+    private var deadTable: Table {
+        let rows = deadLetters.map { letter in
+            [
+                Cell(letter.letter),
+                Cell(Readable.age(milliseconds: letter.ageMilliseconds)),
+                Cell(letter.reason ?? Readable.unknown, .waiting),
+                Cell(letter.shop ?? Readable.none),
+                Cell(letter.id ?? Readable.none),
+                Cell(letter.groups.joined(separator: " ")),
+                Cell(letter.error ?? ""),
+            ]
+        }
+        return Table(columns: Self.deadColumns, rows: rows)
     }
 }

@@ -78,47 +78,26 @@ struct DeadRoutes: Sendable {
         let wanted = try await request(call, action)
         let person = call.who.name.map { "\($0) (token), \(call.address)" } ?? "HTTP, \(call.address)"
         let window = window
+        let deed: DeadLetterPlan.Action = action == .retry ? .retry : .drop(reason: wanted.reason ?? "")
         let answer = try await questions.ask { servers, _ -> Result<Plan, Problem> in
-            let stores = try DeadLetterStores(servers, isPostgresNeeded: true)
-            let found = try stores.read()
-            let letters = found.letters.filter { letter in wanted.ids.contains(where: letter.isNamed) }
-            if let missing = wanted.ids.first(where: { name in !letters.contains { $0.isNamed(name) } }) {
-                return .failure(Problem(.notFound, "there is no dead letter \(FieldError.quote(missing))"))
-            }
-            let retry = DeadLetterRetry(stores: stores, positions: found.positions, window: window, by: person)
-            let drop = DeadLetterDrop(wanted.reason ?? "", by: person)
-            func rows(_ outcome: (DeadLetter) throws -> DeadLetterOutcome) rethrows -> [DeadLetterRow] {
-                try letters.map {
-                    DeadLetterRow(letter: $0, now: found.now, knowsPostgres: true, outcome: try outcome($0))
-                }
-            }
-            let planned = try rows {
-                action == .retry ? retry.step(for: $0).planned : try drop.run($0, in: stores, acts: false)
-            }
-            let id = Self.id(action, wanted.reason, planned)
-            guard let confirmed = wanted.confirm else {
-                return .success(Plan(plan: id, action: action, letters: planned))
-            }
-            guard confirmed == id else {
+            do {
+                let plan = try DeadLetterPlan(
+                    deed, wanted.ids, by: person, window: window, on: servers,
+                    confirming: wanted.confirm.map { confirmed in { confirmed == Self.id($0) } })
+                return .success(Plan(plan: wanted.confirm ?? Self.id(plan), action: action, letters: plan.rows))
+            } catch DeadLetterPlan.Refusal.missing(let name) {
+                return .failure(Problem(.notFound, "there is no dead letter \(FieldError.quote(name))"))
+            } catch DeadLetterPlan.Refusal.outdated {
                 return .failure(
                     Problem(
-                        .outdatedPlan,
-                        "what it would do has changed since. Ask for the plan again, and look at it"))
+                        .outdatedPlan, "what it would do has changed since. Ask for the plan again, and look at it"))
             }
-            let done = try rows {
-                action == .retry ? try retry.run($0) : try drop.run($0, in: stores, acts: true)
-            }
-            return .success(Plan(plan: id, action: action, letters: done))
         }
         return try Response(answer.get())
     }
 
-    /// Names a plan by all that it says: another one has another name, and the server needs to remember none.
-    private static func id(_ action: Action, _ reason: String?, _ letters: [DeadLetterRow]) -> String {
-        let text = letters.map { "\($0.letter.id)\u{0}\($0.outcome?.word ?? "")\u{0}\($0.outcome?.detail ?? "")" }
-        return String(
-            TokenDigest.hex(([action.rawValue, reason ?? ""] + text).joined(separator: "\u{1}")).prefix(32))
-    }
+    /// The plan's name, short enough for a URL and a log.
+    private static func id(_ plan: DeadLetterPlan) -> String { String(TokenDigest.hex(plan.text).prefix(32)) }
 
     private func request(_ call: Call, _ action: Action) async throws -> Request {
         guard call.mediaType == "application/json" else {

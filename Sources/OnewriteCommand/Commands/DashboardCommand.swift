@@ -15,7 +15,9 @@ struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             Example:
               onewrite dashboard --interval 500ms
 
-            Off a terminal it prints the status once. Press ? for the keys.
+            Off a terminal it prints the status once. Press ? for the keys. Among dead letters (d) R retries one and D drops \
+            it; on a stalled partition T takes the entry that stalls it: each shows its plan first, and changes nothing \
+            without a yes.
             """)
 
     @Option(
@@ -36,12 +38,19 @@ struct DashboardCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         let inspector = StatusWatch(servers, environment: try settings.environment(), notice: Console.error)
         // What is wrong from the start is said as every command says it, not on a screen that goes away.
         let first = try await inspector.snapshot(patiently: true)
+        let deeds = DeedRun(servers: servers, window: try settings.window())
         do {
             try await runDashboard(of: first.environment, every: interval) { query in
                 do {
                     return try await inspector.snapshot(query)
                 } catch {
                     throw await inspector.unavailable(error)
+                }
+            } perform: { deed, plan in
+                do {
+                    return try await deeds.run(deed, confirming: plan)
+                } catch {
+                    throw DeedFailure(LogError(anyOf: error)?.message ?? "\(error)")
                 }
             }
         } catch DashboardError.notATerminal, DashboardError.dumbTerminal {

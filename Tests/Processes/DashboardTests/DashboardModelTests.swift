@@ -18,7 +18,7 @@ struct DashboardModelTests {
 
     @Test("it starts on the group that needs a person, and asks for its pending entries")
     func start() {
-        #expect(model.query == PendingQuery(group: "delivery", partition: nil, limit: 200))
+        #expect(model.query == PageQuery(group: "delivery", partition: nil, limit: 200))
         #expect(model.focus == .groups)
     }
 
@@ -42,7 +42,7 @@ struct DashboardModelTests {
         #expect(model.focus == .partitions)
         _ = press(.down, .down, .down, .enter)
         #expect(model.focus == .pending)
-        #expect(model.query == PendingQuery(group: "delivery", partition: 3, limit: 200))
+        #expect(model.query == PageQuery(group: "delivery", partition: 3, limit: 200))
         #expect(model.pendingEntries.allSatisfy { $0.partition == 3 })
         answer()
         _ = press(.enter)
@@ -70,11 +70,11 @@ struct DashboardModelTests {
     @Test("tab and shift-tab go around the panes")
     mutating func panes() {
         var seen: [Pane] = []
-        for key in [Key.tab, .tab, .tab, .backTab, .backTab] {
+        for key in [Key.tab, .tab, .tab, .tab, .backTab, .backTab] {
             _ = press(key)
             seen.append(model.focus)
         }
-        #expect(seen == [.partitions, .pending, .groups, .pending, .partitions])
+        #expect(seen == [.partitions, .pending, .dead, .groups, .dead, .pending])
     }
 
     @Test("a filter takes typed text, q too; enter keeps it, Esc clears it")

@@ -69,6 +69,34 @@ enum Golden {
         │  1763905309602-0     7  worker-c      41.6s    1  ord-7729      orphaned       3 715  order.placed                   │
         └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
          ! delivery: no worker: onewrite worker --group delivery   w: 1 more
-         ? help   tab pane   ↑↓ row   ⏎ open   / filter   s sort   p pause   r refresh   w warnings   q quit
+         ? help   tab pane   ↑↓ row   ⏎ open   / filter   s sort   p pause   d dead   r refresh   w warnings   q quit
+        """
+
+    // swift-format-ignore
+    static let deadLetters = """
+         onewrite · 8 partitions      redis ● 7.0.15   postgres ● 15.20       14:03:32Z
+          production  10.0.0.1:6379/0 · db.internal:5432/shop · onewrite
+        ┌─ Groups ──────────────────────────────────────────────────────────────── 1s ─┐
+        │  GROUP        LAG   BEHIND  PEND  DEAD  APND/S  APPL/S  CATCH UP  WORKERS    │
+        │  postgres       0        –    12     0     300     356         –        2    │
+        │  stock        318     1.2s    64     0     300     244     never        2    │
+        │ ▹delivery   1 204  !3m 12s   128    !2     300       0     never       !0    │
+        └──────────────────────────────────────────────────────────────────────────────┘
+        ┌─ Partitions of delivery ───────────────────────────────────────────── 1/8 ↓ ─┐
+        │  P       HEAD  APPLIED     LAG   PEND  OWNER             TOKEN  STATE        │
+        │  0      4 012    3 711     150     16  –                     9  !unowned     │
+        │  1      3 998    3 699     151     16  –                     8  !unowned     │
+        │  2      3 984    3 687     152     16  –                     7  !unowned     │
+        │  3      3 970    3 675     153     16  –                     6  !unowned     │
+        └──────────────────────────────────────────────────────────────────────────────┘
+        ┌─ Dead letters of delivery ───────────────────────────────────────────── 1/2 ─┐
+        │  LETTER      AGE  REASON      SHOP    ORDER         ERROR                    │
+        │ ▸5:118     1h 2m  invalid     main    ord-13        lines: expected a list   │
+        │  2:7       1m 1s  taken       berlin  ord-9         beyond 2^53              │
+        │                                                                              │
+        │                                                                              │
+        └──────────────────────────────────────────────────────────────────────────────┘
+         ! delivery: no worker: onewrite worker --group delivery   w: 1 more
+         ? help   tab pane   ⏎ open   / filter   s sort   q back   R retry   D drop
         """
 }

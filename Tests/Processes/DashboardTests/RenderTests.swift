@@ -17,6 +17,15 @@ struct RenderTests {
         #expect(text.joined(separator: "\n") == Golden.hundredTwentyByForty, "\n\(text.joined(separator: "\n"))")
     }
 
+    @Test("dead letters stand where pending entries stood, those of the selected group, with what can be done")
+    func deadLetters() {
+        var model = Sample.model(width: 80, height: 24)
+        _ = model.handle(.character("d"))
+        model.update(Sample.answer(model.query, after: 61), at: .seconds(61))
+        let text = model.render().text
+        #expect(text.joined(separator: "\n") == Golden.deadLetters, "\n\(text.joined(separator: "\n"))")
+    }
+
     @Test("at 60×12 the focused pane has the screen to itself, with what needs a person in sight")
     func smallest() {
         var model = Sample.model(width: 60, height: 12)
@@ -51,6 +60,7 @@ struct RenderTests {
                 model.fail(Snapshot.Unavailable(error: "gone"), at: .seconds(4))
                 for keys: [Key] in [
                     [], [.tab], [.tab], [.enter], [.escape, .character("?")], [.escape, .character("w")],
+                    [.escape, .character("d")], [.enter],
                 ] {
                     for key in keys { _ = model.handle(key) }
                     let screen = model.render()
@@ -94,13 +104,25 @@ struct RenderTests {
             entries[index].deliveries = .max
         }
         snapshot.pendingPage = Snapshot.PendingPage(group: name + "0", entries: entries, total: .max)
+        snapshot.deadPage = Snapshot.DeadPage(
+            letters: [
+                DeadLetterLine(
+                    letter: name, ageMilliseconds: .max, groups: [name + "0"], reason: name, error: name, shop: name,
+                    id: name)
+            ], total: .max, knowsPostgres: true)
         for (width, height) in [(60, 12), (80, 24), (120, 40), (300, 80)] {
             var model = DashboardModel(
                 of: Sample.stores, interval: .seconds(1), size: ScreenSize(width: width, height: height))
             model.update(snapshot, at: .zero)
             model.fail(Snapshot.Unavailable(error: name), at: .seconds(1))
-            for keys: [Key] in [[], [.tab], [.tab], [.enter], [.escape, .character("w")]] {
+            for keys: [Key] in [
+                [], [.tab], [.tab], [.enter], [.escape, .character("w")], [.escape, .character("d")], [.enter],
+                [.escape, .character("D"), .character("日"), .character("\u{202E}")], [.enter],
+            ] {
                 for key in keys { _ = model.handle(key) }
+                if case .deed(let deed, .planning) = model.overlay {
+                    model.take(.success(Deed.Outcome(lines: [name], plan: "x")), of: deed, at: .seconds(2))
+                }
                 let screen = model.render()
                 #expect(screen.text.allSatisfy { $0.columns <= width })
                 // The terminal gets our own sequences and nothing else that starts one.
@@ -140,7 +162,7 @@ struct RenderTests {
         var random = seed
         let keys: [Key] = [
             .tab, .backTab, .up, .down, .pageDown, .end, .home, .enter, .escape, .character("?"), .character("/"),
-            .character("7"), .character("s"), .character("w"), .character("p"),
+            .character("7"), .character("s"), .character("w"), .character("p"), .character("d"), .character("D"),
         ]
         var model = Sample.model(width: 80, height: 24)
         var screen = model.render()

@@ -21,7 +21,10 @@ struct RunDashboardTests {
     private func withDashboard(
         on terminal: PseudoTerminal, every interval: Duration = .milliseconds(50),
         environment: [String: String] = Self.environment,
-        takeSnapshot: @escaping @Sendable (PendingQuery) async throws -> Snapshot = { Sample.answer($0) },
+        takeSnapshot: @escaping @Sendable (PageQuery) async throws -> Snapshot = { Sample.answer($0) },
+        perform: @escaping @Sendable (Deed, String?) async throws -> Deed.Outcome = { _, _ in
+            throw DeedFailure("nobody asked for it")
+        },
         person: (Task<Void, any Error>) async throws -> Void
     ) async throws {
         let before = terminal.modes
@@ -29,7 +32,7 @@ struct RunDashboardTests {
             try await runDashboard(
                 of: Sample.stores, every: interval, input: terminal.terminal, output: terminal.terminal,
                 environment: environment,
-                takeSnapshot: takeSnapshot)
+                takeSnapshot: takeSnapshot, perform: perform)
         }
         try await person(dashboard)
         // However it ended.
@@ -88,6 +91,32 @@ struct RunDashboardTests {
             terminal.type("\u{3}")
             try await dashboard.value
         }
+    }
+
+    @Test("a deed is planned and done beside the snapshots, which go on")
+    func deed() async throws {
+        let terminal = try PseudoTerminal(width: 80, height: 24)
+        let done = Mutex<[String]>([])
+        try await withDashboard(
+            on: terminal,
+            perform: { deed, plan in
+                done.withLock { $0.append("\(deed) \(plan ?? "–")") }
+                if let plan { return Deed.Outcome(lines: ["done as \(plan)"]) }
+                return Deed.Outcome(lines: ["would be done"], plan: "plan-1")
+            },
+            person: { dashboard in
+                #expect(try await shows("▸delivery", terminal))
+                terminal.type("d")
+                #expect(try await shows("▸5:118", terminal))
+                terminal.type("R")
+                #expect(try await shows("would be done", terminal))
+                terminal.type("y")
+                #expect(try await shows("done as plan-1", terminal))
+                terminal.type("\u{3}")
+                try await dashboard.value
+            })
+        #expect(
+            done.withLock { $0 } == [#"retry(letter: "5:118") –"#, #"retry(letter: "5:118") plan-1"#])
     }
 
     @Test("resizing lays the screen out anew")
@@ -164,7 +193,7 @@ struct RunDashboardTests {
     @Test("it asks for the entries of the selected group and partition, without waiting for the interval")
     func queries() async throws {
         let terminal = try PseudoTerminal(width: 80, height: 24)
-        let queries = Mutex<[PendingQuery]>([])
+        let queries = Mutex<[PageQuery]>([])
         try await withDashboard(
             on: terminal, every: .seconds(3600),
             takeSnapshot: { query in
@@ -175,13 +204,13 @@ struct RunDashboardTests {
                 #expect(try await shows("ord-7714", terminal))
                 terminal.type("\r\u{1B}[B\r")
                 #expect(try await shows("Pending in delivery, partition 1", terminal))
-                let wanted = PendingQuery(group: "delivery", partition: 1, limit: 200)
+                let wanted = PageQuery(group: "delivery", partition: 1, limit: 200)
                 let came = try await eventually { queries.withLock { $0.last == wanted } }
                 #expect(came)
                 terminal.type("\u{3}")
                 try await dashboard.value
             })
-        #expect(queries.withLock { $0.first } == PendingQuery(group: nil, partition: nil, limit: 200))
+        #expect(queries.withLock { $0.first } == PageQuery(group: nil, partition: nil, limit: 200))
     }
 
     @Test("while paused it takes no snapshot but the one that is wished for")
@@ -283,7 +312,7 @@ struct RunDashboardTests {
         await #expect(throws: DashboardError.notATerminal) {
             try await runDashboard(
                 of: Sample.stores, every: .seconds(1), input: ends[0], output: ends[1], environment: Self.environment,
-                takeSnapshot: { Sample.answer($0) })
+                takeSnapshot: { Sample.answer($0) }, perform: { _, _ in Deed.Outcome(lines: []) })
         }
         let terminal = try PseudoTerminal(width: 80, height: 24)
         for environment in [["TERM": "dumb"], ["TERM": ""], [:]] {
@@ -291,7 +320,7 @@ struct RunDashboardTests {
                 try await runDashboard(
                     of: Sample.stores, every: .seconds(1), input: terminal.terminal, output: terminal.terminal,
                     environment: environment,
-                    takeSnapshot: { Sample.answer($0) })
+                    takeSnapshot: { Sample.answer($0) }, perform: { _, _ in Deed.Outcome(lines: []) })
             }
         }
         #expect(terminal.output.isEmpty)

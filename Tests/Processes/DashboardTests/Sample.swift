@@ -60,9 +60,23 @@ enum Sample {
         }
     }
 
+    static let deadPage = Snapshot.DeadPage(
+        letters: [
+            DeadLetterLine(
+                letter: "5:118", ageMilliseconds: 3_720_000, groups: ["delivery", "stock"], reason: "invalid",
+                error: "lines: expected a list", shop: "main", id: "ord-13"),
+            DeadLetterLine(
+                letter: "2:7", ageMilliseconds: 61_000, groups: ["delivery"], reason: "taken", error: "beyond 2^53",
+                shop: "berlin", id: "ord-9"),
+            DeadLetterLine(
+                letter: "1:1763905309512-0", ageMilliseconds: 9_000, groups: ["stock"], reason: "added-by-hand",
+                error: "no seq", shop: nil, id: nil),
+        ], total: 3, knowsPostgres: true)
+
     /// Answers a query as the stores would.
-    static func answer(_ query: PendingQuery, after seconds: Double = 0) -> Snapshot {
+    static func answer(_ query: PageQuery, after seconds: Double = 0) -> Snapshot {
         var snapshot = snapshot(after: seconds)
+        if query.withDead { snapshot.deadPage = deadPage }
         guard let name = query.group else { return snapshot }
         let total = snapshot.groups.first { $0.name == name }?.pending
         let entries = entries(min(total ?? 0, query.limit))
