@@ -35,7 +35,8 @@ package struct HTTPService: Sendable {
         let parts = try Parts(plan, logger)
         MetricsSystem.bootstrap(parts.registry)
         let table = RouteTable(
-            routes: parts.routes, gatekeeper: parts.gatekeeper, metrics: HTTPMetrics(), logger: logger)
+            routes: parts.routes, gatekeeper: parts.gatekeeper, metrics: HTTPMetrics(),
+            logsRequests: plan.logsRequests, logger: logger)
         let certificate = try plan.certificate.map { try ServerCertificate(certificate: $0.certificate, key: $0.key) }
         let application = Application(
             responder: table, server: try server(certificate),
@@ -142,7 +143,7 @@ private struct Parts {
 
     var routes: [Route] {
         SubmitRoutes(producer: producer, configuration: plan.log).routes
-            + AskRoutes(questions: questions, feed: feed).routes
+            + AskRoutes(questions: questions, feed: feed, retention: plan.log.trim ?? .seconds(7 * 86400)).routes
             + DeadRoutes(questions: questions, window: plan.log.window).routes
             + AuditRoutes(runs: audits).routes
             + SessionRoutes(gatekeeper: gatekeeper, version: plan.version).routes

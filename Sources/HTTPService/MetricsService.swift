@@ -29,7 +29,7 @@ package struct MetricsService: Sendable {
     package func run() async throws {
         let table = RouteTable(
             routes: MetricsRoutes(registry: registry, version: plan.version).routes + [HealthRoutes.healthz],
-            gatekeeper: Gatekeeper(), metrics: HTTPMetrics(), logger: logger)
+            gatekeeper: Gatekeeper(), metrics: HTTPMetrics(), logsRequests: false, logger: logger)
         let application = Application(
             responder: table, server: .http1(configuration: .bounded),
             configuration: ApplicationConfiguration(address: .hostname(plan.host, port: plan.port)),

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import Reports
 import Serving
 
 /// A method and a path, who may use it, and what answers.
@@ -50,24 +51,52 @@ struct RouteTable: HTTPResponder {
     private let patterns: [Route]
     private let gatekeeper: Gatekeeper
     private let metrics: HTTPMetrics
+    private let logsRequests: Bool
     private let logger: Logger
 
-    init(routes: [Route], gatekeeper: Gatekeeper, metrics: HTTPMetrics, logger: Logger) {
+    /// What a request led to.
+    private struct Answer {
+        let response: Response
+        /// nil when there is none.
+        var route: Route?
+        /// nil for who was not let in.
+        var call: Call?
+    }
+
+    init(routes: [Route], gatekeeper: Gatekeeper, metrics: HTTPMetrics, logsRequests: Bool, logger: Logger) {
         exact = Dictionary(grouping: routes.filter { !$0.isPattern }, by: \.path)
         patterns = routes.filter(\.isPattern)
-        (self.gatekeeper, self.metrics, self.logger) = (gatekeeper, metrics, logger)
+        (self.gatekeeper, self.metrics, self.logsRequests, self.logger) = (gatekeeper, metrics, logsRequests, logger)
     }
 
     func respond(to request: Request, context: CallContext) async throws -> Response {
         let begun = ContinuousClock.now
-        var (response, route) = await answer(request, context)
+        let answer = await answer(request, context)
+        var response = answer.response
         response.headers[.xContentTypeOptions] = "nosniff"
         if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
         if request.method == .head { response = response.createHeadResponse() }
-        metrics.note(request.method, route?.path, response.status, since: begun)
-        logger.debug("\(request.method) \(request.uri.path) \(response.status.code)")
+        metrics.note(request.method, answer.route?.path, response.status, since: begun)
+        if logsRequests { log(request, response, answer.call, context, since: begun) }
         return response
     }
+
+    /// Neither headers nor queries: what is secret stands there.
+    private func log(
+        _ request: Request, _ response: Response, _ call: Call?, _ context: CallContext,
+        since begun: ContinuousClock.Instant
+    ) {
+        let milliseconds = (ContinuousClock.now - begun) / .milliseconds(1)
+        logger.info(
+            "\(sanitized("\(request.method) \(request.uri.path.prefix(Self.loggedPathMax))")) \(response.status.code)",
+            metadata: [
+                "address": "\(sanitized(call?.address ?? context.remoteAddress ?? "?"))",
+                "token": "\(sanitized((call?.who ?? gatekeeper.identify(request)).name ?? "–"))",
+                "ms": "\(Double((milliseconds * 10).rounded()) / 10)",
+            ])
+    }
+
+    private static let loggedPathMax = 500
 
     /// The routes of a path, whatever their method: one without variable parts goes before those with.
     private func matches(_ path: String) -> [(route: Route, parts: [String])] {
@@ -76,7 +105,7 @@ struct RouteTable: HTTPResponder {
         return patterns.compactMap { route in route.match(segments).map { (route: route, parts: $0) } }
     }
 
-    private func answer(_ request: Request, _ context: CallContext) async -> (Response, Route?) {
+    private func answer(_ request: Request, _ context: CallContext) async -> Answer {
         let found = matches(request.uri.path)
         // GET answers HEAD too.
         let method = request.method == .head ? .get : request.method
@@ -90,15 +119,17 @@ struct RouteTable: HTTPResponder {
                 }
                 throw Problem(.notFound, "there is nothing at \(request.uri.path.prefix(200)). See /openapi.json")
             }
+            var call: Call?
             do {
                 let (who, address) = try gatekeeper.admit(request, context, to: route)
-                let call = Call(request: request, parts: parts, who: who, address: address)
-                return (try await route.answer(call), route)
+                let admitted = Call(request: request, parts: parts, who: who, address: address)
+                call = admitted
+                return Answer(response: try await route.answer(admitted), route: route, call: admitted)
             } catch {
-                return (Self.response(error, logger), route)
+                return Answer(response: Self.response(error, logger), route: route, call: call)
             }
         } catch {
-            return (Self.response(error, logger), nil)
+            return Answer(response: Self.response(error, logger))
         }
     }
 

@@ -22,6 +22,8 @@ package actor StatusWatch {
     private var postgres: PostgresConnection?
     /// Why Postgres takes no writes.
     private var standby: String?
+    /// How long one command of the last look took each server, there and back; nil while it isn't known.
+    package private(set) var roundTrips: (redis: Duration?, postgres: Duration?)
     private var postgresTrouble: (text: String, until: Deadline)?
 
     private static let postgresRest: Duration = .seconds(5)
@@ -77,7 +79,10 @@ package actor StatusWatch {
             redis = try servers.redis(interrupt: interrupt)
         }
         self.redis = redis
+        let begun = ContinuousClock.now
+        roundTrips.redis = nil
         let identity = try servers.identity(redis)
+        roundTrips.redis = .now - begun
         let ledger = try look(log: identity.log)
         var snapshot = try SnapshotReader(
             redis: redis, keys: servers.keys, environment: environment, standby: standby
@@ -118,6 +123,7 @@ package actor StatusWatch {
     }
 
     private func look(log: String?) throws -> LedgerLook {
+        roundTrips.postgres = nil
         if let postgresTrouble, !postgresTrouble.until.hasPassed { return .unreachable(postgresTrouble.text) }
         guard var configuration = servers.configuration.postgres else {
             return .notConfigured
@@ -148,6 +154,8 @@ package actor StatusWatch {
         }
         postgres = connection
         standby = try connection.standbyTrouble(until: .after(LedgerLook.timeout))
+        let begun = ContinuousClock.now
+        defer { roundTrips.postgres = .now - begun }
         return try LedgerLook.read(connection, log: log)
     }
 }

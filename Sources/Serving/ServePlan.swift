@@ -32,17 +32,19 @@ package struct ServePlan: Sendable {
     package let servesGroups: Bool
     /// Whether metrics tell each partition.
     package let metersPartitions: Bool
+    /// Whether each request is logged.
+    package let logsRequests: Bool
     package let version: String
 
     package init(
         host: String, port: Int, log: LogConfiguration, environment: Snapshot.Environment, tokens: String?,
         certificate: (certificate: String, key: String)?, trustsProxy: Bool, connectionsMax: Int, servesGroups: Bool,
-        metersPartitions: Bool, version: String
+        metersPartitions: Bool, logsRequests: Bool = false, version: String
     ) {
         (self.host, self.port, self.log, self.environment) = (host, port, log, environment)
         (self.tokens, self.certificate, self.trustsProxy) = (tokens, certificate, trustsProxy)
         (self.connectionsMax, self.servesGroups) = (connectionsMax, servesGroups)
-        (self.metersPartitions, self.version) = (metersPartitions, version)
+        (self.metersPartitions, self.logsRequests, self.version) = (metersPartitions, logsRequests, version)
     }
 
     /// Whether only this machine's programs reach it.

@@ -92,7 +92,8 @@ final class Gatekeeper: Sendable {
         return (who, address)
     }
 
-    private func identify(_ request: Request) -> Identity {
+    /// Who asks, whether they may or not.
+    func identify(_ request: Request) -> Identity {
         guard tokensPath != nil else { return .anybody }
         if let text = request.headers[.authorization] {
             guard text.lowercased().hasPrefix("bearer ") else { return .nobody }

@@ -5,11 +5,14 @@ import Onewrite
 import OrderLog
 import Reports
 import Serving
+import Upkeep
 
 /// What people ask of the stores: what the commands' `--json` prints.
 struct AskRoutes: Sendable {
     let questions: Questions
     let feed: StatusFeed
+    /// What stays of the log, unless one asks otherwise.
+    let retention: Duration
 
     private static let limitMax = 100_000
 
@@ -18,7 +21,7 @@ struct AskRoutes: Sendable {
             Route(.get, "/v1/status", .read, status), Route(.get, "/v1/history", .read, history),
             Route(.get, "/v1/events", .read, events), Route(.get, "/v1/orders", .read, search),
             Route(.get, "/v1/orders/{shop}/{id}", .read, order), Route(.get, "/v1/stock/{shop}", .read, stock),
-            Route(.get, "/v1/pending", .read, pending),
+            Route(.get, "/v1/pending", .read, pending), Route(.get, "/v1/trim", .read, trim),
         ]
     }
 
@@ -98,9 +101,7 @@ struct AskRoutes: Sendable {
     @Sendable private func pending(_ call: Call) async throws -> Response {
         try call.allowQuery("group", "partition", "limit")
         let group = try call.group()
-        let partition = try call.query("partition").map { _ in
-            try call.integer("partition", 0...(Limits.partitions.upperBound - 1), default: 0)
-        }
+        let partition = try partition(call)
         let limit = try call.integer("limit", 1...Self.limitMax, default: 100)
         // Of one partition all are looked through, since the oldest may be others'.
         let list = try await questions.ask { servers, _ in
@@ -108,5 +109,32 @@ struct AskRoutes: Sendable {
         }
         let entries = list.entries.filter { partition == nil || $0.partition == partition }.prefix(limit)
         return try Response(lines: entries, headers: [.xTotalCount: "\(list.total)"])
+    }
+
+    private func partition(_ call: Call) throws(Problem) -> Int? {
+        guard call.query("partition") != nil else { return nil }
+        return try call.integer("partition", 0...(Limits.partitions.upperBound - 1), default: 0)
+    }
+
+    /// What could be dropped from the log; nothing is.
+    @Sendable private func trim(_ call: Call) async throws -> Response {
+        try call.allowQuery("keep", "keep_entries", "partition")
+        let partition = try partition(call)
+        let age = try call.query("keep").map { text throws(Problem) in
+            guard let age = Duration(text: text) else {
+                throw Problem(.badRequest, "keep: expected a duration like 12h 7d 0s, got \(FieldError.quote(text))")
+            }
+            return age
+        }
+        let entries = try call.query("keep_entries").map { _ in
+            try call.integer("keep_entries", 0...Int(Int32.max), default: 0)
+        }
+        let asked = Retention(age: age ?? (entries == nil ? retention : nil), entries: entries)
+        let report = try await questions.ask { servers, interrupt in
+            let run = try TrimRun(servers, interrupt: interrupt)
+            let rows = try await run.plan(keeping: asked, in: partition.map { [Partition($0)] }) { _, _ in }
+            return TrimReport(rows, keeping: asked)
+        }
+        return try Response(report)
     }
 }

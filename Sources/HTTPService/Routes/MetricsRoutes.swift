@@ -64,6 +64,10 @@ struct SnapshotMetrics {
         case .success(let frame):
             text.add([("server", "redis")], frame.snapshot.redis.error == nil ? 1 : 0)
             text.add([("server", "postgres")], frame.snapshot.postgres.error == nil ? 1 : 0)
+            text.begin(
+                "onewrite_round_trip_seconds", .gauge, "How long one command of the last look took, there and back.")
+            text.add([("server", "redis")], frame.roundTrips.redis.map { $0 / .seconds(1) })
+            text.add([("server", "postgres")], frame.roundTrips.postgres.map { $0 / .seconds(1) })
             write(frame.snapshot, frame.duration, to: &text)
         case .failure(let trouble):
             text.add([("server", "redis")], trouble.unavailable.redis.map { $0.error == nil ? 1 : 0 })

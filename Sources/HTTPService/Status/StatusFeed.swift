@@ -17,6 +17,8 @@ actor StatusFeed: Service {
         let json: String
         /// How long it took.
         let duration: Duration
+        /// How long one command of it took each server.
+        let roundTrips: (redis: Duration?, postgres: Duration?)
     }
 
     /// Why there is no snapshot.
@@ -99,7 +101,8 @@ actor StatusFeed: Service {
             let snapshot = try await watch.snapshot()
             return .success(
                 Frame(
-                    snapshot: snapshot, json: try JSONText.line(of: snapshot, isSorted: false), duration: .now - begun))
+                    snapshot: snapshot, json: try JSONText.line(of: snapshot, isSorted: false), duration: .now - begun,
+                    roundTrips: await watch.roundTrips))
         } catch {
             let unavailable = await watch.unavailable(error)
             let json = (try? JSONText.line(of: UnavailableJSON(of: unavailable, environment))) ?? "{}"

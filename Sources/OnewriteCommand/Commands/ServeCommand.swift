@@ -69,6 +69,9 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     @Flag(help: "Metrics of each partition too.")
     var partitionMetrics = false
 
+    @Flag(help: "Say each request on standard error: who, what, how it was answered; no headers, no queries.")
+    var accessLog = false
+
     @OptionGroup var log: LogOptions
     @OptionGroup var common: CommonOptions
 
@@ -98,7 +101,7 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             host: host, port: port, log: try settings.configuration(), environment: try settings.environment(),
             tokens: tokens, certificate: tlsCertificate.flatMap { file in tlsKey.map { (file, $0) } },
             trustsProxy: trustProxy, connectionsMax: connections, servesGroups: workers,
-            metersPartitions: partitionMetrics, version: RootCommand.configuration.version)
+            metersPartitions: partitionMetrics, logsRequests: accessLog, version: RootCommand.configuration.version)
         guard let http = Self.http.withLock({ $0 }) else { throw Self.startSibling() }
         if insecure, !ServePlan.isLoopback(host) {
             Console.error("warning: \(listen) lets in whoever reaches it, without a token (--insecure)")

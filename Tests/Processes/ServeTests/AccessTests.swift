@@ -21,13 +21,13 @@ struct AccessTests {
     }
 
     private static func withTokens(
-        _ options: String..., body: (ServedShop, [String: String], String) async throws -> Void
+        _ body: (ServedShop, [String: String], String) async throws -> Void
     ) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "ow-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let (file, tokens) = try await tokens(in: directory)
-        try await ServedShop.with("--tokens", file) { try await body($0, tokens, file) }
+        try await ServedShop.with("--tokens", file, "--access-log") { try await body($0, tokens, file) }
     }
 
     @Test("each role at each place: what the document says is let in, and all else refused")
@@ -76,7 +76,12 @@ struct AccessTests {
                 let file = try String(contentsOfFile: file, encoding: .utf8)
                 #expect(!file.contains(token) && !shop.log.contains(token))
             }
-            #expect(!shop.log.contains("password") || shop.log.contains("***"))
+            let lines = shop.log.split(separator: "\n").filter { $0.contains("GET /v1/status ") }
+            #expect(lines.count == tokens.count)
+            for line in lines {
+                let wanted = #/serve  GET /v1/status \d+ · address: 127\.0\.0\.1 · ms: [0-9.]+ · token: the-\w+$/#
+                #expect(line.contains(wanted), "\(line)")
+            }
             let arguments = try String(contentsOfFile: "/proc/\(shop.server.pid)/cmdline", encoding: .utf8)
             #expect(arguments.contains("--tokens") && !arguments.contains("onewrite_"))
             var status = stat()

@@ -50,6 +50,18 @@ struct AskingOverHTTPTests {
                 #expect(status.text("schema") == "onewrite/status/v1")
                 return try status.objects("groups").map { $0.int("lag") } == [0, 0, 0]
             }
+            let trim = try await shop.get("/v1/trim?keep=0s")
+            #expect(trim.body + "\n" == (try await shop.run("trim", "--keep", "0s", "--json").output))
+            let counts = try trim.object().objects("partitions").map {
+                ($0.int("entries") ?? 0) + ($0.int("stays") ?? 0)
+            }
+            #expect(counts.reduce(0, +) == 2, "\(trim.body)")
+            let one = try await shop.get("/v1/trim?partition=1&keep_entries=5").object()
+            #expect(one.int("keep_entries") == 5 && one["keep_ms"] == nil)
+            #expect(try one.objects("partitions").map { $0.int("partition") } == [1])
+            for query in ["keep=1x", "keep_entries=-1", "partition=1024", "keeps=1d"] {
+                #expect(try await shop.get("/v1/trim?\(query)").status == 400, "\(query)")
+            }
             let none = try await shop.get("/v1/orders/s/none")
             #expect(none.status == 404)
             #expect(try none.object().text("type") == "urn:onewrite:problem:not-found")

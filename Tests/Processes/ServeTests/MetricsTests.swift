@@ -55,6 +55,10 @@ struct MetricsTests {
             #expect(series[#"onewrite_submit_seconds_bucket{durability="server",le="+Inf"}"#] == 8)
             #expect(series[#"onewrite_http_requests_total{method="POST",route="/v1/changes",status="201"}"#] == 7)
             #expect(series[#"onewrite_up{server="redis"}"#] == 1 && series[#"onewrite_up{server="postgres"}"#] == 1)
+            for server in ["redis", "postgres"] {
+                let seconds = try #require(series["onewrite_round_trip_seconds{server=\"\(server)\"}"])
+                #expect(seconds > 0 && seconds < 10)
+            }
             for group in ["postgres", "stock", "delivery"] {
                 #expect(series["onewrite_takeovers_total{group=\"\(group)\"}"] == 4)
                 #expect(series["onewrite_takeover_seconds_count{group=\"\(group)\"}"] == 4)
