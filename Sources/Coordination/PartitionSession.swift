@@ -212,8 +212,7 @@ package final class PartitionSession {
         let began = ports.pacing.now
         switch try await apply(batch, meanwhile) {
         case .applied:
-            ports.observer?.applied(
-                batch.applied.count + batch.deadLetters.count, in: began.duration(to: ports.pacing.now))
+            ports.observer?.applied(batch, in: began.duration(to: ports.pacing.now))
         case .historyChanged: throw SessionStop.historyChanged
         case .fenced(let owner): throw SessionStop.fenced(by: owner)
         case .positionMoved: throw SessionStop.positionMoved

@@ -1,11 +1,13 @@
+package import OrderLog
+
 /// Is told what a worker's sessions do, on the threads that do it: for metrics.
 package protocol WorkerObserver: Sendable {
     /// A store has taken a batch.
     ///
     /// - Parameters:
-    ///   - entries: How many it applied or set aside.
+    ///   - batch: What it applied or set aside.
     ///   - duration: How long its one step took.
-    func applied(_ entries: Int, in duration: Duration)
+    func applied(_ batch: Batch, in duration: Duration)
 
     /// A partition was taken over.
     ///

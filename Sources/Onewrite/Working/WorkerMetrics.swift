@@ -39,28 +39,31 @@ struct WorkerMetrics {
 ///
 /// `onewrite_apply_seconds` is a store's one step, `onewrite_batch_entries` how many entries it took; `onewrite_takeovers_total`
 /// and `onewrite_takeover_seconds` are partitions taken over, `onewrite_reclaimed_total` what was found pending in them, and
-/// `onewrite_openings_total` partitions whose log was opened anew; all by `group`.
+/// `onewrite_openings_total` partitions whose log was opened anew; all by `group`. A store's step is a span, too.
 struct WorkerMeter: WorkerObserver {
+    private let group: Group
     private let step: Timer
-    private let batch: Recorder
+    private let size: Recorder
     private let takeovers: Counter
     private let takeover: Timer
     private let reclaimed: Counter
     private let openings: Counter
 
     init(_ group: Group) {
+        self.group = group
         let dimensions = [("group", group.name)]
         step = Timer(label: "onewrite_apply_seconds", dimensions: dimensions, preferredDisplayUnit: .seconds)
-        batch = Recorder(label: "onewrite_batch_entries", dimensions: dimensions)
+        size = Recorder(label: "onewrite_batch_entries", dimensions: dimensions)
         takeovers = Counter(label: "onewrite_takeovers_total", dimensions: dimensions)
         takeover = Timer(label: "onewrite_takeover_seconds", dimensions: dimensions, preferredDisplayUnit: .seconds)
         reclaimed = Counter(label: "onewrite_reclaimed_total", dimensions: dimensions)
         openings = Counter(label: "onewrite_openings_total", dimensions: dimensions)
     }
 
-    func applied(_ entries: Int, in duration: Duration) {
+    func applied(_ batch: Batch, in duration: Duration) {
         step.record(duration: duration)
-        batch.record(entries)
+        size.record(batch.applied.count + batch.deadLetters.count)
+        ApplySpan.record(batch, by: group, in: duration)
     }
 
     func tookOver(reclaimed count: Int, in duration: Duration) {

@@ -45,6 +45,44 @@ struct ObservedTests {
         }
     }
 
+    @Test("an order's trace goes along in its attributes, and the spans of its effects are linked to it")
+    func traced() async throws {
+        let (_, tracer) = Self.backends
+        try await withServers { servers in
+            let span = startSpan("checkout", context: .topLevel)
+            let order = try Change.orderPlaced(
+                id: "traced-1", shop: "traced", customer: "c-1", lines: [Line(sku: "TEA", quantity: 1)],
+                attributes: #"{"gift" : true, "note":"a } b"}"#)
+            let traced = try order.carryingTrace(span.context)
+            span.end()
+            let context = try #require(span.context.inMemorySpanContext)
+            let attributes = try #require(traced.attributes)
+            #expect(attributes.hasPrefix(#"{"gift" : true, "note":"a } b","#) && attributes.contains(context.traceID))
+            #expect(try traced.carryingTrace(startSpan("again", context: .topLevel).context) == traced)
+            #expect(try order.carryingTrace(.topLevel) == order, "there is nothing to carry")
+            for bare in [nil, "{}", "{ }"] {
+                let order = try Change.orderPlaced(
+                    id: "traced-2", shop: "traced", customer: "c-1", lines: [Line(sku: "TEA", quantity: 1)],
+                    attributes: bare)
+                #expect(try order.carryingTrace(span.context).attributes?.contains(context.traceID) == true)
+            }
+            try await running(try await producer(on: servers)) { producer in
+                try await serving(servers) { try await producer.wait(for: try await producer.submit(traced)) }
+            }
+            for group in Group.builtIn {
+                let found = tracer.finishedSpans.first { finished in
+                    finished.operationName == "onewrite apply"
+                        && finished.attributes["onewrite.group"]?.toSpanAttribute() == .string(group.name)
+                        && finished.links.contains { $0.context.inMemorySpanContext?.spanID == context.spanID }
+                }
+                let span = try #require(found, "\(group.name)")
+                #expect(
+                    span.kind == .consumer
+                        && span.startInstant.nanosecondsSinceEpoch <= span.endInstant.nanosecondsSinceEpoch)
+            }
+        }
+    }
+
     @Test("a worker counts the batches that a store refuses, since somebody else took over")
     func refused() async throws {
         let (metrics, _) = Self.backends
