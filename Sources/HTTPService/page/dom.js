@@ -145,10 +145,12 @@ export class Panel {
   }
 
   #put(content) {
-    // Whoever is on a link in here stays on it when it is read again.
+    // Whoever is on a link in here stays on it when it is read again; when it is gone, on the view's title.
     const at = this.el.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
     this.el.replaceChildren(...[content].flat(Infinity).filter(Boolean));
-    if (at !== null) [...this.el.querySelectorAll('a[href]')].find((link) => link.getAttribute('href') === at)?.focus({ preventScroll: true });
+    if (at === null) return;
+    const same = [...this.el.querySelectorAll('a[href]')].find((link) => link.getAttribute('href') === at);
+    (same ?? document.querySelector('#view h1'))?.focus({ preventScroll: true });
   }
 }
 
