@@ -28,9 +28,20 @@ struct Call: Sendable {
         request.uri.queryParameters[name[...]].map { String($0) }
     }
 
-    /// Refuses names that the query may not have: a mistyped one would be passed over in silence.
-    func allowQuery(_ names: String...) throws(Problem) {
-        for (name, _) in request.uri.queryParameters where !names.contains(String(name)) {
+    /// Refuses names that the query may not have, or has twice: one of them would be passed over in silence.
+    ///
+    /// - Parameters:
+    ///   - names: What it may have once.
+    ///   - list: What it may have several times.
+    /// - Throws: ``Problem``.
+    func allowQuery(_ names: String..., list: String? = nil) throws(Problem) {
+        let names = names + (list.map { [$0] } ?? [])
+        var seen: Set<Substring> = []
+        for (name, _) in request.uri.queryParameters where list.map({ $0 == name }) != true {
+            guard seen.insert(name).inserted else {
+                throw Problem(.badRequest, "\(FieldError.quote(String(name))) is there twice")
+            }
+            guard !names.contains(String(name)) else { continue }
             throw Problem(
                 .badRequest,
                 "there is no parameter \(FieldError.quote(String(name))); there "

@@ -142,7 +142,7 @@ private struct Parts {
     }
 
     var routes: [Route] {
-        SubmitRoutes(producer: producer, configuration: plan.log).routes
+        SubmitRoutes(producer: producer, configuration: plan.log, feed: feed).routes
             + AskRoutes(questions: questions, feed: feed, retention: plan.log.trim ?? .seconds(7 * 86400)).routes
             + DeadRoutes(questions: questions, window: plan.log.window).routes
             + AuditRoutes(runs: audits).routes

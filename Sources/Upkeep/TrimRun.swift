@@ -67,13 +67,16 @@ package struct TrimRun {
     ///   - partitions: Which; nil for all.
     ///   - progress: Takes each partition before its turn, and how many there are.
     /// - Returns: A row for each.
-    /// - Throws: The servers' errors.
+    /// - Throws: ``LogError`` for a partition that there is not; the servers' errors.
     package func plan(
         keeping retention: Retention, in partitions: [Partition]? = nil, _ progress: (Partition, Int) -> Void
     ) async throws -> [Row] {
         let time = try redis.call(RedisCommand("TIME"), until: .after(StreamLog.timeout))
         let now = UInt64(try SnapshotReader.milliseconds(time))
         let partitions = partitions ?? Array(identity.partitioning.all)
+        if let missing = partitions.first(where: { $0.number >= identity.partitioning.count }) {
+            throw LogError(.no, "there is no partition \(missing): the log has \(identity.partitioning.count)")
+        }
         var rows: [Row] = []
         for partition in partitions {
             progress(partition, partitions.count)

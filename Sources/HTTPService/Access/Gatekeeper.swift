@@ -158,15 +158,13 @@ final class Gatekeeper: Sendable {
 
 /// What tells that a file was written anew.
 struct FileStamp: Equatable {
-    private let inode: UInt64
-    private let seconds: Int
-    private let nanoseconds: Int
-    private let size: Int
+    private let inode: Int?
+    private let modified: Date?
+    private let size: Int?
 
     init?(_ path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        (inode, size) = (UInt64(status.st_ino), Int(status.st_size))
-        (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
+        (inode, size) = (attributes[.systemFileNumber] as? Int, attributes[.size] as? Int)
+        modified = attributes[.modificationDate] as? Date
     }
 }

@@ -81,7 +81,7 @@ struct AskRoutes: Sendable {
     }
 
     @Sendable private func stock(_ call: Call) async throws -> Response {
-        try call.allowQuery("sku")
+        try call.allowQuery(list: "sku")
         let skus = call.request.uri.queryParameters.filter { $0.key == "sku" }.map { String($0.value) }
         let shop = call.parts[0]
         do {

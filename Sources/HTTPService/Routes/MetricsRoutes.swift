@@ -149,11 +149,8 @@ struct SnapshotMetrics {
 /// <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>
 enum ProcessMetrics {
     static func write(to text: inout PrometheusText) {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
         text.begin("process_cpu_seconds_total", .counter, "Time of the processor that the process has used.")
-        text.add(seconds(usage.ru_utime) + seconds(usage.ru_stime))
+        text.add(Double(clock()) / Double(CLOCKS_PER_SEC))
         // Its second number is the resident size, in pages.
         let statm = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
         text.begin("process_resident_memory_bytes", .gauge, "Memory of the process that is in RAM.")

@@ -13,6 +13,7 @@ import Submission
 struct SubmitRoutes: Sendable {
     let producer: Producer
     let configuration: LogConfiguration
+    let feed: StatusFeed
 
     /// A level of durability has a thread and a connection of its own.
     private static let replicasMax = 8
@@ -30,6 +31,7 @@ struct SubmitRoutes: Sendable {
     @Sendable private func submit(_ call: Call) async throws -> Response {
         try call.allowQuery("wait", "durability")
         let wishes = try wishes(of: call)
+        try await requireGroups(wishes.groups)
         switch call.mediaType {
         case "application/json": return try await one(call, wishes)
         case "application/x-ndjson", "application/ndjson":
@@ -45,6 +47,13 @@ struct SubmitRoutes: Sendable {
                 .unsupportedMediaType, "expected application/json, or application/x-ndjson for many",
                 headers: [.acceptPost: "application/json, application/x-ndjson"])
         }
+    }
+
+    /// Refuses to wait for what there is not, before anything is appended.
+    private func requireGroups(_ groups: [Group]) async throws(Problem) {
+        guard let missing = await feed.missing(of: groups) else { return }
+        throw Problem(
+            .badRequest, "wait: there is no group \(missing.group); there are \(missing.known.joined(separator: ", "))")
     }
 
     private func wishes(of call: Call) throws -> Wishes {

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Inspection
 import NIOCore
+import OrderLog
 import Reports
 import ServiceLifecycle
 
@@ -80,6 +81,19 @@ actor StatusFeed: Service {
     func current() async -> Result<Frame, Trouble> {
         if let latest, ContinuousClock.now - latest.at < Self.fresh { return latest.result }
         return await look()
+    }
+
+    /// The first of some groups that there is not, and those that there are; nil when all are there, or nobody knows.
+    func missing(of groups: [Group]) async -> (group: Group, known: [String])? {
+        func find(_ result: Result<Frame, Trouble>?) -> (group: Group, known: [String])? {
+            guard case .success(let frame) = result else { return nil }
+            let known = frame.snapshot.groups.map(\.name)
+            return groups.first { !known.contains($0.name) }.map { ($0, known) }
+        }
+        guard !groups.isEmpty else { return nil }
+        // The last look does, but for a group that was added since.
+        if let latest, find(latest.result) == nil { return nil }
+        return find(await current())
     }
 
     /// Looks; those that ask meanwhile get the same.

@@ -59,7 +59,9 @@ struct AskingOverHTTPTests {
             let one = try await shop.get("/v1/trim?partition=1&keep_entries=5").object()
             #expect(one.int("keep_entries") == 5 && one["keep_ms"] == nil)
             #expect(try one.objects("partitions").map { $0.int("partition") } == [1])
-            for query in ["keep=1x", "keep_entries=-1", "partition=1024", "keeps=1d"] {
+            #expect(try await shop.get("/v1/trim?partition=4").status == 404)
+            #expect(try await shop.run("trim", "--partition", "4").errors.contains("no partition 4: the log has 4"))
+            for query in ["keep=1x", "keep_entries=-1", "partition=1024", "keeps=1d", "keep=1d&keep=2d"] {
                 #expect(try await shop.get("/v1/trim?\(query)").status == 400, "\(query)")
             }
             let none = try await shop.get("/v1/orders/s/none")

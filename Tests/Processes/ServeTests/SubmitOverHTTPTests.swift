@@ -75,6 +75,9 @@ struct SubmitOverHTTPTests {
                 #expect(try shop.rows("SELECT count(*) FROM orders") == ["\(number + 1)"])
             }
             #expect(try await shop.submit(ServedShop.order("x"), query: "?wait=Nobody!").status == 400)
+            let nobody = try await shop.submit(ServedShop.order("x"), query: "?wait=stock,nobody")
+            #expect(nobody.status == 400 && nobody.body.contains("there is no group nobody; there are postgres, stock"))
+            #expect(try await shop.get("/v1/orders?id=x").status == 404, "nothing was appended")
         }
     }
 
