@@ -267,6 +267,13 @@ class Run:
         check('the list of dead letters', page.wait("/No dead letters|Letter/.test(document.querySelector('#view').innerText)", 8), page.text('#view'))
         page.hash('#/stock/main')
         check('a shop’s stock', page.wait("/Redis|No stock/.test(document.querySelector('#view').innerText)", 8), page.text('#view'))
+        page.hash('#/audit')
+        page.wait("document.querySelector('h1').textContent === 'Audit'")
+        page.js("document.querySelector('.actions .main').click()")
+        if page.js("!document.querySelector('.actions .main').disabled"):
+            check('an audit is started and followed to its end', page.wait("/All agree|Some differ|Inconclusive/.test(document.querySelector('.outcome h2')?.innerText) && document.querySelectorAll('.audit .name').length >= 8", 60), page.text('#view'))
+        else:
+            check('who may not start one is told so', 'role operate' in page.text('.actions'), page.text('.actions'))
         page.hash('#/')
         self.clean('all views', 'status of 404')
 
@@ -648,8 +655,163 @@ class Run:
         check('a hash that can’t be decoded', page.wait("document.querySelector('.groups') !== null"))
         self.clean('hostile')
 
+    # MARK: Audits
 
-ALL = ['healthy', 'one', 'empty', 'behind', 'large', 'unavailable', 'gone', 'login', 'dead', 'hostile']
+    def audits(self, **given):
+        return json.loads(get(self.base, '/mock/audit?' + urllib.parse.urlencode(given)))
+
+    def ended(self, word, seconds=12):
+        return self.page.wait("document.querySelector('.outcome h2')?.innerText === %s" % json.dumps(word), seconds)
+
+    def at(self, text, seconds=8):
+        return self.page.wait("document.querySelector('.progress').innerText.includes(%s)" % json.dumps(text), seconds)
+
+    def audit(self):
+        self.audit_runs()
+        self.audit_ends()
+        self.audit_breaks()
+
+    def audit_runs(self):
+        page = self.page
+        self.set('healthy', '#/')
+        page.wait("document.querySelectorAll('.groups tbody tr').length === 3")
+        page.js("document.querySelector('#nav a[href=\"#/audit\"]').click()")
+        check('the view is reached from the header', page.wait("document.querySelector('h1').textContent === 'Audit' && document.querySelector('#nav a[aria-current=page]').textContent === 'Audit'"))
+        check('it says what an audit does', re.search('reads the whole log.*takes minutes', page.text('#view')) is not None and 'No audit is known' in page.text('#view'), page.text('#view'))
+        look(page, 'audit-none', self.out)
+        self.audits(hold=1)
+        page.js("window.said = []; new MutationObserver(() => said.push(document.querySelector('#view [role=status]').textContent)).observe(document.querySelector('#view [role=status]'), {childList: true, characterData: true, subtree: true})")
+        # From the heading, where one is who came by a link.
+        page.key('Tab')
+        check('Tab leads to the button', page.js("document.activeElement.textContent") == 'Start an audit', page.js('document.activeElement.outerHTML.slice(0, 80)'))
+        page.key('Enter')
+        check('Enter starts it, and its progress is seen', self.at('Audit 1 is running: partition 3 of 8'), page.text('#view'))
+        check('the bar has it too', page.js("(() => { const b = document.querySelector('progress'); return [b.value, b.max, b.getAttribute('aria-label')]; })()") == [3, 8, 'How far the audit is'])
+        check('the focus is where the view begins', page.js('document.activeElement.tagName') == 'H1', page.js('document.activeElement.outerHTML.slice(0, 80)'))
+        check('no second one can be started', page.js("document.querySelector('#view .actions').hidden"))
+        check('it has an address', page.js('location.hash') == '#/audit/1', page.js('location.hash'))
+        check('the title says that it runs', page.wait("document.title.includes('Audit: running')", 3), page.js('document.title'))
+        look(page, 'audit-running', self.out)
+        check('it is told aloud once, not at each step', page.js('said') == ['Audit 1 is running.'], page.js('said'))
+        page.hash('#/stock')
+        page.wait("document.querySelector('h1').textContent === 'Stock'")
+        end = time.time() + 5
+        while self.audits()['followers'] and time.time() < end:
+            time.sleep(.1)
+        check('who leaves follows no more', self.audits()['followers'] == 0, self.audits())
+        page.js("document.querySelector('#nav a[href=\"#/audit\"]').click()")
+        check('who comes back finds it running', self.at('Audit 1 is running: partition 3 of 8'), page.text('#view'))
+        asked = self.audits()['asked']
+        page.js("Object.defineProperty(document, 'hidden', {configurable: true, get: () => true}); document.dispatchEvent(new Event('visibilitychange'))")
+        time.sleep(6)
+        found = self.audits()
+        check('nothing is followed or asked while nobody looks', found['followers'] == 0 and found['asked'] == asked, (found, asked))
+        page.js("Object.defineProperty(document, 'hidden', {configurable: true, get: () => false}); document.dispatchEvent(new Event('visibilitychange'))")
+        time.sleep(.5)
+        asked = self.audits()['asked']
+        self.audits(hold=0)
+        check('it is followed to its end by events', self.ended('All agree') and self.audits()['asked'] == asked, (page.text('#view'), self.audits(), asked))
+        check('the end is told aloud', page.js('said.at(-1)').startswith('The audit is done. All agree: Every store'), page.js('said'))
+        check('all subjects with their numbers', page.js("document.querySelectorAll('.audit tbody tr').length") == 8 and '16\u202f824' in page.text('.audit') and 'Differences' not in page.text('#view'), page.text('#view'))
+        check('the title has the verdict', page.wait("document.title.includes('Audit: all agree')", 3), page.js('document.title'))
+        look(page, 'audit-agree', self.out)
+        page.hash('#/dead')
+        page.wait("document.querySelector('h1').textContent === 'Dead letters'")
+        page.hash('#/audit')
+        check('who comes back finds its end', self.ended('All agree', 3), page.text('#view'))
+        page.go(self.base + '/#/stock')
+        page.go(self.base + '/#/audit/1')
+        check('so does who has its address', self.ended('All agree', 5), page.text('#view'))
+        self.clean('audit')
+
+    def run_audit(self, end, word, **given):
+        self.set('healthy', '#/audit')
+        self.audits(end=end, **given)
+        self.page.js("document.querySelector('#view .actions .main').click()")
+        return self.ended(word)
+
+    def audit_ends(self):
+        page = self.page
+        check('differ: the verdict', self.run_audit('disagree', 'Some differ'), page.text('#view'))
+        check('with how many, and in what', re.sub(r'\s', ' ', page.text('.outcome')).find('1 060 differences in log, orders, order lines and stock in Redis.') > 0, page.text('.outcome'))
+        rows = page.js("[...document.querySelectorAll('table[aria-label=Differences] tbody tr')].map((r) => [...r.cells].map((c) => c.innerText.replace(/\\s/g, ' ')).join('|'))")
+        check('each difference, with what was expected and found', len(rows) == 13 and rows[1] == 'stock in Redis|main TEA-250|5|1 124|41|40' and rows[2] == 'order lines|main ord-7|–|–|an order|only its line MUG-1', rows)
+        view = re.sub(r'\s+', ' ', page.text('#view'))
+        check('that there are more', 'And 1 047 more of orders. All of them: onewrite audit' in view, view)
+        check('what each can mean', page.js("[...document.querySelectorAll('.means dt')].map((e) => e.textContent).join()") == 'log,orders and order lines,stock in Redis' and 'XADD by hand' in view, view)
+        check('what was not compared', 'Not compared Partition 6: its log was closed or opened anew meanwhile.' in view, view)
+        check('what dead letters explain', page.js("document.querySelectorAll('#view a[href=\"#/dead/3%3A118\"]').length") == 1 and 'and 38 more like these' in view, view)
+        check('what was settled, by whom and why', 'stock, 3 differences: counted twice; corrected (ticket 42), by alice@ops-1' in view, view)
+        check('another can be started', page.text('#view .actions .main') == 'Start another audit')
+        look(page, 'audit-differ', self.out)
+        page.scheme('dark')
+        time.sleep(.15)
+        page.shot(os.path.join(self.out, 'audit-differ-whole.png'), True)
+        page.scheme('light')
+        check('hostile: the verdict', self.run_audit('hostile', 'Some differ'), page.text('#view'))
+        check('hostile audit: nothing became markup', page.js("document.querySelectorAll('#view img, #view script, #view b > b').length") == 0 and page.js("document.querySelectorAll('table[aria-label=Differences] tbody tr').length") == 4)
+        check('hostile audit: nothing invisible is left', page.js("!/[\\u202a-\\u202e\\u0007\\u001b]/.test(document.body.innerText + document.title)"))
+        look(page, 'audit-hostile', self.out)
+        check('inconclusive: the verdict', self.run_audit('inconclusive', 'Inconclusive'), page.text('#view'))
+        check('and why', 'Nothing differs in what could be compared' in page.text('.outcome') and 'Postgres was not compared: connection to server' in page.text('#view') and page.text('.audit tbody tr').endswith('none twice'), page.text('#view'))
+        look(page, 'audit-inconclusive', self.out)
+        self.set('healthy', '#/audit')
+        self.audits(end='failed')
+        page.js("document.querySelector('#view .actions .main').click()")
+        check('one that fails says why', page.wait("/Audit 1 failed.*Connection refused. Nothing is said/s.test(document.querySelector('.failure')?.innerText)", 12), page.text('#view'))
+        look(page, 'audit-failed', self.out)
+        self.clean('how audits end')
+
+    def audit_breaks(self):
+        page = self.page
+        check('a stream that breaks: it is asked, and found', self.run_audit('agree', 'All agree', stream='breaks') and self.audits()['asked'] >= 2, (page.text('#view'), self.audits()))
+        asked = self.audits()['asked']
+        check('no stream at all: the same', self.run_audit('agree', 'All agree', stream='none') and self.audits()['asked'] >= asked + 3, (page.text('#view'), self.audits()))
+        asked = self.audits()['asked']
+        check('a stream that is held back: the same', self.run_audit('agree', 'All agree', stream='quiet') and self.audits()['asked'] > asked, (page.text('#view'), self.audits()))
+        self.clean('streams that break', 'ERR_|status of 404')
+
+        self.set('healthy', '#/audit')
+        self.audits(hold=1)
+        page.js("document.querySelector('#view .actions .main').click()")
+        self.at('partition 3 of 8')
+        get(self.base, '/mock/down?seconds=12')
+        check('a connection that is lost is said, with what was known', self.at('Not reachable: asking again') and re.search(r'At \d\d:\d\d:\d\dZ it was at: partition 3 of 8', page.text('.progress')) is not None and page.js("document.querySelector('.progress').classList.contains('lost')"), page.text('#view'))
+        check('it is told aloud', page.text('#view [role=status]') == 'Not reachable: asking again how far the audit is.', page.text('#view [role=status]'))
+        look(page, 'audit-lost', self.out)
+        check('and comes back by itself', self.at('Audit 1 is running: partition 3 of 8', 25), page.text('#view'))
+        self.audits(refuse=503)
+        get(self.base, '/mock/down?seconds=1')
+        check('a server that is stopping says so', self.at('Unavailable: asking again. The server is stopping.'), page.text('#view'))
+        self.audits(refuse=0, forget=1)
+        check('and one that was started anew has forgotten it', page.wait("/There is no audit 1, or it is forgotten/.test(document.querySelector('#view').innerText)", 20), page.text('#view'))
+        check('another can be started then', page.js("document.querySelector('#view .actions .main').getClientRects().length === 1"))
+        look(page, 'audit-forgotten', self.out)
+        self.audits(hold=0)
+        page.js("document.querySelector('#view .actions .main').click()")
+        check('and is', self.ended('All agree'), page.text('#view'))
+        page.hash('#/audit/%3Cimg%20src%3Dx%3E%2F..')
+        check('an address that means none', page.wait("/There is no audit <img src=x>.../.test(document.querySelector('#view').innerText)"), page.text('#view'))
+
+        self.set('healthy', '#/audit')
+        for refuse, text, again in ((403, 'It was not started: Forbidden the role operate', 0), (503, 'It was not started: Unavailable the server is stopping', 1)):
+            self.audits(refuse=refuse)
+            page.js("document.querySelector('#view .actions .main').click()")
+            check('not started, %d: why' % refuse, page.wait("document.querySelector('.failure')?.innerText.replace(/\\s+/g, ' ').includes(%s) && document.querySelectorAll('.failure button').length === %d" % (json.dumps(text), again)), page.text('#view'))
+        look(page, 'audit-refused', self.out)
+        self.audits(refuse=0)
+        page.js("document.querySelector('.failure button').focus()")
+        page.key('Enter')
+        check('trying again starts it', page.wait("!document.querySelector('.progress').hidden") and page.js('document.activeElement.tagName') == 'H1', page.text('#view'))
+        check('to its end', self.ended('All agree'), page.text('#view'))
+
+        self.set('reader', '#/audit')
+        check('without the role it is explained', page.wait("document.querySelector('#view .actions .main').disabled") and 'role operate' in page.text('#view .actions') and page.js("document.querySelector('#view .actions .main').getAttribute('aria-describedby')") == 'audit-may-not', page.text('#view'))
+        look(page, 'audit-reader', self.out)
+        self.clean('audits that break', 'ERR_|status of (404|403|503)')
+
+
+ALL = ['healthy', 'one', 'empty', 'behind', 'large', 'unavailable', 'gone', 'login', 'dead', 'audit', 'hostile']
 
 
 def main():

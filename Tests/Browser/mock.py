@@ -4,6 +4,7 @@
   mock.py [--port 8099] [--scenario healthy]
 
 While it runs, GET /mock/set?scenario=NAME changes the scenario, /mock/down?seconds=N&how=gone|502 takes it away.
+/mock/audit?end=agree|disagree|inconclusive|failed|hostile&hold=0|1&stream=live|breaks|quiet|none&refuse=0|403|503&forget=1 says how audits go.
 """
 import argparse, base64, http.server, json, math, os, random, socket, socketserver, threading, time
 from datetime import datetime, timezone
@@ -36,6 +37,8 @@ class World:
         if scenario == 'nogroups':
             self.groups = []
         self.letters = self.make_letters()
+        self.audits = []
+        self.audit = dict(end='agree', hold='0', stream='live', refuse='0')
 
     # Rates and lag as functions of time, so that history and events agree.
     def append_rate(self, t):
@@ -235,6 +238,57 @@ class World:
         return dict(schema='onewrite/stock/v1', shop=shop, partition=3 % self.partitions, skus=skus)
 
 
+    # Audits: a step each 0.4 s; one that is held stays at partition 3.
+    STEPS = [None, 'ledger'] + ['partition %d of 8' % p for p in range(8)] + ['orders']
+
+    def start_audit(self):
+        running = [one for one in self.audits if one['state'] == 'running']
+        if running:
+            return running[0]
+        one = dict(schema='onewrite/audits/v1', audit='%d' % (len(self.audits) + 1), state='running', progress=None, report=None, error=None)
+        self.audits.append(one)
+        threading.Thread(target=self.work, args=(one,), daemon=True).start()
+        return one
+
+    def work(self, one):
+        for step in self.STEPS:
+            one['progress'] = step
+            time.sleep(.4)
+            while step == 'partition 3 of 8' and self.audit['hold'] == '1':
+                time.sleep(.05)
+        end = self.audit['end']
+        if end == 'failed':
+            one.update(state='failed', error='Redis at 10.0.0.1:6379 can’t be reached: Connection refused')
+        else:
+            one.update(state='done', report=self.report(end))
+
+    def report(self, end):
+        compared = dict(zip(['log', 'ledger', 'orders', 'order-lines', 'stock-in-postgres', 'stock-in-redis', 'deliveries', 'positions'], [9000, 9000, 8412, 16824, 24, 24, 8801, 24]))
+        differences, different, doubts, explained, settled = [], {}, [], [], []
+        if end == 'disagree':
+            differences = [dict(subject='log', partition=2, seq=1204, name='entry 1763905351204-0', expected='no second entry of this place', found='one'),
+                           dict(subject='stock-in-redis', partition=5, seq=1124, name='main TEA-250', expected='41', found='40'),
+                           dict(subject='order-lines', name='main ord-7', expected='an order', found='only its line MUG-1')]
+            differences += [dict(subject='orders', partition=k % 8, seq=300 + k, name='main ord-%d' % (7700 + k), expected='a row', found='none') for k in range(10)]
+            different = {'log': 1, 'stock-in-redis': 1, 'orders': 1057, 'order-lines': 1}
+            doubts = ['partition 6: its log was closed or opened anew meanwhile']
+            explained = [dict(partition=3, seq=118 + k, name='main ord-%d' % (7714 + k), groups=['stock', 'delivery']) for k in range(2)]
+            settled = [dict(incident=dict(schema='onewrite/incident/v1', at='2025-11-23T15:00:00Z', who='alice@ops-1', kind='stock', partition=3, seqs='118-120', what='counted twice; corrected', reason='ticket 42'), differences=3)]
+        if end == 'hostile':
+            differences = [dict(subject='orders', partition=1, seq=k, name=EVIL * (1 + 9 * k), expected=EVIL, found=EVIL * 3) for k in range(3)] + [dict(subject=EVIL, name=EVIL, expected='W' * 900, found=EVIL)]
+            different = {'orders': 3, EVIL: 1}
+            compared[EVIL] = 1
+            doubts = [EVIL * 4]
+            explained = [dict(partition=0, seq=1, name=EVIL, groups=[EVIL, EVIL])]
+            settled = [dict(incident=dict(at=None, who=EVIL, kind=EVIL, partition=None, seqs=None, what=EVIL, reason=EVIL), differences=1)]
+        if end == 'inconclusive':
+            compared.update({'log': 0, 'ledger': 0, 'orders': 0, 'order-lines': 0, 'stock-in-postgres': 0})
+            doubts = ['Postgres was not compared: connection to server at "db.internal", port 5432 failed: Connection refused', 'partition 6: its log is closed, or being opened: a worker of group postgres, or onewrite open, opens it']
+        verdict = 'disagree' if different else 'inconclusive' if doubts else 'agree'
+        return dict(schema='onewrite/audit/v1', verdict=verdict, inconclusive=doubts, partitions=8, subjects=[dict(subject=s, compared=n, different=different.get(s, 0)) for s, n in compared.items()],
+                    differences=differences, explained=explained, explained_total=40 if explained else 0, settled=settled, settled_total=sum(one['differences'] for one in settled), seconds=4.412)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
 
@@ -298,6 +352,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == '/mock/change':
             world.version += 1
             return self.json({})
+        if path == '/mock/audit':
+            if 'forget' in asked:
+                world.audits = []
+            world.audit.update({k: v for k, v in asked.items() if k in world.audit})
+            return self.json(dict(followers=server.audit_followers, asked=server.audits_asked))
         if path == '/mock/down':
             server.down_until, server.down_how = time.time() + float(asked['seconds']), asked.get('how', 'gone')
             return self.json({})
@@ -343,6 +402,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.json(found) if found else self.problem(404, 'Not found', 'Postgres has no order %s. One that is not applied yet is found with its shop' % ident)
         if parts[0] == 'stock' and len(parts) == 2:
             return self.json(world.stock(parts[1]))
+        if parts[0] == 'audits' and len(parts) in (2, 3):
+            found = [one for one in world.audits if one['audit'] == parts[1]]
+            if world.audit['refuse'] == '503':
+                return self.problem(503, 'Unavailable', 'the server is stopping')
+            if not found or (len(parts) == 3 and world.audit['stream'] == 'none'):
+                return self.problem(404, 'Not found', 'there is no audit "%s", or it is forgotten' % parts[1])
+            if len(parts) == 3:
+                return self.follow(found[0])
+            server.audits_asked += 1
+            return self.json(found[0])
         self.problem(404, 'Not found', path)
 
     def body(self):
@@ -376,6 +445,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.problem(401, 'Unauthorized', 'this token is not known')
         if 'operate' not in self.session()['roles']:
             return self.problem(403, 'Forbidden', 'the role operate is needed')
+        if self.path == '/v1/audits':
+            if world.audit['refuse'] == '503':
+                return self.problem(503, 'Unavailable', 'the server is stopping')
+            if world.audit['refuse'] == '403':
+                return self.problem(403, 'Forbidden', 'the role operate is needed')
+            one = world.start_audit()
+            return self.json(one, 202, Location='/v1/audits/' + one['audit'])
         if self.path in ('/v1/dead/retry', '/v1/dead/drop'):
             action = self.path.rsplit('/', 1)[1]
             if action == 'drop' and not body.get('reason'):
@@ -398,13 +474,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.json(dict(schema='onewrite/plan/v1', plan=plan, action=action, letters=out))
         self.problem(404, 'Not found', self.path)
 
-    def events(self):
+    def stream(self):
         self.send_response(200)
         self.send_header('Content-Type', 'text/event-stream')
         self.send_header('Connection', 'close')
         self.common()
         self.end_headers()
         self.close_connection = True
+
+    def follow(self, one):
+        """An audit's events, one a change, until its end; or broken off, or held back as some proxies do."""
+        self.stream()
+        server, world, turn, told, sent = self.server, self.server.world, self.server.turn, None, 0
+        server.audit_followers += 1
+        try:
+            while time.time() >= server.down_until and server.turn == turn:
+                text = 'event: %s\ndata: %s\n\n' % (one['state'], json.dumps(one, ensure_ascii=False, separators=(',', ':')))
+                if text != told and (world.audit['stream'] != 'quiet' or sent == 0):
+                    self.wfile.write(text.encode())
+                    sent += 1
+                told = text
+                # Nothing but trying tells that the other side has gone.
+                self.wfile.write(b': \n\n')
+                self.wfile.flush()
+                if one['state'] != 'running' and world.audit['stream'] != 'quiet' or world.audit['stream'] == 'breaks' and sent == 2:
+                    break
+                time.sleep(.1)
+        except OSError:
+            pass
+        finally:
+            server.audit_followers -= 1
+
+    def events(self):
+        self.stream()
         server, turn = self.server, self.server.turn
         server.followers += 1
         try:
@@ -438,6 +540,7 @@ def main():
     given = options.parse_args()
     server = Server(('127.0.0.1', given.port), Handler)
     server.world, server.turn, server.down_until, server.down_how, server.followers, server.pace = World(given.scenario), 0, 0, 'gone', 0, given.pace
+    server.audit_followers, server.audits_asked = 0, 0
     print('http://127.0.0.1:%d/  scenario %s' % (given.port, given.scenario), flush=True)
     server.serve_forever()
 

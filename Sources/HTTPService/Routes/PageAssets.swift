@@ -3,6 +3,7 @@ enum PageAssets {
     static let all: [(name: String, bytes: [UInt8])] = [
         ("api.js", PackageResources.api_js),
         ("app.js", PackageResources.app_js),
+        ("audit.js", PackageResources.audit_js),
         ("charts.js", PackageResources.charts_js),
         ("dead.js", PackageResources.dead_js),
         ("dom.js", PackageResources.dom_js),

@@ -83,6 +83,9 @@ export const readDead = ({ all, group, limit }, signal) =>
   lines('GET', query('/v1/dead', { all: all ? 'true' : null, group, limit }), { signal });
 export const readLetter = (letter, signal) => object('GET', `/v1/dead/${part(letter)}`, { signal });
 export const actOnDead = (action, body) => object('POST', `/v1/dead/${action}`, { body });
+export const startAudit = () => object('POST', '/v1/audits');
+export const readAudit = (audit, signal) => object('GET', `/v1/audits/${part(audit)}`, { signal });
+export const auditEvents = (audit) => new EventSource(`/v1/audits/${part(audit)}/events`);
 export const findOrder = (id, signal) => object('GET', query('/v1/orders', { id }), { signal });
 export const readOrder = (shop, id, signal) => object('GET', `/v1/orders/${part(shop)}/${part(id)}`, { signal });
 export const readStock = (shop, signal) => object('GET', `/v1/stock/${part(shop)}`, { signal });

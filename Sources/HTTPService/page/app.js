@@ -1,6 +1,7 @@
 // The page: its header, its verdict, and which view is shown.
 
 import { logIn, logOut, onUnauthorized, readSession } from './api.js';
+import { AuditView } from './audit.js';
 import { DeadView, LetterView } from './dead.js';
 import { h, refill, setAttr, setClass, setHidden, setText, sign } from './dom.js';
 import { EntryView, GroupView, PartitionView } from './group.js';
@@ -21,7 +22,7 @@ const ANNOUNCE_EVERY = 10_000;
 
 const views = {
   overview: new Overview(), group: new GroupView(), partition: new PartitionView(), entry: new EntryView(),
-  order: new OrderView(), dead: new DeadView(), letter: new LetterView(), stock: new StockView(),
+  order: new OrderView(), dead: new DeadView(), letter: new LetterView(), stock: new StockView(), audit: new AuditView(),
 };
 let shown = null;
 let cameFrom = null;
@@ -49,6 +50,7 @@ function route(hash) {
     case 'order': return ['order', parts.length > 1 ? { shop: parts[0], id: parts[1] } : { id: asked.get('id') ?? '', shop: null }];
     case 'dead': return parts[0] ? ['letter', { letter: parts[0] }] : ['dead', { group: asked.get('group'), all: asked.get('all') === 'true' }];
     case 'stock': return ['stock', { shop: parts[0] || null }];
+    case 'audit': return ['audit', { audit: parts[0] || null }];
     default: return ['overview', {}];
   }
 }

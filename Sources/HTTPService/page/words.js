@@ -128,4 +128,5 @@ export const toPartition = (group, partition) => `#/group/${part(group)}/${parti
 export const toEntry = (group, partition, entry) => `#/group/${part(group)}/${partition}/${part(entry)}`;
 export const toOrder = (id, shop) => (shop ? `#/order/${part(shop)}/${part(id)}` : `#/order?id=${part(id)}`);
 export const toLetter = (letter) => `#/dead/${part(letter)}`;
+export const toAudit = (audit) => `#/audit/${part(audit)}`;
 export const toStock = (shop) => `#/stock/${part(shop)}`;
