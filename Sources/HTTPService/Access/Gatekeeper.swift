@@ -163,7 +163,9 @@ struct FileStamp: Equatable {
     private let size: Int?
 
     init?(_ path: String) {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
+        // Secrets are often mounted as links, of which only the last one's target is another.
+        let target = URL(filePath: path).resolvingSymlinksInPath().path
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: target) else { return nil }
         (inode, size) = (attributes[.systemFileNumber] as? Int, attributes[.size] as? Int)
         modified = attributes[.modificationDate] as? Date
     }

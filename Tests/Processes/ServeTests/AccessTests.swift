@@ -3,6 +3,8 @@ import PrivateServers
 import TestSupport
 import Testing
 
+@testable import HTTPService
+
 @Suite("Who may do what over HTTP")
 struct AccessTests {
     private static let names = ["submit", "read", "operate"]
@@ -87,6 +89,29 @@ struct AccessTests {
             var status = stat()
             #expect(stat(file, &status) == 0 && status.st_mode & 0o777 == 0o600)
         }
+    }
+
+    @Test("a file that was written anew is noticed, also behind links, as secrets are mounted")
+    func stamps() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "ow-\(UUID().uuidString)")
+        for version in ["one", "two"] {
+            let directory = folder.appending(path: version)
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+            try version.write(to: directory.appending(path: "tokens.json"), atomically: true, encoding: .utf8)
+        }
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (data, file) = (folder.appending(path: "data").path, folder.appending(path: "tokens.json").path)
+        try FileManager.default.createSymbolicLink(atPath: data, withDestinationPath: "one")
+        try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: "data/tokens.json")
+        let before = try #require(FileStamp(file))
+        #expect(FileStamp(file) == before)
+        try FileManager.default.removeItem(atPath: data)
+        #expect(FileStamp(file) == nil)
+        try FileManager.default.createSymbolicLink(atPath: data, withDestinationPath: "two")
+        #expect(try #require(FileStamp(file)) != before)
+        let again = FileStamp(file)
+        try "twice".write(toFile: "\(data)/tokens.json", atomically: true, encoding: .utf8)
+        #expect(FileStamp(file) != again)
     }
 
     @Test("a token that is added lets in, one that is removed lets in no more, and ends what was begun with it")
