@@ -83,6 +83,14 @@ struct ObservedTests {
         }
     }
 
+    @Test("without a span there is no trace to take along")
+    func untraced() throws {
+        let order = try Change.orderPlaced(
+            id: "ord-1001", shop: "main", customer: "c-17", lines: [Line(sku: "TEA-250", quantity: 2)]
+        ).carryingTrace()
+        #expect(order.attributes == nil)
+    }
+
     @Test("a worker counts the batches that a store refuses, since somebody else took over")
     func refused() async throws {
         let (metrics, _) = Self.backends
