@@ -4,7 +4,7 @@
   mock.py [--port 8099] [--scenario healthy]
 
 While it runs, GET /mock/set?scenario=NAME changes the scenario, /mock/down?seconds=N&how=gone|502 takes it away.
-/mock/audit?end=agree|disagree|inconclusive|failed|hostile&hold=0|1&stream=live|breaks|quiet|none&refuse=0|403|503&forget=1 says how audits go.
+/mock/audit?end=agree|disagree|inconclusive|failed|hostile&hold=STEP&stream=live|breaks|quiet|none&refuse=0|403|503&forget=1 says how audits go.
 """
 import argparse, base64, http.server, json, math, os, random, socket, socketserver, threading, time
 from datetime import datetime, timezone
@@ -38,7 +38,7 @@ class World:
             self.groups = []
         self.letters = self.make_letters()
         self.audits = []
-        self.audit = dict(end='agree', hold='0', stream='live', refuse='0')
+        self.audit = dict(end='agree', hold='', stream='live', refuse='0')
 
     # Rates and lag as functions of time, so that history and events agree.
     def append_rate(self, t):
@@ -238,7 +238,7 @@ class World:
         return dict(schema='onewrite/stock/v1', shop=shop, partition=3 % self.partitions, skus=skus)
 
 
-    # Audits: a step each 0.4 s; one that is held stays at partition 3.
+    # Audits: a step each 0.4 s, but for one that is held.
     STEPS = [None, 'ledger'] + ['partition %d of 8' % p for p in range(8)] + ['orders']
 
     def start_audit(self):
@@ -254,7 +254,7 @@ class World:
         for step in self.STEPS:
             one['progress'] = step
             time.sleep(.4)
-            while step == 'partition 3 of 8' and self.audit['hold'] == '1':
+            while step is not None and step == self.audit['hold']:
                 time.sleep(.05)
         end = self.audit['end']
         if end == 'failed':
