@@ -87,3 +87,8 @@ struct Problem: Error {
             status: kind.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: json.text)))
     }
 }
+
+extension Problem {
+    static let tooManyFollow = Problem(
+        .unavailable, "\(HTTPLimits.followersMax) follow already", headers: [.retryAfter: "10"])
+}

@@ -245,7 +245,7 @@ class World:
         running = [one for one in self.audits if one['state'] == 'running']
         if running:
             return running[0]
-        one = dict(schema='onewrite/audits/v1', audit='%d' % (len(self.audits) + 1), state='running', progress=None, report=None, error=None)
+        one = dict(schema='onewrite/audits/v1', audit='%d' % (len(self.audits) + 1), started_at='2026-11-29T20:36:11.204Z', state='running', progress=None, report=None, error=None)
         self.audits.append(one)
         threading.Thread(target=self.work, args=(one,), daemon=True).start()
         return one
@@ -402,6 +402,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.json(found) if found else self.problem(404, 'Not found', 'Postgres has no order %s. One that is not applied yet is found with its shop' % ident)
         if parts[0] == 'stock' and len(parts) == 2:
             return self.json(world.stock(parts[1]))
+        if path == '/v1/audits':
+            return self.lines(world.audits[::-1])
         if parts[0] == 'audits' and len(parts) in (2, 3):
             found = [one for one in world.audits if one['audit'] == parts[1]]
             if world.audit['refuse'] == '503':
@@ -419,8 +421,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return json.loads(data) if data else {}
 
     def checked(self):
-        if self.headers.get('Content-Type') != 'application/json' or self.headers.get('X-Onewrite-Request') != '1':
-            self.problem(403, 'Forbidden', 'Content-Type and X-Onewrite-Request are missing')
+        if self.headers.get('Content-Type') != 'application/json':
+            self.problem(415, 'Unsupported media type', 'expected application/json')
             return False
         return True
 

@@ -41,9 +41,7 @@ struct AskRoutes: Sendable {
     /// `status` once a second, as server-sent events.
     @Sendable private func events(_ call: Call) async throws -> Response {
         try call.allowQuery()
-        guard let frames = await feed.follow() else {
-            throw Problem(.unavailable, "\(HTTPLimits.followersMax) follow already", headers: [.retryAfter: "10"])
-        }
+        guard let frames = await feed.follow() else { throw Problem.tooManyFollow }
         // Proxies that gather answers would hold events back.
         return Response(
             status: .ok, headers: [.contentType: "text/event-stream", .xAccelBuffering: "no"],

@@ -9,7 +9,8 @@ struct AuditRoutes: Sendable {
 
     var routes: [Route] {
         [
-            Route(.post, "/v1/audits", .operate, start), Route(.get, "/v1/audits/{audit}", .read, show),
+            Route(.post, "/v1/audits", .operate, start), Route(.get, "/v1/audits", .read, list),
+            Route(.get, "/v1/audits/{audit}", .read, show),
             Route(.get, "/v1/audits/{audit}/events", .read, events),
         ]
     }
@@ -20,21 +21,21 @@ struct AuditRoutes: Sendable {
         return try Response(run, status: .accepted, headers: [.location: "/v1/audits/\(run.audit)"])
     }
 
+    @Sendable private func list(_ call: Call) async throws -> Response {
+        try call.allowQuery()
+        return try Response(lines: await runs.all)
+    }
+
     @Sendable private func show(_ call: Call) async throws -> Response {
         try call.allowQuery()
-        guard let run = await runs.run(call.parts[0]) else { throw Self.missing(call) }
-        return try Response(run)
+        return try Response(await runs.run(call.parts[0]))
     }
 
     @Sendable private func events(_ call: Call) async throws -> Response {
         try call.allowQuery()
-        guard let events = await runs.follow(call.parts[0]) else { throw Self.missing(call) }
+        let events = try await runs.follow(call.parts[0])
         return Response(
             status: .ok, headers: [.contentType: "text/event-stream", .xAccelBuffering: "no"],
             body: ResponseBody(asyncSequence: events))
-    }
-
-    private static func missing(_ call: Call) -> Problem {
-        Problem(.notFound, "there is no audit \(FieldError.quote(call.parts[0])), or it is forgotten")
     }
 }

@@ -1,6 +1,8 @@
 import Audit
 import Connections
+import Foundation
 import NIOCore
+import OrderLog
 import Reports
 import ServiceLifecycle
 import ThreadedIO
@@ -13,7 +15,9 @@ actor AuditRuns: Service {
             case running, done, failed
         }
 
+        /// Milliseconds since 1970 at its start: no other has it, also after a restart of the process.
         let audit: String
+        let startedAt: Date
         var state = State.running
         /// What it is at, for people.
         var progress: String?
@@ -23,12 +27,14 @@ actor AuditRuns: Service {
 
         private enum Key: String, CodingKey {
             case schema, audit, state, progress, report, error
+            case startedAt = "started_at"
         }
 
         func encode(to encoder: any Encoder) throws {
             var json = encoder.container(keyedBy: Key.self)
             try json.encode("onewrite/audits/v1", forKey: .schema)
             try json.encode(audit, forKey: .audit)
+            try json.encode(Snapshot.timestamp(startedAt), forKey: .startedAt)
             try json.encode(state, forKey: .state)
             try json.encode(progress, forKey: .progress)
             try json.encode(report, forKey: .report)
@@ -42,7 +48,6 @@ actor AuditRuns: Service {
 
     private let servers: Servers
     private var runs: [Run] = []
-    private var started = 0
     private var followers: [Int: (audit: String, events: AsyncStream<ByteBuffer>.Continuation)] = [:]
     private var nextFollower = 0
 
@@ -65,15 +70,25 @@ actor AuditRuns: Service {
     /// Starts one; the one that runs, if one does.
     func start() -> Run {
         if let running = runs.first(where: { $0.state == .running }) { return running }
-        started += 1
-        let run = Run(audit: "\(started)")
+        let milliseconds = Int(Date().timeIntervalSince1970 * 1000)
+        let last = runs.last.flatMap { Int($0.audit) } ?? 0
+        let run = Run(audit: "\(max(milliseconds, last + 1))", startedAt: Date())
         runs.append(run)
         if runs.count > Self.runsMax { runs.removeFirst() }
         Task { await self.work(on: run.audit) }
         return run
     }
 
-    func run(_ audit: String) -> Run? { runs.first { $0.audit == audit } }
+    /// Those that are remembered, the newest first.
+    var all: [Run] { runs.reversed() }
+
+    /// - Throws: ``Problem`` when there is no such audit.
+    func run(_ audit: String) throws(Problem) -> Run {
+        guard let run = runs.first(where: { $0.audit == audit }) else {
+            throw Problem(.notFound, "there is no audit \(FieldError.quote(audit)), or it is forgotten")
+        }
+        return run
+    }
 
     private func work(on audit: String) async {
         let (steps, step) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -111,9 +126,12 @@ actor AuditRuns: Service {
         }
     }
 
-    /// An audit's events from now on, of which the last is its end; nil when there is no such audit, or too many follow.
-    func follow(_ audit: String) -> AsyncStream<ByteBuffer>? {
-        guard let run = run(audit), followers.count < HTTPLimits.followersMax else { return nil }
+    /// An audit's events from now on, of which the last is its end.
+    ///
+    /// - Throws: ``Problem`` when there is no such audit, or too many follow.
+    func follow(_ audit: String) throws(Problem) -> AsyncStream<ByteBuffer> {
+        let run = try run(audit)
+        guard followers.count < HTTPLimits.followersMax else { throw .tooManyFollow }
         let (stream, continuation) = AsyncStream<ByteBuffer>.makeStream(bufferingPolicy: .bufferingNewest(2))
         continuation.yield(Self.event(run))
         guard run.state == .running else {

@@ -18,7 +18,7 @@ export function onUnauthorized(act) {
 
 async function request(method, path, { body, signal } = {}) {
   const headers = { Accept: 'application/json, application/x-ndjson, application/problem+json' };
-  if (method !== 'GET') Object.assign(headers, { 'Content-Type': 'application/json', 'X-Onewrite-Request': '1' });
+  if (method !== 'GET') headers['Content-Type'] = 'application/json';
   const given = new AbortController();
   const stop = () => given.abort();
   signal?.addEventListener('abort', stop);
@@ -84,6 +84,7 @@ export const readDead = ({ all, group, limit }, signal) =>
 export const readLetter = (letter, signal) => object('GET', `/v1/dead/${part(letter)}`, { signal });
 export const actOnDead = (action, body) => object('POST', `/v1/dead/${action}`, { body });
 export const startAudit = () => object('POST', '/v1/audits');
+export const readAudits = (signal) => lines('GET', '/v1/audits', { signal });
 export const readAudit = (audit, signal) => object('GET', `/v1/audits/${part(audit)}`, { signal });
 export const auditEvents = (audit) => new EventSource(`/v1/audits/${part(audit)}/events`);
 export const findOrder = (id, signal) => object('GET', query('/v1/orders', { id }), { signal });

@@ -1,6 +1,6 @@
 // An audit: started here, followed to its end, and what it found.
 
-import { auditEvents, readAudit, startAudit } from './api.js';
+import { auditEvents, readAudit, readAudits, startAudit } from './api.js';
 import { failure, h, refill, row, section, setAttr, setHidden, setText, sign, table } from './dom.js';
 import { can } from './state.js';
 import { age, clean, clock, count, many, moment, sentence, toAudit, toLetter } from './words.js';
@@ -80,7 +80,8 @@ export class AuditView {
     this.#address();
     this.update();
     this.#draw();
-    this.#resume();
+    if (this.#id === null) this.#find();
+    else this.#resume();
   }
 
   hide() {
@@ -97,6 +98,22 @@ export class AuditView {
 
   // MARK: Following
 
+  /** The one that somebody started last, this page or another. */
+  async #find() {
+    const asking = new AbortController();
+    this.#asking = asking;
+    try {
+      const [newest] = await readAudits(asking.signal);
+      if (asking.signal.aborted || newest === undefined || this.#id !== null) return;
+      this.#take(newest.audit, newest);
+      this.#address();
+      this.#draw();
+      this.#resume();
+    } catch {
+      // One can be started all the same, and its address still finds each.
+    }
+  }
+
   async #start() {
     this.#stop();
     [this.#trouble, this.#refused, this.#isStarting] = [null, null, true];
@@ -105,7 +122,7 @@ export class AuditView {
       const run = await startAudit();
       this.#take(run.audit, run);
       this.#address();
-      this.#say(`Audit ${clean(run.audit, 32)} is running.`);
+      this.#say('The audit is running.');
     } catch (error) {
       this.#refused = error;
     }
@@ -218,7 +235,7 @@ export class AuditView {
     const shown = isGone ? trouble : isWaiting ? null : run;
     refill(this.result, JSON.stringify([this.#id, shown, this.#refused]), () => [
       this.#refused && failure({ title: `It was not started: ${clean(this.#refused.title, 200)}`, detail: clean(this.#refused.detail) }, this.#refused.status === 403 ? null : () => this.#start()),
-      isGone ? this.#gone(trouble) : isWaiting ? null : run === null ? !this.#refused && h('p.note', 'No audit is known to this page yet. One that somebody else started is found by its address.') : ended(run),
+      isGone ? this.#gone(trouble) : isWaiting ? null : run === null ? !this.#refused && h('p.note', 'None was started since this server began.') : ended(run),
     ]);
     // The button that was pressed may be gone: whoever was on it is where the view begins.
     if (hadFocus && (!this.el.contains(document.activeElement) || document.activeElement.closest('[hidden]'))) this.heading.focus({ preventScroll: true });
@@ -227,7 +244,7 @@ export class AuditView {
   #drawProgress() {
     const [run, trouble] = [this.#run, this.#trouble];
     this.progress.classList.toggle('lost', trouble !== null);
-    setText(this.at, trouble ? `${clean(trouble.title, 200)}: asking again.` : this.#isStarting ? 'Starting…' : run === null ? 'Reading…' : `Audit ${clean(run.audit, 32)} is running:`);
+    setText(this.at, trouble ? `${clean(trouble.title, 200)}: asking again.` : this.#isStarting ? 'Starting…' : run === null ? 'Reading…' : `${nameOf(run)} is running:`);
     setText(this.how, trouble ? `${sentence(clean(trouble.detail))} ${run === null ? '' : `At ${clock(this.#toldAt)} it was at: ${atOf(run)}. It goes on by itself while its server does.`}`
       : this.#isStarting || run === null ? '' : atOf(run));
     const found = /^partition (\d+) of (\d+)$/.exec(run?.progress ?? '');
@@ -248,6 +265,7 @@ export class AuditView {
 
 /** Whether asking again would get the same answer. */
 const isFinal = ({ status }) => status >= 400 && status < 500 && ![408, 429].includes(status);
+const nameOf = (run) => `The audit of ${clock(run.started_at)}`;
 const atOf = (run) => (run.progress === null ? 'it begins' : clean(run.progress, 400));
 
 /** An end in a word and a sentence. */
@@ -264,12 +282,12 @@ function endOf({ report }) {
 }
 
 function ended(run) {
-  if (run.state !== 'done' || !run.report) return failure({ title: `Audit ${clean(run.audit, 32)} failed`, detail: `${sentence(clean(run.error ?? 'nobody knows why'))} Nothing is said of the stores.` });
+  if (run.state !== 'done' || !run.report) return failure({ title: `${nameOf(run)} failed`, detail: `${sentence(clean(run.error ?? 'nobody knows why'))} Nothing is said of the stores.` });
   const { verdict, report } = { verdict: VERDICTS[run.report.verdict] ?? { sign: 'unknown' }, report: run.report };
   const [word, text] = endOf(run);
   return [
     h('div', { class: `outcome panel ${verdict.sign}` }, sign(verdict.sign), h('div', h('h2', word), h('p', text),
-      h('p.dim', `Audit ${clean(run.audit, 32)}: ${many(report.partitions, 'partition')}, ${count(report.subjects.reduce((sum, one) => sum + one.compared, 0))} compared in ${age(report.seconds * 1000)}.`))),
+      h('p.dim', `${nameOf(run)}: ${many(report.partitions, 'partition')}, ${count(report.subjects.reduce((sum, one) => sum + one.compared, 0))} compared in ${age(report.seconds * 1000)}.`))),
     report.differences.length > 0 && differences(report),
     report.inconclusive.length > 0 && section('Not compared', '', bullets(report.inconclusive.map((one) => sentence(clean(one))))),
     subjects(report),

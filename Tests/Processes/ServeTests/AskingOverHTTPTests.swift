@@ -165,6 +165,9 @@ struct AskingOverHTTPTests {
             _ = try shop.rows("UPDATE stock SET on_hand = on_hand + 1 RETURNING sku")
             #expect(try await verdict() == "disagree")
             #expect(try await shop.get("/v1/audits/99").status == 404)
+            let all = try await shop.get("/v1/audits").objects()
+            #expect(try all.map { try $0.object("report").text("verdict") } == ["disagree", "agree"])
+            #expect(all.allSatisfy { ($0.text("audit").flatMap { Int($0) } ?? 0) > 1_700_000_000_000 })
         }
     }
 
