@@ -38,7 +38,9 @@ package enum LostTail {
     /// - Throws: `ServerError`; what Foundation throws.
     package static func bytesBackIntoTransaction(_ redis: PrivateRedis) throws -> Int? {
         let data = try Data(contentsOf: URL(filePath: redis.aofPath()))
-        return data.range(of: multi, options: .backwards).map { data.count - $0.upperBound - 1 }
+        // A byte of what follows must be there.
+        let begins = data.range(of: multi, options: .backwards, in: 0..<max(0, data.count - 1))
+        return begins.map { data.count - $0.upperBound - 1 }
     }
 
     /// Starts a server again, a second time where it refuses once: it was killed while it rewrote the file behind a cut.
