@@ -259,6 +259,10 @@ let package = Package(
             name: "RedisClientTests", dependencies: ["RedisClient", "ThreadedIO", "PrivateServers", "TestSupport"],
             path: "Tests/Servers/RedisClientTests", swiftSettings: swiftSettings),
         .testTarget(
+            name: "ClusterTests",
+            dependencies: ["RedisLog", "RedisClient", "ThreadedIO", "PrivateServers", "TestSupport"],
+            path: "Tests/Servers/ClusterTests", swiftSettings: swiftSettings),
+        .testTarget(
             name: "PostgresClientTests",
             dependencies: ["PostgresClient", "ThreadedIO", "PrivateServers", "TestSupport"],
             path: "Tests/Servers/PostgresClientTests", swiftSettings: swiftSettings),

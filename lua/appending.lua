@@ -20,7 +20,7 @@ local function append(keys, args)
   local head = redis.call('HMGET', head_key, 'log', 'partitions', 'replid', 'epoch', 'seq')
   if not head[5] then return { 'NOLOG' } end
   if head[1] ~= log_id or head[2] ~= partitions then return { 'MISMATCH', head[1] or '', head[2] or '' } end
-  local replid, is_master = server()
+  local replid, is_master, in_cluster = server()
   if not is_master or replid ~= head[3] then return { 'CLOSED' } end
 
   -- Where each change begins in args, and the names under which the window knows them: "<shop> <change ID>".
@@ -72,6 +72,8 @@ local function append(keys, args)
     end
     if not since then redis.call('HSET', seen_key, 'since', string.format('%d', now)) end
     redis.call('HSET', seen_key, unpack(fresh))
+    -- Who reads streams of several slots can't block on all of them: it listens.
+    if in_cluster then redis.call('SPUBLISH', log_key, '') end
   end
   return reply
 end

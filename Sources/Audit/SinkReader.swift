@@ -88,19 +88,14 @@ package struct SinkReader {
     package func shops(_ partitioning: Partitioning) throws(RedisError) -> [Partition: Set<String>] {
         let prefixes = partitioning.all.map { ($0, keys.stock($0, shop: "")) }
         var found: [Partition: Set<String>] = [:]
-        var cursor = "0"
-        repeat {
-            let reply = try redis.call(
-                RedisCommand("SCAN", cursor, "MATCH", "{\(keys.namespace):*}:stock:*", "COUNT", 1000), until: deadline
-            ).requireArray(count: 2)
-            cursor = try reply[0].requireString()
-            for key in reply[1].elements {
+        try redis.forEachKey(like: "{\(keys.namespace):*}:stock:*") { names in
+            for key in names {
                 // No name that isn't UTF-8 is ours.
                 guard let key = key.string, let (partition, prefix) = prefixes.first(where: { key.hasPrefix($0.1) })
                 else { continue }
                 found[partition, default: []].insert(String(key.dropFirst(prefix.count)))
             }
-        } while cursor != "0"
+        }
         return found
     }
 

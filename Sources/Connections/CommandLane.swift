@@ -1,5 +1,5 @@
 import Coordination
-import ThreadedIO
+package import ThreadedIO
 
 /// The thread on which a command uses its connections, which may block it.
 package actor CommandLane {
@@ -20,7 +20,8 @@ package actor CommandLane {
 
 /// A lane's clock: the machine's, with sleeps that the bell ends.
 package final class ThreadPacing: Pacing, LaneBell, Sendable {
-    private let interrupt = Interrupt()
+    /// Ends the sleep, and whatever else waits with it.
+    package let interrupt = Interrupt()
 
     package init() {}
 

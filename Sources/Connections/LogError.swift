@@ -59,7 +59,7 @@ public struct LogError: Error, Sendable, Hashable, CustomStringConvertible {
     package init(_ error: StoreError) {
         let kind: Kind =
             switch error.kind {
-            case .unavailable, .busy: .unreachable
+            case .unavailable, .partUnavailable, .busy: .unreachable
             case .notPermitted: .notPermitted
             case .interrupted, .refused, .groupMissing: .tryAgain
             case .malformed, .misconfigured, .replica: .badConfiguration

@@ -78,8 +78,9 @@ package struct Patience {
         if case RedisError.timedOut = error { return true }
         guard let error = StoreError(anyOf: error) else { return false }
         switch awaited {
-        case .busyServers: return error.kind == .busy
-        case .allServers: return [.busy, .unavailable].contains(error.kind)
+        // A part that is away is soon another server's.
+        case .busyServers: return [.busy, .partUnavailable].contains(error.kind)
+        case .allServers: return [.busy, .partUnavailable, .unavailable].contains(error.kind)
         }
     }
 }

@@ -69,7 +69,7 @@ actor Coordinator {
         }
         sayWhatWasReclaimed()
         await round { port in
-            for partition in self.leases.keys { try await port.release(partition) }
+            for partition in self.leases.keys { try await self.unlessAway { try await port.release(partition) } }
             try await port.leave()
         }
     }
@@ -120,7 +120,7 @@ actor Coordinator {
         try await renewIfDue(port)
         try await giveBack(port)
         for partition in share.partitions.filter({ leases[$0] == nil }).sorted() {
-            try await acquire(partition, gone, port)
+            try await unlessAway { try await acquire(partition, gone, port) }
         }
         let clients = board.clientsToUnblock
         if !clients.isEmpty { try await port.unblock(clients) }
@@ -129,6 +129,13 @@ actor Coordinator {
             sayWhatIsServed(port.server)
             sayWhatWasReclaimed()
         }
+    }
+
+    /// Does something about one partition; when its server is away, the others' are not concerned.
+    ///
+    /// A lease that can't be renewed ends by itself; the lanes say what is wrong with the partition.
+    private func unlessAway(_ body: () async throws -> Void) async throws {
+        do { try await body() } catch let error as StoreError where error.kind == .partUnavailable {}
     }
 
     private func acquire(_ partition: Partition, _ gone: Set<WorkerName>, _ port: any CoordinationPort) async throws {
@@ -149,9 +156,12 @@ actor Coordinator {
         guard pacing.now >= nextRenewal, !leases.isEmpty else { return }
         let sent = pacing.now
         nextRenewal = sent.advanced(by: settings.term.renewal)
-        let held = try await port.renew(leases.keys.sorted())
-        for (partition, lease) in leases where held.contains(partition) { lease.renew(sent: sent) }
-        let lost = leases.keys.filter { !held.contains($0) }.sorted()
+        var lost: [Partition] = []
+        for (partition, lease) in leases.sorted(by: { $0.key < $1.key }) {
+            try await unlessAway {
+                if try await port.renew(partition) { lease.renew(sent: sent) } else { lost.append(partition) }
+            }
+        }
         guard !lost.isEmpty else { return }
         logger.warning("\(lost.list): the lease was lost")
         for partition in lost {
@@ -168,7 +178,8 @@ actor Coordinator {
             board.withdraw(partition)
         }
         for partition in returning where !board.isBusy(with: partition) {
-            try await port.release(partition)
+            // One that can't be given back ends by itself.
+            try await unlessAway { try await port.release(partition) }
             returning.remove(partition)
             leases[partition] = nil
         }

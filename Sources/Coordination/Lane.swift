@@ -338,7 +338,7 @@ actor Lane {
     /// Whether the server answered, and so goes on with other partitions; a connection that broke says so at the next call.
     private static func isOfPartition(_ error: StoreError) -> Bool {
         switch error.kind {
-        case .refused, .groupMissing, .notPermitted, .malformed: true
+        case .refused, .groupMissing, .notPermitted, .malformed, .partUnavailable: true
         case .unavailable, .busy, .replica, .misconfigured, .interrupted: false
         }
     }

@@ -44,7 +44,9 @@ package struct LogOpener {
         var look = try await log.look(at: partition)
         let state = LogState(look, row: row, identity: identity)
         // A connection may outlive its server's mastership; a new one leads to the server that took its place.
-        if !state.isOpen, try await !log.isAuthoritative() { throw StoreError(.redis, .unavailable, Self.replaced) }
+        if !state.isOpen, try await !log.isAuthoritative(for: partition) {
+            throw StoreError(.redis, .unavailable, Self.replaced)
+        }
         switch state {
         case .open:
             // An opening that ended behind the opening itself: what it healed lies elsewhere than the ledger says.
@@ -59,7 +61,7 @@ package struct LogOpener {
         }
         guard look.isMaster else { return .halted(Self.replica) }
         // New file. Whatever is written from here on must not come behind half a transaction.
-        if let reason = try await log.beginNewFile() { return .waiting(reason) }
+        if let reason = try await log.beginNewFile(for: partition) { return .waiting(reason) }
 
         // What a person has to mend is said before anything is changed; only the comparison below, after the reservation,
         // is one to rely on.

@@ -93,7 +93,7 @@ extension StoreError {
     var isOfServer: Bool {
         switch kind {
         case .unavailable, .interrupted, .busy, .replica, .misconfigured, .notPermitted: true
-        case .refused, .groupMissing, .malformed: false
+        case .refused, .groupMissing, .malformed, .partUnavailable: false
         }
     }
 }

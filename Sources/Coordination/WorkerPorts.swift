@@ -14,10 +14,10 @@ package protocol WorkerConnector: Sendable {
 /// What a lane got from ``WorkerConnector/connectLane(_:pacing:)``.
 package struct LaneConnection {
     package let ports: SessionPorts
-    /// The Redis connection's ID, by which its blocked read is ended from outside.
-    package let clientID: Int64
+    /// The Redis connection's ID, by which its blocked read is ended from outside; nil where the lane's bell ends it.
+    package let clientID: Int64?
 
-    package init(ports: SessionPorts, clientID: Int64) {
+    package init(ports: SessionPorts, clientID: Int64?) {
         self.ports = ports
         self.clientID = clientID
     }
@@ -55,12 +55,12 @@ package protocol CoordinationPort: AnyObject {
     /// - Throws: ``StoreError``.
     func acquire(_ partition: Partition, gone: (holder: WorkerName, remaining: Duration)?) async throws -> LeaseOutcome
 
-    /// Extends leases.
+    /// Extends a lease.
     ///
-    /// - Parameter partitions: Those that are held.
-    /// - Returns: Those that still were.
+    /// - Parameter partition: One that is held.
+    /// - Returns: Whether it still was.
     /// - Throws: ``StoreError``.
-    func renew(_ partitions: [Partition]) async throws -> Set<Partition>
+    func renew(_ partition: Partition) async throws -> Bool
 
     /// Gives a lease back.
     func release(_ partition: Partition) async throws

@@ -191,9 +191,15 @@ package struct StoreContents: Sendable {
     private mutating func readStock(
         _ redis: RedisConnection, _ namespace: String, _ deadline: Deadline
     ) throws {
+        for server in try redis.sessions(until: deadline) { try readStock(redis, server, namespace, deadline) }
+    }
+
+    private mutating func readStock(
+        _ redis: RedisConnection, _ server: RedisSession, _ namespace: String, _ deadline: Deadline
+    ) throws {
         var cursor = "0"
         repeat {
-            let reply = try redis.call(
+            let reply = try server.call(
                 RedisCommand("SCAN", cursor, "MATCH", "{\(namespace):*}:stock:*", "COUNT", 1000), until: deadline)
             cursor = try reply.requireArray(count: 2)[0].requireString()
             for name in reply[1].elements {

@@ -113,14 +113,20 @@ package final class LogFeed {
     /// - Parameter limit: How long.
     /// - Throws: The server's errors.
     package func wait(upTo limit: Duration) async throws {
+        defer { for index in readers.indices { readers[index].isAtEnd = false } }
+        guard try await !log().connection.isCluster else {
+            // Streams of several slots can't be waited for in one command.
+            return try await Task.sleep(for: min(limit, Self.clusterPause))
+        }
         var command = RedisCommand("XREAD", "COUNT", 1, "BLOCK", max(1, Int(limit / .milliseconds(1))))
         command.append("STREAMS")
         command.append(contentsOf: readers.map { servers.keys.log($0.partition) })
         command.append(contentsOf: readers.map { ($0.cursor.predecessor ?? .zero).description })
         let reply = try await log().connection.call(command, until: .after(limit + StreamLog.timeout))
         if let error = reply.error { throw RedisError.reply(error) }
-        for index in readers.indices { readers[index].isAtEnd = false }
     }
+
+    private static let clusterPause: Duration = .milliseconds(50)
 
     // MARK: - One partition
 

@@ -33,6 +33,7 @@ package struct ServerFacts {
 
     /// The sections of INFO that are needed, one a command: several in one need Redis 7.
     package static let sections = ["replication", "memory", "persistence"]
+    package static var questions: [RedisCommand] { sections.map { RedisCommand("INFO", $0) } }
 
     /// Reads the replies to INFO with each of ``sections``.
     ///
@@ -49,6 +50,19 @@ package struct ServerFacts {
         usedMemory = values["used_memory"].flatMap { Int($0) }
         maxMemory = values["maxmemory"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
         appendOnlyFile = AppendOnlyFile(values)
+    }
+
+    /// What several servers that hold a log together say: sums, and of what can be wrong the first that is.
+    package init(ofAll servers: [ServerFacts]) {
+        replid = servers.first?.replid ?? ""
+        isMaster = servers.allSatisfy(\.isMaster)
+        master = servers.lazy.compactMap(\.master).first
+        let policies = servers.compactMap(\.evictionPolicy)
+        evictionPolicy = policies.first { $0 != "noeviction" } ?? policies.first
+        usedMemory = GroupFindings.sum(servers.map(\.usedMemory))
+        maxMemory = GroupFindings.sum(servers.map(\.maxMemory))
+        let files = servers.compactMap(\.appendOnlyFile)
+        appendOnlyFile = files.first { !$0.isOn || $0.keepsOldTail } ?? files.first
     }
 }
 

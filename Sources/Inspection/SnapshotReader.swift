@@ -41,7 +41,9 @@ package struct SnapshotReader {
             (group, identity.partitioning.all.map { SinkLook.Asked($0, group, keys, asking: &questions) })
         }
         // Behind the positions: the same connection's commands are carried out in their order.
-        let heads = identity.partitioning.all.map { questions.ask(HeadLook.question($0, keys)) }
+        let heads = identity.partitioning.all.map {
+            HeadLook.Asked($0, keys, ofMany: redis.isCluster, asking: &questions)
+        }
         let windowStart = max(0, start - Self.rateWindow)
         let recent = identity.partitioning.all.map {
             questions.ask(RedisCommand("XRANGE", keys.log($0), windowStart, "+", "COUNT", 1))
@@ -51,7 +53,7 @@ package struct SnapshotReader {
         let replies = try redis.pipeline(questions.commands, until: .after(Self.timeout))
 
         let now = try Self.milliseconds(replies[time])
-        let looks = heads.map { HeadLook.answer(replies[$0], facts) }
+        let looks = try heads.map { asked throws(RedisError) in try asked.answer(replies, facts) }
         let appended = zip(recent, looks).map { Self.appended(since: replies[$0], $1) }
         let rate = GroupFindings.sum(appended).map { Double($0) * 1000 / Double(max(1, now - windowStart)) }
         var sinks: [Group: [SinkLook]] = [:]
@@ -83,13 +85,23 @@ package struct SnapshotReader {
     private func readServer(
         _ groups: [Group], _ memory: MemoryLook
     ) throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll], shops: [RedisReply], time: Int) {
+        let servers = redis.isCluster ? try redis.sessions(until: .after(Self.timeout)) : []
         let replies = try redis.pipeline(
-            [RedisCommand("TIME")] + ServerFacts.sections.map { RedisCommand("INFO", $0) }
+            [RedisCommand("TIME")] + (servers.isEmpty ? ServerFacts.questions : [])
                 + groups.map { Workforce.Roll.question($0, keys) } + memory.shopQuestions(keys),
             until: .after(Self.timeout))
-        let answers = replies.dropFirst()
-        let facts = try ServerFacts(answers.prefix(ServerFacts.sections.count))
-        let rolls = answers.dropFirst(ServerFacts.sections.count).prefix(groups.count).map { Workforce.Roll($0) }
+        var answers = replies.dropFirst()
+        let facts: ServerFacts
+        if servers.isEmpty {
+            facts = try ServerFacts(answers.prefix(ServerFacts.sections.count))
+            answers = answers.dropFirst(ServerFacts.sections.count)
+        } else {
+            facts = ServerFacts(
+                ofAll: try servers.map { server throws(RedisError) in
+                    try ServerFacts(server.pipeline(ServerFacts.questions, until: .after(Self.timeout)))
+                })
+        }
+        let rolls = answers.prefix(groups.count).map { Workforce.Roll($0) }
         return (
             facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)), Array(answers.suffix(memory.partitions.count)),
             try Self.milliseconds(replies[0])
@@ -150,11 +162,26 @@ package struct HeadLook {
     package let look: LogLook?
     package let trouble: RedisReplyError?
 
-    package static func question(_ partition: Partition, _ keys: Keys) -> RedisCommand {
-        RedisCommand("HMGET", keys.head(partition), "epoch", "seq", "replid", "partitions", "log", "first")
+    /// The tickets of a partition's questions.
+    package struct Asked {
+        private let head: Int
+        /// Where the partitions are on several servers.
+        private let server: Int?
+
+        package init(_ partition: Partition, _ keys: Keys, ofMany: Bool, asking questions: inout Questions) {
+            let key = keys.head(partition)
+            head = questions.ask(
+                RedisCommand("HMGET", key, "epoch", "seq", "replid", "partitions", "log", "first"))
+            server = ofMany ? questions.ask(RedisCommand("INFO", "replication").beside(key)) : nil
+        }
+
+        package func answer(_ replies: [RedisReply], _ facts: ServerFacts) throws(RedisError) -> HeadLook {
+            guard let server else { return HeadLook.answer(replies[head], facts) }
+            return HeadLook.answer(replies[head], try ServerFacts([replies[server]]))
+        }
     }
 
-    package static func answer(_ reply: RedisReply, _ facts: ServerFacts) -> HeadLook {
+    fileprivate static func answer(_ reply: RedisReply, _ facts: ServerFacts) -> HeadLook {
         if let error = reply.error { return HeadLook(look: nil, trouble: error) }
         var head: Head?
         if reply.count == 6, !reply[1].isNull {

@@ -85,21 +85,21 @@ package protocol LogPort: AnyObject {
     /// - Throws: ``StoreError``.
     func shut(_ partition: Partition, epoch: Epoch) async throws -> Bool
 
-    /// Whether the server is the one to work with, as far as others can tell: asked before a log is opened on it.
+    /// Whether a partition's server is the one to work with, as far as others can tell: asked before a log is opened on it.
     ///
-    /// With one plain address the address is the authority; through Sentinels they are.
+    /// With one plain address the address is the authority; through Sentinels they are, and in a cluster its masters.
     ///
     /// - Returns: false when another server took its place: connect again.
     /// - Throws: ``StoreError``, also when they don't agree.
-    func isAuthoritative() async throws -> Bool
+    func isAuthoritative(for partition: Partition) async throws -> Bool
 
-    /// Sees to it that the server writes to a file that it has begun since it was started.
+    /// Sees to it that a partition's server writes to a file that it has begun since it was started.
     ///
     /// Else half a transaction, which a power cut left at the end of its file, may be executed at a later start.
     ///
     /// - Returns: What keeps the log from being opened for now; nil when nothing does, also when the server refuses.
     /// - Throws: ``StoreError``.
-    func beginNewFile() async throws -> String?
+    func beginNewFile(for partition: Partition) async throws -> String?
 
     /// Opens the log under a new epoch, if head and server are still as they were seen.
     ///
@@ -141,7 +141,7 @@ package protocol TrimmableLog: LogPort {
 }
 
 extension LogPort {
-    package func isAuthoritative() async throws -> Bool { true }
+    package func isAuthoritative(for partition: Partition) async throws -> Bool { true }
 }
 
 /// Pending entries that were taken over.

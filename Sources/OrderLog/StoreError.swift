@@ -12,6 +12,8 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     package enum Kind: Hashable, Sendable {
         /// The connection failed, or no answer came in time: a new one is needed.
         case unavailable
+        /// One of several servers that hold the log together: the connection goes on with the others' partitions.
+        case partUnavailable
         /// The server is there, and does nothing just now: it loads, starts, runs a script of somebody else's, or has no
         /// room for another client. Nothing was done; it is soon over, for all of it.
         case busy

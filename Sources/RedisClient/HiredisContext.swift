@@ -36,7 +36,7 @@ final class HiredisContext {
             switch endpoint {
             case .tcp(let host, let port): redisConnectNonBlock(host, Int32(port))
             case .unix(let path): redisConnectUnixNonBlock(path)
-            case .master: preconditionFailure("a master's place was not asked of its Sentinels")
+            case .master, .cluster: preconditionFailure("the server's own place was not asked for")
             }
         guard let started else { throw .lost("out of memory") }
         guard started.pointee.err == 0 else {

@@ -52,6 +52,14 @@ package struct RedisArguments: Sendable {
         lengths.append(contentsOf: other.lengths)
     }
 
+    /// The bytes of one argument.
+    ///
+    /// - Complexity: O(*index*).
+    func bytes(at index: Int) -> ArraySlice<UInt8> {
+        let start = lengths[..<index].reduce(0, +)
+        return bytes[start..<(start + lengths[index])]
+    }
+
     /// Calls `body` with C's `argv` and the lengths beside it, both valid during the call only.
     func withArgv<Result>(
         _ body: (UnsafeMutableBufferPointer<UnsafePointer<CChar>?>, UnsafePointer<Int>?) -> Result

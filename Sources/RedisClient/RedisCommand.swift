@@ -9,6 +9,8 @@ package struct RedisCommand: Sendable {
     /// The first word: it appears in messages, the arguments never do.
     package let name: String
     private(set) var words: RedisArguments
+    /// For a command without a key: what it is asked about.
+    private(set) var neighbour: String?
 
     /// Makes a command from its words; each argument is sent as it is, whatever bytes it holds.
     package init(_ name: String, _ arguments: any RedisArgument...) {
@@ -26,6 +28,13 @@ package struct RedisCommand: Sendable {
         self.name = name
         words = RedisArguments()
         words.append(name)
+    }
+
+    /// The same for the server that has a key, where there are several: `INFO` has no key of its own.
+    package func beside(_ key: String) -> RedisCommand {
+        var command = self
+        command.neighbour = key
+        return command
     }
 
     /// Appends one argument.

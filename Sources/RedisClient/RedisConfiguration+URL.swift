@@ -7,8 +7,9 @@ extension RedisConfiguration {
     /// - `unix:///path[?db=N][&username=…][&password=…]`, also as `redis+unix://` and `redis-socket://`
     /// - `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/database]`, with the options
     ///   `sentinel_username` and `sentinel_password` for the Sentinels themselves
+    /// - `redis+cluster://[[user]:password@]host[:port][,host[:port]…]`: some of the nodes, which know the others
     ///
-    /// Reserved characters are percent-encoded, an IPv6 host stands in brackets. `rediss://` and `rediss+sentinel://` are
+    /// Reserved characters are percent-encoded, an IPv6 host stands in brackets. `rediss://` and the like are
     /// refused: this client doesn't speak TLS.
     ///
     /// - Parameter url: The URL.
@@ -29,19 +30,16 @@ extension RedisConfiguration {
             let path = parts.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
             guard let master = path.first, !master.isEmpty else { throw .missingMaster }
             guard path.count <= 2 else { throw .badDatabase }
-            var sentinels = [try Endpoint.tcp(of: parts, defaultPort: Self.sentinelPort)]
-            for host in otherHosts {
-                guard let parts = URLComponents(string: "redis://\(host)", encodingInvalidCharacters: false),
-                    parts.path.isEmpty, parts.user == nil, parts.query == nil
-                else { throw .malformed }
-                sentinels.append(try .tcp(of: parts, defaultPort: Self.sentinelPort))
-            }
+            let sentinels = try Self.hosts(parts, otherHosts, defaultPort: Self.sentinelPort)
             self.init(
                 .master(named: String(master), sentinels: sentinels),
                 database: try path.dropFirst().first.map { text throws(RedisURLError) in try Self.database(String(text))
                 }
                     ?? 0)
-        case "rediss", "rediss+sentinel": throw .tlsUnsupported
+        case "redis+cluster":
+            guard try Self.database(inPath: parts.path) == 0 else { throw .databaseOfCluster }
+            self.init(.cluster(nodes: try Self.hosts(parts, otherHosts, defaultPort: Self.port)))
+        case "rediss", "rediss+sentinel", "rediss+cluster": throw .tlsUnsupported
         default: throw .unknownScheme
         }
         username = parts.user.flatMap { $0.isEmpty ? nil : $0 }
@@ -52,13 +50,27 @@ extension RedisConfiguration {
         }
     }
 
+    private static let port = 6379
     private static let sentinelPort = 26379
 
-    /// Splits a Sentinel URL into one with the first host only, and the other hosts; other URLs stay whole.
-    private static func splitHosts(_ url: String) -> (url: String, others: [Substring]) {
-        guard let scheme = url.firstRange(of: "://"), url[..<scheme.lowerBound].lowercased() == "redis+sentinel" else {
-            return (url, [])
+    private static func hosts(
+        _ first: URLComponents, _ others: [Substring], defaultPort: Int
+    ) throws(RedisURLError) -> [Endpoint] {
+        var hosts = [try Endpoint.tcp(of: first, defaultPort: defaultPort)]
+        for host in others {
+            guard let parts = URLComponents(string: "redis://\(host)", encodingInvalidCharacters: false),
+                parts.path.isEmpty, parts.user == nil, parts.query == nil
+            else { throw .malformed }
+            hosts.append(try .tcp(of: parts, defaultPort: defaultPort))
         }
+        return hosts
+    }
+
+    /// Splits the URL of several hosts into one with the first host only, and the other hosts; other URLs stay whole.
+    private static func splitHosts(_ url: String) -> (url: String, others: [Substring]) {
+        guard let scheme = url.firstRange(of: "://"),
+            ["redis+sentinel", "redis+cluster"].contains(url[..<scheme.lowerBound].lowercased())
+        else { return (url, []) }
         let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         let start = authority.lastIndex(of: "@").map(authority.index(after:)) ?? authority.startIndex
         let hosts = authority[start...].split(separator: ",", omittingEmptySubsequences: false)
@@ -69,7 +81,9 @@ extension RedisConfiguration {
     private mutating func take(options: [URLQueryItem]) throws(RedisURLError) {
         for option in options {
             switch option.name {
-            case "db", "database": database = try Self.database(option.value ?? "")
+            case "db", "database":
+                database = try Self.database(option.value ?? "")
+                guard database == 0 || !isCluster else { throw .databaseOfCluster }
             case "user", "username": username = option.value
             case "password": password = option.value
             case "sentinel_username" where isBySentinel: sentinelUsername = option.value
@@ -112,13 +126,14 @@ extension RedisConfiguration.Endpoint {
 /// The URL is not repeated, since it may hold a password.
 package enum RedisURLError: Error, Sendable, Equatable {
     case malformed, unknownScheme, missingHost, badPort, badDatabase, missingPath, badPath, missingMaster
-    case unknownOption, userWithoutPassword, tlsUnsupported
+    case unknownOption, userWithoutPassword, databaseOfCluster, tlsUnsupported
 }
 
 extension RedisURLError: CustomStringConvertible {
     package var description: String {
         let examples =
-            "redis://[[user]:password@]host[:port][/database], unix:///path[?db=N] or redis+sentinel://host[:port],…/master"
+            "redis://[[user]:password@]host[:port][/database], unix:///path[?db=N], redis+sentinel://host[:port],…/master "
+            + "or redis+cluster://host[:port],…"
         return switch self {
         case .malformed:
             "not a Redis URL: write \(examples), and percent-encode reserved characters in a password (@ is %40)"
@@ -132,6 +147,7 @@ extension RedisURLError: CustomStringConvertible {
             "the Redis URL names no master: write redis+sentinel://host:26379,host2:26379/mymaster[/database]"
         case .unknownOption:
             "the Redis URL has an option other than db, username and password (and sentinel_username, sentinel_password)"
+        case .databaseOfCluster: "a Redis Cluster has database 0 only: leave the database out of the URL"
         case .userWithoutPassword: "the Redis URL has a user but no password: write redis://user:password@host"
         case .tlsUnsupported:
             "rediss:// is not supported: this build speaks to Redis without TLS; use redis:// or a tunnel"

@@ -3,13 +3,15 @@
 /// It prints and dumps as its ``address``, never with the password.
 package struct RedisConfiguration: Sendable, Equatable {
     /// A server's place.
-    package enum Endpoint: Sendable, Equatable {
+    package enum Endpoint: Sendable, Hashable {
         /// A host by name or number (an IPv6 one without brackets) and a TCP port.
         case tcp(host: String, port: Int)
         /// The path of a unix socket.
         case unix(path: String)
         /// The master of a name, wherever these Sentinels say that it is when a connection is opened.
         case master(named: String, sentinels: [Endpoint])
+        /// A Redis Cluster, of which some nodes are known.
+        case cluster(nodes: [Endpoint])
     }
 
     /// Where the server listens.
@@ -51,18 +53,23 @@ package struct RedisConfiguration: Sendable, Equatable {
         if case .master = endpoint { true } else { false }
     }
 
+    /// Whether it is a Redis Cluster.
+    package var isCluster: Bool {
+        if case .cluster = endpoint { true } else { false }
+    }
+
     /// The path of the unix socket, nil for TCP.
     package var socketPath: String? {
         if case .unix(let path) = endpoint { path } else { nil }
     }
 
-    /// Server and database, safe for people and logs: `127.0.0.1:6379/0`, `[::1]:6379/0`, `unix:/run/redis.sock/0` or
-    /// `mymaster/0 (by Sentinel)`.
+    /// Server and database, safe for people and logs: `127.0.0.1:6379/0`, `[::1]:6379/0`, `unix:/run/redis.sock/0`,
+    /// `mymaster/0 (by Sentinel)` or `127.0.0.1:7000,127.0.0.1:7001 (cluster)`.
     package var address: String {
-        if case .master(let name, _) = endpoint {
-            "\(name)/\(database) (by Sentinel)"
-        } else {
-            "\(endpoint)/\(database)"
+        switch endpoint {
+        case .master(let name, _): "\(name)/\(database) (by Sentinel)"
+        case .cluster: "\(endpoint) (cluster)"
+        case .tcp, .unix: "\(endpoint)/\(database)"
         }
     }
 }
@@ -73,6 +80,7 @@ extension RedisConfiguration.Endpoint: CustomStringConvertible {
         case .tcp(let host, let port) where host.contains(":"): "[\(host)]:\(port)"
         case .tcp(let host, let port): "\(host):\(port)"
         case .unix(let path): "unix:\(path)"
+        case .cluster(let nodes): nodes.map(\.description).joined(separator: ",")
         case .master(let name, let sentinels): "\(name) at \(sentinels.map(\.description).joined(separator: ","))"
         }
     }

@@ -1,270 +1,297 @@
 package import ThreadedIO
 
-/// A session with a Redis server, for one thread.
+/// A Redis server, or a Redis Cluster, for one thread.
 ///
 /// It is state of an actor on a ``ThreadExecutor``: every call that waits blocks that thread, until its deadline or
 /// until the interrupt is signalled. Replies come in the order of the commands.
 ///
-/// It is dumb on purpose: it never sends again and never reconnects. When a wait ends without the reply that was asked
-/// for, the session is out of step with the server; it is closed then, ``isUsable`` is false, and every later call
-/// throws ``RedisError/connectionLost(address:reason:)``.
-///
-/// hiredis: <https://github.com/redis/hiredis>
+/// Where it is one server, this is its ``RedisSession``: a wait that ends without the reply that was asked for ends it,
+/// and ``isUsable`` is false. Where it is a cluster, each command goes to the master that has its key's slot, and
+/// follows that slot where it goes; a node that fails fails its own commands, with
+/// ``RedisError/nodeFailed(address:reason:outcomeIsUnknown:)``, and the connection goes on.
 package final class RedisConnection {
-    /// Server and database, safe for people and logs.
-    package let address: String
-    /// The number the server knows this session by, for `CLIENT UNBLOCK` and `CLIENT KILL`.
-    package private(set) var clientID: Int64 = 0
-    /// What the server calls itself: `redis` or `valkey`.
-    package private(set) var serverName = ""
-    /// The server's own version, as `7.0.15`: Valkey's, not the one of Redis that it is compatible with.
-    package private(set) var serverVersion = ""
-
-    /// What ends a wait from outside; nil while nothing may, as when a lease is given back during a stop.
-    package var interrupt: Interrupt?
-
-    /// What the connection knows of the server's script cache; see ``evaluate(_:keys:arguments:until:)``.
-    var digests: [String: (source: String, digest: String)] = [:]
-
-    /// As it was asked for.
-    let configuration: RedisConfiguration
-    /// The server itself, also where Sentinels were asked.
-    let server: RedisConfiguration.Endpoint
-
-    private var context: HiredisContext?
-    private var failure: RedisError?
-    /// A command without a reply.
-    private struct Sent {
-        /// For messages.
-        let name: String
-        /// Whether its reply waits until it is asked for by ``receiveAhead(until:)``.
-        var isAhead = false
+    private enum Place {
+        case server(RedisSession)
+        case cluster(ClusterSessions)
     }
 
-    private var sent = FIFO<Sent>()
-    /// Replies that came while something was being written.
-    private var ready = FIFO<RedisReply>()
-    /// The reply to the command that was sent ahead, when it came while others were waited for.
-    private var parked: RedisReply?
-    /// Whether a command was sent ahead whose reply nobody has asked for yet.
-    package private(set) var hasCommandAhead = false
+    private let place: Place
+    /// Commands to a cluster that nobody has asked for the answers of.
+    private var sent = FIFO<ClusterNode.Call>()
+    private var ahead = FIFO<ClusterNode.Call>()
+    /// Server and database, safe for people and logs.
+    package let address: String
+    /// The number the server knows this session by, for `CLIENT UNBLOCK` and `CLIENT KILL`; nil for a cluster.
+    package let clientID: Int64?
+    /// What the server calls itself: `redis` or `valkey`; the first node of a cluster.
+    package let serverName: String
+    /// The server's own version, as `7.0.15`: Valkey's, not the one of Redis that it is compatible with.
+    package let serverVersion: String
 
-    /// Pipelines are written in pieces of about this size: hiredis moves the rest of its buffer at every partial write.
-    private static let pieceBytes = 256 << 10
-
-    /// Connects and sets the session up: `AUTH`, `SELECT`, `CLIENT SETNAME`, `HELLO`.
-    ///
-    /// Where Sentinels know the place they are asked first, one after the other, and the server must call itself a master.
+    /// Connects and sets the session up; of a cluster, with one of its nodes, for the others follow when they are needed.
     ///
     /// - Parameters:
     ///   - configuration: The server, and as whom to speak to it.
     ///   - deadline: When to give up; no later than the configuration's `connectTimeout` from now.
     ///   - interrupt: Ends the waits of this connection from another thread.
-    /// - Throws: ``RedisError/connectionFailed(address:reason:)``, ``RedisError/sessionFailed(address:reason:passes:)``,
-    ///   ``RedisError/authenticationFailed(address:reason:)``, ``RedisError/interrupted``, or
-    ///   ``RedisError/protocolViolation(_:)`` when something else than Redis listens there.
+    /// - Throws: As ``RedisSession/init(connectingTo:until:interrupt:)``.
     package init(
         connectingTo configuration: RedisConfiguration, until deadline: Deadline, interrupt: Interrupt?
     ) throws(RedisError) {
-        self.interrupt = interrupt
         let deadline = min(deadline, .after(configuration.connectTimeout))
-        let server = try Self.resolve(configuration, until: deadline, interrupt: interrupt)
-        address = server.address
-        self.server = server.endpoint
-        self.configuration = configuration
-        context = try Self.connect(to: server, until: deadline, interrupt: interrupt)
-        (clientID, serverName, serverVersion) = try openSession(server, until: deadline)
-        if configuration.isBySentinel { try requireNamedMaster(until: deadline) }
+        let first: RedisSession
+        if configuration.isCluster {
+            let cluster = try ClusterSessions(configuration, until: deadline, interrupt: interrupt)
+            first = try cluster.session(for: nil, until: deadline)
+            place = .cluster(cluster)
+            address = configuration.address
+            clientID = nil
+        } else {
+            first = try RedisSession(connectingTo: configuration, until: deadline, interrupt: interrupt)
+            place = .server(first)
+            address = first.address
+            clientID = first.clientID
+        }
+        serverName = first.serverName
+        serverVersion = first.serverVersion
+    }
+
+    /// Whether it is a cluster.
+    package var isCluster: Bool {
+        if case .cluster = place { true } else { false }
     }
 
     /// Whether Sentinels told where the server is.
-    package var isBySentinel: Bool { configuration.isBySentinel }
+    package var isBySentinel: Bool {
+        if case .server(let session) = place { session.isBySentinel } else { false }
+    }
 
-    /// Whether the session is in step with the server, as far as is known without asking it.
-    package var isUsable: Bool { context != nil }
+    /// Whether the session is in step with the server, as far as is known without asking it; of a cluster always.
+    package var isUsable: Bool {
+        if case .server(let session) = place { session.isUsable } else { true }
+    }
 
-    /// How many commands were sent, or wait to be, whose replies were not received yet; without the one sent ahead.
-    package var outstanding: Int { sent.count - (hasCommandAhead && parked == nil ? 1 : 0) }
+    /// How many commands were sent, or wait to be, whose replies were not received yet; without those sent ahead.
+    package var outstanding: Int {
+        switch place {
+        case .server(let session): session.outstanding
+        case .cluster: sent.count
+        }
+    }
+
+    /// Whether a command was sent ahead whose reply nobody has asked for yet.
+    package var hasCommandAhead: Bool {
+        switch place {
+        case .server(let session): session.hasCommandAhead
+        case .cluster: !ahead.isEmpty
+        }
+    }
+
+    /// What ends a wait from outside; nil while nothing may, as when a lease is given back during a stop.
+    package var interrupt: Interrupt? {
+        get {
+            switch place {
+            case .server(let session): session.interrupt
+            case .cluster(let cluster): cluster.interrupt
+            }
+        }
+        set {
+            switch place {
+            case .server(let session): session.interrupt = newValue
+            case .cluster(let cluster): cluster.interrupt = newValue
+            }
+        }
+    }
 
     /// Ends the session at once; commands not flushed are dropped.
     package func close() {
-        _ = end(.connectionLost(address: address, reason: "closed by this program"))
+        switch place {
+        case .server(let session): session.close()
+        case .cluster(let cluster): cluster.close()
+        }
     }
 
-    /// Queues a command; nothing is written before ``flush(until:)`` or ``receive(until:)``.
-    ///
-    /// On a connection that is not usable nothing happens: receiving its reply tells.
+    // MARK: - Commands
+
+    /// As ``RedisSession/send(_:)``.
     package func send(_ command: RedisCommand) {
-        send(command, isAhead: false)
+        switch place {
+        case .server(let session): session.send(command)
+        case .cluster(let cluster): sent.append(cluster.send(command))
+        }
     }
 
-    /// Sends a command whose reply is wanted later: other commands may be sent and answered before it is asked for.
-    ///
-    /// One at a time.
+    /// As ``RedisSession/sendAhead(_:until:)``; to a cluster several may be sent ahead.
     package func sendAhead(_ command: RedisCommand, until deadline: Deadline) throws(RedisError) {
-        precondition(!hasCommandAhead, "two commands sent ahead")
-        hasCommandAhead = true
-        send(command, isAhead: true)
-        try flush(until: deadline)
+        switch place {
+        case .server(let session): try session.sendAhead(command, until: deadline)
+        case .cluster(let cluster):
+            ahead.append(cluster.send(command))
+            cluster.flush(until: deadline)
+        }
     }
 
-    /// Returns the reply to the command that was sent ahead.
-    ///
-    /// Commands that were sent before it must have been answered.
-    ///
-    /// - Throws: As ``receive(until:)``.
+    /// As ``RedisSession/receiveAhead(until:)``.
     package func receiveAhead(until deadline: Deadline) throws(RedisError) -> RedisReply {
-        guard isUsable else { throw lost }
-        precondition(hasCommandAhead && (parked != nil || sent.first?.isAhead == true), "no command was sent ahead")
-        if parked == nil { try parkAhead(until: deadline) }
-        guard let reply = parked else { throw lost }
-        parked = nil
-        hasCommandAhead = false
-        return reply
-    }
-
-    private func parkAhead(until deadline: Deadline) throws(RedisError) {
-        parked = try nextReply(until: deadline)
-        settleOldest()
-    }
-
-    private func send(_ command: RedisCommand, isAhead: Bool) {
-        guard let context else { return }
-        sent.append(Sent(name: command.name, isAhead: isAhead))
-        do {
-            try context.append(command)
-        } catch {
-            end(error)
+        switch place {
+        case .server(let session): return try session.receiveAhead(until: deadline)
+        case .cluster(let cluster):
+            guard let call = ahead.takeFirst() else { preconditionFailure("no command was sent ahead") }
+            return try cluster.answer(to: call, until: deadline)
         }
     }
 
-    /// Writes everything that is queued.
-    ///
-    /// Replies that arrive meanwhile are read and kept, so that neither side waits for the other's full buffers.
+    /// As ``RedisSession/flush(until:)``; what fails at a node of a cluster is told where its replies are received.
     package func flush(until deadline: Deadline) throws(RedisError) {
-        while try !write() {
-            try wait(for: .either, until: deadline)
-            try readMore()
-            while let reply = try nextParsed() { ready.append(reply) }
+        switch place {
+        case .server(let session): try session.flush(until: deadline)
+        case .cluster(let cluster): cluster.flush(until: deadline)
         }
     }
 
-    /// Returns the reply to the oldest command that has none yet, and writes what is queued first.
-    ///
-    /// - Returns: The reply; when the server answered with an error, its ``RedisReply/error`` is set.
-    /// - Throws: ``RedisError/timedOut(operation:address:)``, ``RedisError/interrupted``,
-    ///   ``RedisError/connectionLost(address:reason:)``, ``RedisError/protocolViolation(_:)``. All of them end the session.
+    /// As ``RedisSession/receive(until:)``.
     package func receive(until deadline: Deadline) throws(RedisError) -> RedisReply {
-        guard isUsable else { throw lost }
-        precondition(outstanding > 0, "received more replies than commands were sent")
-        if sent.first?.isAhead == true { try parkAhead(until: deadline) }
-        let reply = try nextReply(until: deadline)
-        settleOldest()
-        return reply
+        switch place {
+        case .server(let session): return try session.receive(until: deadline)
+        case .cluster(let cluster):
+            guard let call = sent.takeFirst() else {
+                preconditionFailure("received more replies than commands were sent")
+            }
+            return try cluster.answer(to: call, until: deadline)
+        }
     }
 
-    /// Sends a command and waits for its reply.
-    ///
-    /// - Throws: As ``receive(until:)``, and ``RedisError/reply(_:)`` for an error reply, which leaves the session
-    ///   usable.
+    /// As ``RedisSession/call(_:until:)``.
     @discardableResult
     package func call(_ command: RedisCommand, until deadline: Deadline) throws(RedisError) -> RedisReply {
-        precondition(outstanding == 0, "\(command.name) called with replies outstanding")
-        send(command)
-        let reply = try receive(until: deadline)
+        guard case .cluster(let cluster) = place else { return try onlySession.call(command, until: deadline) }
+        let reply = try cluster.answer(to: cluster.send(command), until: deadline)
         if let error = reply.error { throw .reply(error) }
         return reply
     }
 
-    /// Sends commands without waiting in between, and returns their replies in order.
-    ///
-    /// An error reply doesn't stop the others and is returned as a reply; the commands are no transaction.
-    ///
-    /// Redis: <https://redis.io/docs/latest/develop/use/pipelining/>
+    /// As ``RedisSession/pipeline(_:until:)``; in a cluster a transaction goes to the node of the command behind `MULTI`.
     package func pipeline(_ commands: [RedisCommand], until deadline: Deadline) throws(RedisError) -> [RedisReply] {
-        precondition(outstanding == 0, "pipeline begun with replies outstanding")
-        guard isUsable else { throw lost }
-        for command in commands {
-            send(command)
-            if let context, context.unwrittenBytes >= Self.pieceBytes { try flush(until: deadline) }
+        guard case .cluster(let cluster) = place else { return try onlySession.pipeline(commands, until: deadline) }
+        var slot: HashSlot?
+        let calls = commands.enumerated().map { index, command in
+            if command.name == "MULTI", index + 1 < commands.count { slot = commands[index + 1].slot }
+            defer { if command.name == "EXEC" { slot = nil } }
+            return cluster.send(command, to: slot ?? command.slot)
         }
         var replies: [RedisReply] = []
-        replies.reserveCapacity(commands.count)
-        for _ in commands { replies.append(try receive(until: deadline)) }
+        replies.reserveCapacity(calls.count)
+        for call in calls { replies.append(try cluster.answer(to: call, until: deadline)) }
         return replies
     }
 
-    /// Waits for the next thing that the server says, asked for or not.
-    func nextReply(until deadline: Deadline) throws(RedisError) -> RedisReply {
-        try flush(until: deadline)
-        if let reply = ready.takeFirst() { return reply }
-        while true {
-            if let reply = try nextParsed() { return reply }
-            try wait(for: .reading, until: deadline)
-            try readMore()
+    // MARK: - Scripts
+
+    /// As ``RedisSession/evaluate(_:keys:arguments:until:)``.
+    package func evaluate(
+        _ script: RedisScript, keys: [String], arguments: RedisArguments = [], until deadline: Deadline
+    ) throws(RedisError) -> RedisReply {
+        guard case .cluster(let cluster) = place else {
+            return try onlySession.evaluate(script, keys: keys, arguments: arguments, until: deadline)
+        }
+        var reply = try cluster.answer(
+            to: cluster.sendEvaluate(script, keys: keys, arguments: arguments), until: deadline)
+        if reply.error?.isMissingScript == true {
+            let command = RedisCommand.evaluating("EVAL", script.source, keys, arguments)
+            reply = try cluster.answer(to: cluster.send(command), until: deadline)
+        }
+        if let error = reply.error { throw .reply(error) }
+        return reply
+    }
+
+    /// As ``RedisSession/sendEvaluate(_:keys:arguments:)``.
+    package func sendEvaluate(_ script: RedisScript, keys: [String], arguments: RedisArguments = []) {
+        switch place {
+        case .server(let session): session.sendEvaluate(script, keys: keys, arguments: arguments)
+        case .cluster(let cluster):
+            sent.append(cluster.sendEvaluate(script, keys: keys, arguments: arguments))
         }
     }
 
-    /// Counts the oldest command as answered.
-    func settleOldest() {
-        _ = sent.takeFirst()
+    /// As ``RedisSession/load(_:until:)``; the nodes of a cluster get a script with its first use.
+    package func load(_ script: RedisScript, until deadline: Deadline) throws(RedisError) {
+        if case .server(let session) = place { try session.load(script, until: deadline) }
     }
 
-    private func write() throws(RedisError) -> Bool {
-        guard let context else { throw lost }
-        do { return try context.write() } catch { throw end(error) }
-    }
+    // MARK: - Servers
 
-    private func readMore() throws(RedisError) {
-        guard let context else { throw lost }
-        do { try context.read() } catch { throw end(error) }
-    }
-
-    private func nextParsed() throws(RedisError) -> RedisReply? {
-        guard let context else { throw lost }
-        do { return try context.nextReply() } catch { throw end(error) }
-    }
-
-    private func wait(for interest: Interest, until deadline: Deadline) throws(RedisError) {
-        guard let context else { throw lost }
-        let error: RedisError
-        switch ThreadedIO.wait(for: interest, on: context.descriptor, until: deadline, interrupt: interrupt) {
-        case .ready: return
-        case .timedOut: error = .timedOut(operation: sent.first?.name ?? "a message", address: address)
-        case .interrupted: error = .interrupted
-        }
-        // With nothing outstanding nothing was missed: what comes later is still whole.
-        throw sent.isEmpty ? error : end(error)
-    }
-}
-
-// How a session ends.
-extension RedisConnection {
-    @discardableResult
-    private func end(_ failure: HiredisContext.Failure) -> RedisError {
-        switch failure {
-        case .lost(let reason): end(.connectionLost(address: address, reason: reason))
-        case .malformed(let reason): end(.protocolViolation("\(address): \(reason)"))
+    /// The session with the server that has a key: this one's own, or that with a node of the cluster.
+    ///
+    /// - Throws: ``RedisError``.
+    package func session(for key: String, until deadline: Deadline) throws(RedisError) -> RedisSession {
+        switch place {
+        case .server(let session): session
+        case .cluster(let cluster): try cluster.session(for: HashSlot(of: key.utf8), until: deadline)
         }
     }
 
-    /// Frees the context, keeps the first reason, and hands `error` back to be thrown.
-    private func end(_ error: RedisError) -> RedisError {
-        if context != nil { failure = error }
-        context = nil
-        sent.removeAll()
-        ready.removeAll()
-        parked = nil
-        hasCommandAhead = false
-        return error
+    /// The sessions with all servers that hold keys: one, or one for each master of the cluster.
+    ///
+    /// - Throws: ``RedisError`` when one of them can't be reached.
+    package func sessions(until deadline: Deadline) throws(RedisError) -> [RedisSession] {
+        switch place {
+        case .server(let session): return [session]
+        case .cluster(let cluster):
+            return try cluster.masters.map { endpoint throws(RedisError) in
+                try cluster.session(at: endpoint, until: deadline)
+            }
+        }
     }
 
-    /// What every call on an unusable connection throws: a lost connection, with the first reason.
-    private var lost: RedisError {
-        switch failure {
-        case .connectionLost(_, let reason): .connectionLost(address: address, reason: reason)
-        case .some(let error): .connectionLost(address: address, reason: "out of use since: \(error)")
-        case nil: .connectionLost(address: address, reason: "not connected")
+    /// Those of them that can be reached, without any others of a cluster.
+    package var openSessions: [RedisSession] {
+        switch place {
+        case .server(let session): return [session]
+        case .cluster(let cluster): return cluster.reachableMasters(until: .after(.seconds(1)))
         }
+    }
+
+    /// What rises when a cluster's slots moved, or one of its sessions ended: what was said of its nodes before may not
+    /// hold any more.
+    package var generation: Int {
+        if case .cluster(let cluster) = place { cluster.generation } else { 0 }
+    }
+
+    /// The masters of a cluster, as places to connect to; none for one server.
+    package var masters: [RedisConfiguration] {
+        guard case .cluster(let cluster) = place else { return [] }
+        return cluster.masters.map {
+            var own = cluster.configuration
+            own.endpoint = $0
+            return own
+        }
+    }
+
+    /// Refuses a replica, which takes no writes; in a cluster it is the nodes that say who has a slot.
+    ///
+    /// - Throws: As ``RedisSession/requireMaster(until:)``.
+    package func requireMaster(until deadline: Deadline) throws(RedisError) {
+        if case .server(let session) = place { try session.requireMaster(until: deadline) }
+    }
+
+    /// Whether the server that has a key is the one to work with, as far as others can tell.
+    ///
+    /// In a cluster it is when more than half of the masters say so; else as ``RedisSession/isAuthoritative(until:)``.
+    ///
+    /// - Throws: ``RedisError/nodeFailed(address:reason:outcomeIsUnknown:)`` when no majority says the one or the other.
+    package func isAuthoritative(for key: String, until deadline: Deadline) throws(RedisError) -> Bool {
+        guard case .cluster(let cluster) = place else { return try onlySession.isAuthoritative(until: deadline) }
+        let slot = HashSlot(of: key.utf8)
+        guard let owner = try cluster.majorityOwner(of: slot, until: deadline) else {
+            throw .nodeFailed(
+                address: address, reason: "no majority of the masters says who has slot \(slot.number)",
+                outcomeIsUnknown: false)
+        }
+        return try cluster.session(for: slot, until: deadline).address == "\(owner)/0"
+    }
+
+    private var onlySession: RedisSession {
+        guard case .server(let session) = place else { preconditionFailure("one session of many nodes") }
+        return session
     }
 }

@@ -16,6 +16,10 @@ package enum RedisError: Error, Sendable, Equatable {
     case authenticationFailed(address: String, reason: String)
     /// The deadline passed before the answer came to the command that `operation` names.
     case timedOut(operation: String, address: String)
+    /// One node of a cluster did not do it; the others go on, and so does the connection.
+    ///
+    /// `outcomeIsUnknown` tells whether it may have been carried out all the same.
+    case nodeFailed(address: String, reason: String, outcomeIsUnknown: Bool)
     /// The connection's interrupt was signalled while it waited.
     case interrupted
     /// The connection broke, or was unusable already.
@@ -28,7 +32,7 @@ package enum RedisError: Error, Sendable, Equatable {
     /// Whether the same may work on a later try, over a new connection unless the present one is usable.
     package var isRetriable: Bool {
         switch self {
-        case .connectionFailed, .timedOut, .connectionLost, .isReplica: true
+        case .connectionFailed, .timedOut, .connectionLost, .isReplica, .nodeFailed: true
         case .sessionFailed(_, _, let passes): passes
         case .authenticationFailed, .interrupted, .protocolViolation: false
         case .reply(let error): error.isRetriable
@@ -42,6 +46,7 @@ package enum RedisError: Error, Sendable, Equatable {
     package var outcomeIsUnknown: Bool {
         switch self {
         case .timedOut, .interrupted, .connectionLost, .protocolViolation: true
+        case .nodeFailed(_, _, let isUnknown): isUnknown
         case .connectionFailed, .sessionFailed, .isReplica, .authenticationFailed, .reply: false
         }
     }
@@ -56,6 +61,7 @@ extension RedisError: CustomStringConvertible {
             "Redis at \(address) is a replica of \(master), and takes no writes. Point Onewrite at the master"
         case .authenticationFailed(let address, let reason): "Redis at \(address) refused to let us in: \(reason)"
         case .timedOut(let operation, let address): "Redis at \(address) did not answer in time to \(operation)"
+        case .nodeFailed(let address, let reason, _): "a part of the Redis Cluster is away, at \(address): \(reason)"
         case .interrupted: "interrupted while waiting for Redis"
         case .connectionLost(let address, let reason): "lost the connection to Redis at \(address): \(reason)"
         case .reply(let error): "Redis answered with an error: \(error)"

@@ -3,13 +3,13 @@ package import ThreadedIO
 /// A session that listens to one channel.
 ///
 /// While it lives, `PUBSUB NUMSUB` counts it: that is how others see that this process is there. For one thread, like
-/// the ``RedisConnection`` under it.
+/// the ``RedisSession`` under it.
 ///
 /// Redis: <https://redis.io/docs/latest/develop/interact/pubsub/>
 package final class RedisSubscription {
     /// The channel's name.
     package let channel: String
-    private let connection: RedisConnection
+    private let connection: RedisSession
     private var messages = FIFO<[UInt8]>()
 
     /// Connects and subscribes.
@@ -19,12 +19,12 @@ package final class RedisSubscription {
     ///   - configuration: The server, and as whom to speak to it.
     ///   - deadline: When to give up.
     ///   - interrupt: Ends the waits from another thread.
-    /// - Throws: As ``RedisConnection/init(connectingTo:until:interrupt:)``.
+    /// - Throws: As ``RedisSession/init(connectingTo:until:interrupt:)``.
     package init(
         to channel: String, at configuration: RedisConfiguration, until deadline: Deadline, interrupt: Interrupt?
     ) throws(RedisError) {
         self.channel = channel
-        connection = try RedisConnection(connectingTo: configuration, until: deadline, interrupt: interrupt)
+        connection = try RedisSession(connectingTo: configuration, until: deadline, interrupt: interrupt)
         let confirmation = try connection.call(RedisCommand("SUBSCRIBE", channel), until: deadline)
         guard try confirmation.requireArray(count: 3)[0].requireString() == "subscribe" else {
             throw .protocolViolation("expected the confirmation of a subscription")

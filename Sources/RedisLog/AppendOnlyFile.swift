@@ -43,7 +43,7 @@ package struct AppendOnlyFile: Sendable, Equatable {
     package var keepsOldTail: Bool { isOn && !isRewriting && (!hasRewritten || hasFailed) }
 }
 
-extension RedisConnection {
+extension RedisSession {
     /// Sees to it that the server writes to a file that it has begun since it was started.
     ///
     /// Waits for a rewrite to begin, not for its end: milliseconds, whatever the size of the data.

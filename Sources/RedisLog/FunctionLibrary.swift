@@ -18,13 +18,13 @@ package enum FunctionLibrary {
         case current
     }
 
-    /// Looks whether the server holds the library.
+    /// Looks whether a server holds the library.
     ///
-    /// - Parameter connection: To the server.
+    /// - Parameter server: Which.
     /// - Returns: What it holds.
     /// - Throws: `RedisError`.
-    package static func state(on connection: RedisConnection) throws(RedisError) -> State {
-        let reply = try connection.call(
+    package static func state(on server: RedisSession) throws(RedisError) -> State {
+        let reply = try server.call(
             RedisCommand("FUNCTION", "LIST", "LIBRARYNAME", "onewrite", "WITHCODE"), until: .after(StreamLog.timeout)
         ).requireArray()
         guard let library = reply.first else { return .missing }
@@ -35,9 +35,22 @@ package enum FunctionLibrary {
         return .different
     }
 
-    /// Loads the library where it isn't there, or is another version's.
+    /// Looks what the masters hold of it.
     ///
-    /// - Parameter connection: To a master.
+    /// - Parameter connection: To the masters.
+    /// - Returns: What they all hold, or what one of them holds instead of the current one.
+    /// - Throws: `RedisError`.
+    package static func state(on connection: RedisConnection) throws(RedisError) -> State {
+        for server in try connection.sessions(until: .after(StreamLog.timeout)) {
+            let state = try state(on: server)
+            if state != .current { return state }
+        }
+        return .current
+    }
+
+    /// Loads the library on every master where it isn't there, or is another version's.
+    ///
+    /// - Parameter connection: To the masters.
     /// - Returns: Why that can't be: a right that is missing, mostly; nil when it is there now.
     /// - Throws: `RedisError` for anything else than the server's refusal.
     package static func ensure(on connection: RedisConnection) throws(RedisError) -> String? {
@@ -53,10 +66,14 @@ package enum FunctionLibrary {
     ///
     /// Replicas get it from their master.
     ///
-    /// - Parameter connection: To a master.
+    /// - Parameter connection: To the masters.
     /// - Throws: `RedisError`.
     package static func load(on connection: RedisConnection) throws(RedisError) {
-        _ = try connection.call(RedisCommand("FUNCTION", "LOAD", "REPLACE", source), until: .after(StreamLog.timeout))
+        for server in try connection.sessions(until: .after(StreamLog.timeout)) { try load(on: server) }
+    }
+
+    private static func load(on server: RedisSession) throws(RedisError) {
+        _ = try server.call(RedisCommand("FUNCTION", "LOAD", "REPLACE", source), until: .after(StreamLog.timeout))
             .requireString()
     }
 }

@@ -109,19 +109,12 @@ extension RedisConnection {
         return wasThere
     }
 
-    /// Removes what a script of the user's has written, looking through all keys, a thousand at a time.
+    /// Removes what a script of the user's has written.
     private func removeOwnKeys(of group: Group, _ keys: Keys) throws(RedisError) {
-        var cursor = "0"
-        repeat {
-            let reply = try call(
-                RedisCommand("SCAN", cursor, "MATCH", keys.ownPattern(group), "COUNT", 1000),
-                until: .after(StreamLog.timeout)
-            ).requireArray(count: 2)
-            cursor = try reply[0].requireString()
-            var command = RedisCommand("UNLINK")
-            for key in reply[1].elements.compactMap(\.string) { command.append(key) }
-            if reply[1].count > 0 { _ = try call(command, until: .after(StreamLog.timeout)).requireInteger() }
-        } while cursor != "0"
+        try forEachKey(like: keys.ownPattern(group)) { found throws(RedisError) in
+            let commands = found.compactMap(\.string).map { RedisCommand("UNLINK", $0) }
+            for reply in try pipeline(commands, until: .after(StreamLog.timeout)) { _ = try reply.requireInteger() }
+        }
     }
 
     /// Puts a definition in the place of the one that is recorded.

@@ -15,7 +15,7 @@ package final class GroupMembership: CoordinationPort {
     package let serverUptime: Duration
     package var server: String { "\(connection.serverName) \(connection.serverVersion)" }
     private let connection: RedisConnection
-    private let presence: RedisSubscription
+    private let presence: Presence
     private let keys: Keys
     private let group: Group
     private let worker: WorkerName
@@ -43,14 +43,17 @@ package final class GroupMembership: CoordinationPort {
             // A replica would take no heartbeat; a Sentinel's master was asked already.
             if !connection.isBySentinel { try connection.requireMaster(until: .after(StreamLog.timeout)) }
             self.connection = connection
-            presence = try RedisSubscription(
-                to: keys.presencePrefix(group) + worker.text, at: configuration,
-                until: .after(configuration.connectTimeout), interrupt: nil)
-            let uptime = try connection.call(RedisCommand("INFO", "server"), until: .after(StreamLog.timeout))
-                .requireInfo()["uptime_in_seconds"]
+            presence = try Presence(
+                on: keys.presencePrefix(group) + worker.text, at: configuration, beside: connection)
+            let uptime = try connection.call(
+                RedisCommand("INFO", "server").beside(keys.workers(group)), until: .after(StreamLog.timeout)
+            ).requireInfo()["uptime_in_seconds"]
             // Before anything is written: the leases and heartbeats of workers come ahead of any opening.
-            let renewal = try connection.beginNewFile(until: Deadline(.now))
-            fileRefusal = if case .refused(let why) = renewal { why } else { nil }
+            var refusal: String?
+            for server in connection.openSessions {
+                if case .refused(let why) = try server.beginNewFile(until: Deadline(.now)) { refusal = why }
+            }
+            fileRefusal = refusal
             serverUptime = .seconds(uptime.flatMap { Int($0) } ?? 0)
         } catch {
             throw StoreError(error)
@@ -104,16 +107,12 @@ package final class GroupMembership: CoordinationPort {
         }
     }
 
-    package func renew(_ partitions: [Partition]) async throws -> Set<Partition> {
+    package func renew(_ partition: Partition) async throws -> Bool {
         try translatingRedisErrors { () throws(RedisError) in
-            var held: Set<Partition> = []
-            for partition in partitions {
-                let reply = try connection.evaluate(
-                    Scripts.leaseRenew, keys: [keys.lease(partition, group)],
-                    arguments: [worker.text, term.milliseconds], until: .after(StreamLog.timeout))
-                if try reply.requireInteger() == 1 { held.insert(partition) }
-            }
-            return held
+            try connection.evaluate(
+                Scripts.leaseRenew, keys: [keys.lease(partition, group)],
+                arguments: [worker.text, term.milliseconds], until: .after(StreamLog.timeout)
+            ).requireInteger() == 1
         }
     }
 
@@ -145,7 +144,7 @@ package final class GroupMembership: CoordinationPort {
 
     package func checkPresence() async throws {
         try translatingRedisErrors { () throws(RedisError) in
-            try presence.checkAlive(until: .after(StreamLog.timeout))
+            try presence.check(until: .after(StreamLog.timeout))
         }
     }
 

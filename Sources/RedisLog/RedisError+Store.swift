@@ -7,6 +7,7 @@ extension StoreError {
         let kind: Kind =
             switch error {
             case .connectionFailed, .connectionLost, .timedOut: .unavailable
+            case .nodeFailed: .partUnavailable
             case .sessionFailed(_, _, let passes): passes ? .busy : .misconfigured
             case .isReplica: .replica
             case .authenticationFailed: .notPermitted

@@ -1,7 +1,7 @@
 import Faults
 package import OrderLog
 package import RedisClient
-import ThreadedIO
+package import ThreadedIO
 
 /// The log in Redis Streams, as one consumer of one group uses it, over one connection.
 ///
@@ -16,8 +16,21 @@ package final class StreamLog: LogPort {
     private let consumer: WorkerName
     /// Where the read that was begun looks.
     private var readAhead: [Partition] = []
+    /// For a log on several servers.
+    private var shards: ShardReads?
 
-    package init(_ connection: RedisConnection, keys: Keys, group: Group, consumer: WorkerName) {
+    /// The log over a connection.
+    ///
+    /// - Parameters:
+    ///   - connection: To the server, or the cluster.
+    ///   - keys: The log's keys.
+    ///   - group: Which group.
+    ///   - consumer: Who reads.
+    ///   - bell: Ends a read that waits, where the log is on several servers; of one server the client is unblocked.
+    package init(
+        _ connection: RedisConnection, keys: Keys, group: Group, consumer: WorkerName, bell: Interrupt? = nil
+    ) {
+        shards = connection.isCluster ? ShardReads(connection, keys: keys, bell: bell) : nil
         self.connection = connection
         self.keys = keys
         self.group = group
@@ -30,18 +43,19 @@ package final class StreamLog: LogPort {
         }
     }
 
-    package func isAuthoritative() async throws -> Bool {
+    package func isAuthoritative(for partition: Partition) async throws -> Bool {
         try translatingRedisErrors { () throws(RedisError) in
-            try connection.isAuthoritative(until: .after(Self.timeout))
+            try connection.isAuthoritative(for: keys.head(partition), until: .after(Self.timeout))
         }
     }
 
     /// A rewrite that waits for something else is waited for in pieces, so that the lane can go on with other partitions.
     private static let renewalWait: Duration = .milliseconds(500)
 
-    package func beginNewFile() async throws -> String? {
+    package func beginNewFile(for partition: Partition) async throws -> String? {
         try translatingRedisErrors { () throws(RedisError) in
-            guard try connection.beginNewFile(until: .after(Self.renewalWait)) == .scheduled else { return nil }
+            let server = try connection.session(for: keys.head(partition), until: .after(Self.timeout))
+            guard try server.beginNewFile(until: .after(Self.renewalWait)) == .scheduled else { return nil }
             return "Redis is to begin a new append-only file as soon as what it saves at present is saved"
         }
     }
@@ -62,7 +76,12 @@ package final class StreamLog: LogPort {
     }
 
     package func read(from partitions: [Partition], limit: Int, wait: Duration) async throws -> [Delivered] {
-        try call(readCommand(partitions, limit, wait), within: wait + Self.timeout) { reply throws(RedisError) in
+        if let shards {
+            return try translatingRedisErrors { () throws(RedisError) in
+                try shards.read(from: partitions, wait: wait) { readCommand([$0], limit, .zero) }
+            }
+        }
+        return try call(readCommand(partitions, limit, wait), within: wait + Self.timeout) { reply throws(RedisError) in
             try delivered(reply, partitions)
         }
     }
@@ -70,12 +89,14 @@ package final class StreamLog: LogPort {
     package func sendRead(from partitions: [Partition], limit: Int) async throws {
         readAhead = partitions
         try translatingRedisErrors { () throws(RedisError) in
+            if let shards { return try shards.send(to: partitions) { readCommand([$0], limit, .zero) } }
             try connection.sendAhead(readCommand(partitions, limit, .zero), until: .after(Self.timeout))
         }
     }
 
     package func receiveRead() async throws -> [Delivered] {
         try translatingRedisErrors { () throws(RedisError) in
+            if let shards { return shards.receive() }
             let reply = try connection.receiveAhead(until: .after(Self.timeout))
             if let error = reply.error { throw .reply(error) }
             return try delivered(reply, readAhead)

@@ -35,22 +35,25 @@ struct RedisConfirmation {
 
     private let connection: RedisConnection
     private let question: Question
-    /// The server's replication ID before the first append.
+    /// The servers' replication IDs before the first append, and for each a key that is there.
     ///
     /// A master that became a replica, and a master again, has another: its data may have been replaced meanwhile, and
     /// the offsets that WAIT compares would belong to two histories.
-    private let replid: String
+    private let servers: [(replid: String, key: String)]
+    /// The connection's ``RedisConnection/generation`` of then.
+    private let generation: Int
 
     /// Finds out whether the server can tell.
     ///
     /// - Parameters:
     ///   - durability: What is wanted.
     ///   - connection: Carries the appends later; it has carried none yet.
+    ///   - keys: A key of each partition.
     ///   - deadline: When to give up.
     /// - Returns: What asks; nil for a level that isn't Redis's to tell.
     /// - Throws: ``LogError`` when the server can't give the level; `RedisError`.
     static func of(
-        _ durability: Durability, on connection: RedisConnection, until deadline: Deadline
+        _ durability: Durability, on connection: RedisConnection, keys: [String], until deadline: Deadline
     ) throws -> RedisConfirmation? {
         let question: Question
         switch durability {
@@ -58,9 +61,16 @@ struct RedisConfirmation {
         case .replicas(let count): question = .replicas(count)
         case .fsync: question = try syncQuestion(connection, until: deadline)
         }
-        let server = try connection.call(RedisCommand("INFO", "replication"), until: deadline)
+        let keys = connection.isCluster ? keys : Array(keys.prefix(1))
+        let generation = connection.generation
+        let infos = try connection.pipeline(
+            keys.map { RedisCommand("INFO", "replication").beside($0) }, until: deadline)
+        let servers = Dictionary(try zip(infos, keys).map { (try $0.infoField("master_replid"), $1) }) { first, _ in
+            first
+        }
         return RedisConfirmation(
-            connection: connection, question: question, replid: try server.infoField("master_replid"))
+            connection: connection, question: question, servers: servers.map { ($0.key, $0.value) },
+            generation: generation)
     }
 
     private static func syncQuestion(_ connection: RedisConnection, until deadline: Deadline) throws -> Question {
@@ -118,16 +128,34 @@ struct RedisConfirmation {
     func send(for limit: Duration) {
         // Never 0: that would wait for ever.
         let milliseconds = min(Self.patienceMilliseconds, max(1, Int64(limit / .milliseconds(1))))
-        switch question {
-        case .replicas(let count): connection.send(RedisCommand("WAIT", count, milliseconds))
-        case .waitAOF: connection.send(RedisCommand("WAITAOF", 1, 0, milliseconds))
-        case .settings: connection.send(Self.settingsCommand)
+        let command =
+            switch question {
+            case .replicas(let count): RedisCommand("WAIT", count, milliseconds)
+            case .waitAOF: RedisCommand("WAITAOF", 1, 0, milliseconds)
+            case .settings: Self.settingsCommand
+            }
+        for (_, key) in servers {
+            connection.send(command.beside(key))
+            connection.send(RedisCommand("INFO", "replication").beside(key))
         }
-        connection.send(RedisCommand("INFO", "replication"))
     }
 
     /// Waits for the answer, which is the next on the connection.
     func receive(until deadline: Deadline) throws(RedisError) -> Answer {
+        var worst = Answer.reached
+        for (replid, _) in servers {
+            switch try receive(from: replid, until: deadline) {
+            case .reached: continue
+            case .short(let what): if case .reached = worst { worst = .short(what) }
+            case .uncertain(let why): worst = .uncertain(why)
+            }
+        }
+        // An append may have gone where nobody was asked.
+        guard connection.generation == generation else { return .uncertain("the cluster's slots moved meanwhile") }
+        return worst
+    }
+
+    private func receive(from replid: String, until deadline: Deadline) throws(RedisError) -> Answer {
         let reply = try connection.receive(until: deadline)
         let server = try connection.receive(until: deadline)
         for error in [reply.error, server.error].compactMap({ $0 }) {

@@ -403,7 +403,7 @@ package struct SubmissionStateMachine {
             guard let partition else { fallthrough }
             if error.kind == .replica { link = .refusing }
             postpone(partition, because: error.message, telling: "\(error.message); trying again", at: now)
-        case .unavailable, .interrupted:
+        case .unavailable, .partUnavailable, .interrupted:
             loseConnection(at: now)
             obstacle = error.message
             tell("\(error.message); trying again")

@@ -293,6 +293,7 @@ private struct Link {
         appender = Appender(
             connection, keys: servers.keys, identity: identity, window: servers.configuration.window)
         try appender.load(until: deadline)
-        confirmation = try RedisConfirmation.of(durability, on: connection, until: deadline)
+        confirmation = try RedisConfirmation.of(
+            durability, on: connection, keys: identity.partitioning.all.map(servers.keys.head), until: deadline)
     }
 }

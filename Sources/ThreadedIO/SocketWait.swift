@@ -29,6 +29,20 @@ package func wait(
     poll((descriptor, interest), until: deadline, interrupt: interrupt)
 }
 
+/// Blocks the calling thread until one of the sockets can be read, the deadline passes, or the interrupt is signalled.
+///
+/// - Returns: As ``wait(for:on:until:interrupt:)``.
+package func wait(forReadingAnyOf descriptors: [Int32], until deadline: Deadline, interrupt: Interrupt?) -> WaitResult {
+    var waits = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    waits.append(pollfd(fd: interrupt?.descriptor ?? -1, events: Int16(POLLIN), revents: 0))
+    while true {
+        let count = Glibc.poll(&waits, nfds_t(waits.count), deadline.pollMilliseconds)
+        if count < 0 && errno == EINTR { continue }
+        if waits.dropLast().contains(where: { $0.revents != 0 }) { return .ready }
+        return waits.last?.revents == 0 ? .timedOut : .interrupted
+    }
+}
+
 func poll(_ socket: (descriptor: Int32, interest: Interest)?, until deadline: Deadline, interrupt: Interrupt?)
     -> WaitResult
 {

@@ -130,7 +130,9 @@ package struct LogRebuild {
         let partition = row.partition
         var row = row
         if !row.isThere, let first = row.first {
-            if let reason = try await log.beginNewFile() { throw LogError(.tryAgain, "\(reason). Try again") }
+            if let reason = try await log.beginNewFile(for: partition) {
+                throw LogError(.tryAgain, "\(reason). Try again")
+            }
             // From here on the ledger stands still: no older worker commits anything.
             let before = try await ledger.row(of: partition)
             let look = try redis.look(at: partition, keys)

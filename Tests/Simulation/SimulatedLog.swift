@@ -117,7 +117,7 @@ final class SimulatedLog: TrimmableLog {
         }
     }
 
-    func beginNewFile() async throws -> String? {
+    func beginNewFile(for partition: Partition) async throws -> String? {
         try await wire.call { [redis] in redis.beginNewFile() }
         return nil
     }

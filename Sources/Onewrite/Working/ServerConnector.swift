@@ -43,7 +43,9 @@ struct ServerConnector: WorkerConnector {
 
     func connectLane(_ lane: Int, pacing: any Pacing) async throws -> LaneConnection {
         do {
-            let redis = StreamLog(try servers.master(), keys: servers.keys, group: sink.group, consumer: worker)
+            let redis = StreamLog(
+                try servers.master(), keys: servers.keys, group: sink.group, consumer: worker,
+                bell: (pacing as? ThreadPacing)?.interrupt)
             let connections = SinkConnections(
                 servers: servers, group: sink.group, redis: redis.connection, isStopping: isStopping)
             let made =

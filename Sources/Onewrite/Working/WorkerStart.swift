@@ -45,7 +45,7 @@ struct WorkerStart {
                 guard let error = StoreError(anyOf: error) else { throw error }
                 switch error.kind {
                 case .interrupted: continue
-                case .unavailable, .busy, .replica, .refused:
+                case .unavailable, .partUnavailable, .busy, .replica, .refused:
                     if error.store == .postgres { outages.over(for: .start, with: .redis, at: .now) }
                     outages.note(error, doing: "starting", by: .start, at: .now)
                 case .notPermitted, .misconfigured, .malformed, .groupMissing: throw error

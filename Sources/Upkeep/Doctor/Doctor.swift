@@ -92,11 +92,16 @@ package struct Doctor {
     private func connectRedis(_ report: inout Report) throws -> RedisConnection? {
         do {
             let redis = try servers.redis(interrupt: interrupt)
-            var exam = RedisExam(redis, servers.keys)
-            try exam.run()
+            var milliseconds = 0.0
+            for server in try redis.sessions(until: .after(.seconds(5))) {
+                var exam = RedisExam(server, servers.keys, isOneOfMany: redis.isCluster)
+                try exam.run()
+                milliseconds = max(milliseconds, exam.milliseconds)
+                report.findings += exam.findings
+            }
             report.redis = Server(
-                address: redis.address, version: exam.server, milliseconds: rounded(exam.milliseconds))
-            report.findings += exam.findings
+                address: redis.address, version: "\(redis.serverName) \(redis.serverVersion)",
+                milliseconds: rounded(milliseconds))
             if !redis.isBySentinel {
                 do { try redis.requireMaster(until: .after(.seconds(5))) } catch { report.note("replica", "\(error)") }
             }
@@ -231,20 +236,14 @@ package struct Doctor {
     private func lookAtKeys(_ redis: RedisConnection, _ identity: LogIdentity, _ report: inout Report) throws {
         let namespace = servers.keys.namespace
         var unknown: [String] = []
-        var (scans, cursor) = (0, "0")
-        repeat {
-            let reply = try redis.call(
-                RedisCommand("SCAN", cursor, "MATCH", "*\(namespace):*", "COUNT", 1000), until: .after(.seconds(10))
-            ).requireArray(count: 2)
-            cursor = try reply[0].requireString()
-            scans += 1
-            for key in reply[1].elements.compactMap(\.repairedText) {
+        try redis.forEachKey(like: "*\(namespace):*", roundsMax: Self.scansMax) { names in
+            for key in names.compactMap(\.repairedText) {
                 guard key.hasPrefix("\(namespace):") || key.hasPrefix("{\(namespace):"), !isKnown(key, identity) else {
                     continue
                 }
                 unknown.append(key)
             }
-        } while cursor != "0" && scans < Self.scansMax
+        }
         if !unknown.isEmpty { report.note("unknown-keys", "keys that are not Onewrite's: \(named(unknown.sorted()))") }
     }
 

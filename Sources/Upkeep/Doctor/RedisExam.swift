@@ -10,7 +10,7 @@ struct RedisExam {
     private static let slowMilliseconds = 20.0
     private static let skewSeconds = 2.0
 
-    let redis: RedisConnection
+    let redis: RedisSession
     let keys: Keys
     private(set) var findings: [Finding] = []
     /// What it calls itself.
@@ -18,8 +18,11 @@ struct RedisExam {
     /// Of one round trip, in milliseconds.
     private(set) var milliseconds = 0.0
 
-    init(_ redis: RedisConnection, _ keys: Keys) {
-        (self.redis, self.keys) = (redis, keys)
+    /// Of a cluster each finding says whose it is.
+    private let isOneOfMany: Bool
+
+    init(_ redis: RedisSession, _ keys: Keys, isOneOfMany: Bool) {
+        (self.redis, self.keys, self.isOneOfMany) = (redis, keys, isOneOfMany)
         server = "\(redis.serverName) \(redis.serverVersion)"
     }
 
@@ -30,7 +33,7 @@ struct RedisExam {
     }
 
     private mutating func note(_ code: String, _ what: String, fix: String? = nil) {
-        findings.append(Check.of(code).finding(what, fix: fix))
+        findings.append(Check.of(code).finding(isOneOfMany ? "\(redis.address): \(what)" : what, fix: fix))
     }
 
     mutating func run() throws(RedisError) {

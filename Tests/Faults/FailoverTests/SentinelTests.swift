@@ -150,6 +150,6 @@ private actor Session {
     }
 
     func isAuthoritative() throws -> Bool {
-        try connection.isAuthoritative(until: .after(.seconds(5)))
+        try connection.isAuthoritative(for: "", until: .after(.seconds(5)))
     }
 }

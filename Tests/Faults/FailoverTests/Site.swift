@@ -19,9 +19,9 @@ final class Site: Sendable {
     private let workers = Mutex<[String: ChildProcess]>([:])
     private let made = Mutex(0)
 
-    /// Runs `body` with a log that was just made; everything is removed afterwards.
+    /// Runs `body` with a log that was just made, or with none; everything is removed afterwards.
     static func open(
-        redisOptions: [String] = [], _ body: @Sendable (Site) async throws -> Void
+        redisOptions: [String] = [], isEmpty: Bool = false, _ body: @Sendable (Site) async throws -> Void
     ) async throws {
         let directory = try await PrivateDirectory()
         async let redis = PrivateRedis.start(in: directory, options: redisOptions, tcp: true)
@@ -29,7 +29,7 @@ final class Site: Sendable {
         let site = Site(directory, try await redis, try await postgres)
         do {
             try site.lead(to: site.redis)
-            try await site.shop.run(["init", "--partitions", "\(partitions)"])
+            if !isEmpty { try await site.shop.run(["init", "--partitions", "\(partitions)"]) }
             try await body(site)
         } catch {
             await site.end()
@@ -96,6 +96,11 @@ final class Site: Sendable {
         let worker = try await shop.startWorker(group: group, name: "\(group)-a", environment: environment)
         workers.withLock { $0[group] = worker }
         return worker
+    }
+
+    /// Kills a group's worker.
+    func kill(workerOf group: String) async {
+        await workers.withLock { $0[group] }?.kill()
     }
 
     func stopWorkers() async {

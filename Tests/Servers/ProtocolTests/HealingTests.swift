@@ -183,7 +183,7 @@ private final class ReplacedLog: LogPort {
         self.log = log
     }
 
-    func isAuthoritative() async throws -> Bool { false }
+    func isAuthoritative(for partition: Partition) async throws -> Bool { false }
 
     func look(at partition: Partition) async throws -> LogLook { try await log.look(at: partition) }
     func reclaim(from partition: Partition, cursor: EntryID, limit: Int) async throws -> Reclaimed {
@@ -209,7 +209,9 @@ private final class ReplacedLog: LogPort {
         try await log.removeIdleConsumers(from: partition)
     }
     func extent(of partition: Partition) async throws -> LogExtent { try await log.extent(of: partition) }
-    func beginNewFile() async throws -> String? { try await log.beginNewFile() }
+    func beginNewFile(for partition: Partition) async throws -> String? {
+        try await log.beginNewFile(for: partition)
+    }
     func acknowledge(
         _ entries: [Acknowledgement], under permit: Permit, heeding heed: AcknowledgementHeed
     ) async throws -> Bool {

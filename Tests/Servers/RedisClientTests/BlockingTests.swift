@@ -12,7 +12,7 @@ struct BlockingTests {
     }
 
     /// Blocks until the server has the client blocked.
-    private static func waitUntilBlocked(_ client: Int64, seenBy observer: RedisConnection) throws {
+    private static func waitUntilBlocked(_ client: Int64, seenBy observer: RedisSession) throws {
         try waitUntil("client \(client) is blocked") {
             let line = try observer.call(RedisCommand("CLIENT", "LIST", "ID", client), until: .soon).requireString()
             return line.contains(" flags=b")
@@ -26,7 +26,7 @@ struct BlockingTests {
         let connection = try server.connect()
         let (configuration, client) = (server.unix, connection.clientID)
         let other = onAnotherThread {
-            let observer = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            let observer = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
             try Self.waitUntilBlocked(client, seenBy: observer)
             try observer.call(RedisCommand("XADD", "log", "1-1", "seq", 1), until: .soon)
         }
@@ -45,7 +45,7 @@ struct BlockingTests {
         let connection = try server.connect(interrupt: interrupt)
         let (configuration, client) = (server.unix, connection.clientID)
         let other = onAnotherThread {
-            let observer = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            let observer = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
             try Self.waitUntilBlocked(client, seenBy: observer)
             interrupt.signal()
         }
@@ -63,7 +63,7 @@ struct BlockingTests {
         let connection = try server.connect()
         let (configuration, client) = (server.unix, connection.clientID)
         let other = onAnotherThread {
-            let observer = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            let observer = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
             try Self.waitUntilBlocked(client, seenBy: observer)
             try observer.call(RedisCommand("CLIENT", "UNBLOCK", client, "TIMEOUT"), until: .soon)
         }
@@ -79,7 +79,7 @@ struct BlockingTests {
         let connection = try server.connect()
         let (configuration, client) = (server.unix, connection.clientID)
         let other = onAnotherThread {
-            let observer = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            let observer = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
             try Self.waitUntilBlocked(client, seenBy: observer)
             try observer.call(RedisCommand("CLIENT", "KILL", "ID", client), until: .soon)
         }

@@ -8,7 +8,7 @@ struct ConnectionTests {
     func opens() throws {
         let server = try RedisServer()
         for configuration in [server.unix, server.tcp] {
-            let connection = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            let connection = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
             #expect(try connection.call(RedisCommand("PING"), until: .soon).string == "PONG")
             #expect(try connection.call(RedisCommand("CLIENT", "ID"), until: .soon).integer == connection.clientID)
             let info = try connection.call(RedisCommand("INFO", "server"), until: .soon).requireString()
@@ -21,7 +21,7 @@ struct ConnectionTests {
         let server = try RedisServer()
         var configuration = server.tcp
         configuration.clientName = "onewrite/lane-3"
-        let connection = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+        let connection = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
         #expect(try connection.call(RedisCommand("CLIENT", "GETNAME"), until: .soon).string == "onewrite/lane-3")
     }
 
@@ -30,7 +30,7 @@ struct ConnectionTests {
         let server = try RedisServer()
         var configuration = server.unix
         configuration.database = 5
-        let connection = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+        let connection = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
         try connection.call(RedisCommand("SET", "tea", 1), until: .soon)
         let other = try server.connect()
         #expect(try other.call(RedisCommand("EXISTS", "tea"), until: .soon).integer == 0)
@@ -44,7 +44,7 @@ struct ConnectionTests {
         var configuration = server.unix
         configuration.database = 99
         let error = try #require(throws: RedisError.self) {
-            try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
         }
         guard case .sessionFailed(_, let reason, passes: false) = error else { throw error }
         #expect(reason == "SELECT was answered with: ERR DB index is out of range")
@@ -60,7 +60,7 @@ struct ConnectionTests {
         var configuration = server.tcp
         configuration.username = "shop"
         configuration.password = "tea time"
-        let other = try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+        let other = try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
         #expect(try other.call(RedisCommand("ACL", "WHOAMI"), until: .soon).string == "shop")
     }
 
@@ -71,7 +71,7 @@ struct ConnectionTests {
         configuration.password = password
         configuration.database = 3
         let error = try #require(throws: RedisError.self) {
-            try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
         }
         guard case .authenticationFailed(let address, _) = error else { throw error }
         #expect(address == "unix:\(server.socketPath)/3")
@@ -85,7 +85,7 @@ struct ConnectionTests {
         var configuration = server.unix
         configuration.password = "s3cret"
         let error = try #require(throws: RedisError.self) {
-            try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil)
+            try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil)
         }
         guard case .authenticationFailed = error else { throw error }
     }
@@ -99,7 +99,7 @@ struct ConnectionTests {
         ]
         for (endpoint, reason) in expected {
             let error = try #require(throws: RedisError.self) {
-                try RedisConnection(connectingTo: RedisConfiguration(endpoint), until: .soon, interrupt: nil)
+                try RedisSession(connectingTo: RedisConfiguration(endpoint), until: .soon, interrupt: nil)
             }
             #expect(error == .connectionFailed(address: RedisConfiguration(endpoint).address, reason: reason))
             #expect(error.isRetriable && !error.outcomeIsUnknown)

@@ -35,7 +35,7 @@ struct PipelineTests {
     @Test("larger than both sides' buffers comes back whole", arguments: [false, true])
     func large(overTCP: Bool) throws {
         let server = try RedisServer()
-        let connection = try RedisConnection(
+        let connection = try RedisSession(
             connectingTo: overTCP ? server.tcp : server.unix, until: .soon, interrupt: nil)
         let payload = [UInt8](repeating: 0x61, count: 256 << 10)
         let commands = (0..<256).map { RedisCommand("ECHO", payload + Array("\($0)".utf8)) }

@@ -7,7 +7,7 @@ struct ProtocolTests {
     /// What a client gets that sends ASK to a server that answers as the script does.
     private static func ask(
         until deadline: Deadline = .soon, _ script: @escaping @Sendable (ScriptedServer.Peer) -> Void
-    ) throws -> (error: RedisError, connection: RedisConnection) {
+    ) throws -> (error: RedisError, connection: RedisSession) {
         let server = try ScriptedServer { peer in
             peer.waitFor("ASK\r\n")
             script(peer)
@@ -157,7 +157,7 @@ struct ProtocolTests {
         #expect(
             throws: RedisError.sessionFailed(
                 address: configuration.address, reason: "connected, but no answer in time", passes: true)
-        ) { try RedisConnection(connectingTo: configuration, until: .soon, interrupt: nil) }
+        ) { try RedisSession(connectingTo: configuration, until: .soon, interrupt: nil) }
 
         let old = try ScriptedServer(greets: false) { peer in
             peer.waitFor("HELLO\r\n")

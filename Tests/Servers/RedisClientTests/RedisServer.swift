@@ -28,7 +28,7 @@ final class RedisServer {
             ] + (password.map { ["--requirepass", $0] } ?? []) + extra
         try process.run()
         try waitUntil("redis-server answers") {
-            (try? RedisConnection(connectingTo: unix, until: .after(.seconds(1)), interrupt: nil)) != nil
+            (try? RedisSession(connectingTo: unix, until: .after(.seconds(1)), interrupt: nil)) != nil
         }
     }
 
@@ -41,8 +41,8 @@ final class RedisServer {
     var unix: RedisConfiguration { RedisConfiguration(.unix(path: socketPath), password: password) }
     var tcp: RedisConfiguration { RedisConfiguration(.tcp(host: "127.0.0.1", port: port), password: password) }
 
-    func connect(interrupt: Interrupt? = nil) throws(RedisError) -> RedisConnection {
-        try RedisConnection(connectingTo: unix, until: .soon, interrupt: interrupt)
+    func connect(interrupt: Interrupt? = nil) throws(RedisError) -> RedisSession {
+        try RedisSession(connectingTo: unix, until: .soon, interrupt: interrupt)
     }
 }
 

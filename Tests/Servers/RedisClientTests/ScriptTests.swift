@@ -7,7 +7,7 @@ struct ScriptTests {
     private static let add = RedisScript(
         name: "add", source: "return {redis.call('INCRBY', KEYS[1], ARGV[1]), ARGV[2], #KEYS}")
 
-    private static func calls(of command: String, on connection: RedisConnection) throws -> Int {
+    private static func calls(of command: String, on connection: RedisSession) throws -> Int {
         let stats = try connection.call(RedisCommand("INFO", "commandstats"), until: .soon).requireString()
         guard let range = stats.firstRange(of: "cmdstat_\(command):calls=") else { return 0 }
         return Int(stats[range.upperBound...].prefix { $0.isNumber }) ?? 0

@@ -50,8 +50,8 @@ final class ScriptedServer {
         RedisConfiguration(.tcp(host: "127.0.0.1", port: Int(listener.port)))
     }
 
-    func connect(interrupt: Interrupt? = nil) throws(RedisError) -> RedisConnection {
-        try RedisConnection(connectingTo: configuration, until: .soon, interrupt: interrupt)
+    func connect(interrupt: Interrupt? = nil) throws(RedisError) -> RedisSession {
+        try RedisSession(connectingTo: configuration, until: .soon, interrupt: interrupt)
     }
 
     /// The server's side of the connection.

@@ -4,7 +4,7 @@ import ThreadedIO
 
 @Suite("A subscription")
 struct SubscriptionTests {
-    private static func subscribers(of channel: String, seenBy observer: RedisConnection) throws -> Int64 {
+    private static func subscribers(of channel: String, seenBy observer: RedisSession) throws -> Int64 {
         try observer.call(RedisCommand("PUBSUB", "NUMSUB", channel), until: .soon).requireArray(count: 2)[1]
             .requireInteger()
     }

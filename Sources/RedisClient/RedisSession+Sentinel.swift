@@ -3,7 +3,7 @@ package import ThreadedIO
 // Where the master is, by its Sentinels.
 //
 // Redis: <https://redis.io/docs/latest/develop/reference/sentinel-clients/>
-extension RedisConnection {
+extension RedisSession {
     /// Whether this session's server is the one to work with, as far as others can tell.
     ///
     /// With a plain address it is: the address is the authority. Through Sentinels, when more than half of those that were
@@ -92,7 +92,7 @@ extension RedisConnection {
             sentinel, username: configuration.sentinelUsername, password: configuration.sentinelPassword)
         asked.clientName = configuration.clientName
         do throws(RedisError) {
-            let connection = try RedisConnection(connectingTo: asked, until: deadline, interrupt: interrupt)
+            let connection = try RedisSession(connectingTo: asked, until: deadline, interrupt: interrupt)
             defer { connection.close() }
             let reply = try connection.call(RedisCommand("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name), until: deadline)
             if reply.isNull {

@@ -1,6 +1,6 @@
 package import ThreadedIO
 
-extension RedisConnection {
+extension RedisSession {
     /// Runs a script by its digest, and sends the source only where the server doesn't hold it.
     ///
     /// The digest is asked of the server at the first use in a session. When the server has dropped the script since,
@@ -53,13 +53,13 @@ extension RedisConnection {
     }
 
     /// Comparing the sources costs nothing where both are one and the same string.
-    private func digest(of script: RedisScript) -> String? {
+    func digest(of script: RedisScript) -> String? {
         digests[script.name].flatMap { $0.source == script.source ? $0.digest : nil }
     }
 }
 
 extension RedisCommand {
-    fileprivate static func evaluating(
+    static func evaluating(
         _ name: String, _ script: String, _ keys: [String], _ arguments: RedisArguments
     ) -> RedisCommand {
         var command = RedisCommand(name, script, keys.count)

@@ -1,7 +1,7 @@
 import ThreadedIO
 
 // Opening a session: the socket, then who we are.
-extension RedisConnection {
+extension RedisSession {
     static func connect(
         to configuration: RedisConfiguration, until deadline: Deadline, interrupt: Interrupt?
     ) throws(RedisError) -> HiredisContext {

@@ -1,0 +1,148 @@
+import Harness
+import PrivateServers
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("A log on a Redis Cluster", .serialized)
+struct ClusterTests {
+    private static let partitions = Site.partitions
+
+    private func with(_ body: @Sendable (Site, PrivateCluster) async throws -> Void) async throws {
+        try await Site.open(isEmpty: true) { site in
+            let cluster = try await PrivateCluster.start(in: site.directory)
+            do {
+                try await site.shop(at: cluster.url).run(["init", "--partitions", "\(Self.partitions)"])
+                try await body(site, cluster)
+            } catch {
+                await cluster.stop()
+                throw error
+            }
+            await cluster.stop()
+        }
+    }
+
+    private func owner(_ partition: Int, _ cluster: PrivateCluster) async throws -> PrivateRedis {
+        try await cluster.owner(ofSlot: try await cluster.slot(of: "{onewrite:\(partition)}"))
+    }
+
+    @Test(
+        "all stores hold each order once, though a shard fails over, all partitions move under load and workers are killed"
+    )
+    func mainJob() async throws {
+        try await with { site, cluster in
+            let url = cluster.url
+            try await site.startWorkers(at: url)
+            let orders = Orders()
+            async let submitting: Void = orders.submit(to: site, at: url)
+            try await orders.until(60)
+            let failed = try await owner(0, cluster)
+            await failed.kill()
+            try await eventually(within: .seconds(30), "a replica takes its place") {
+                do { return try await owner(0, cluster) !== failed } catch is ServerError { return false }
+            }
+            try await orders.until(orders.count + 60)
+            for partition in 0..<Self.partitions {
+                let source = try await owner(partition, cluster)
+                var target = source
+                for other in 0..<Self.partitions where target === source { target = try await owner(other, cluster) }
+                try await cluster.move(slot: try await cluster.slot(of: "{onewrite:\(partition)}"), to: target)
+                #expect(try await owner(partition, cluster) === target)
+            }
+            try await orders.until(orders.count + 60)
+            for group in ["postgres", "stock", "delivery"] {
+                await site.kill(workerOf: group)
+                try await site.startWorker(of: group, at: url)
+            }
+            try await orders.until(orders.count + 60)
+            try await failed.restart()
+            orders.stop()
+            try await submitting
+            try await site.drained(at: url)
+            try await site.expectAgreement(orders.submissions, at: url)
+            #expect(try await site.shop(at: url).run(["audit"]).contains("\nagree"))
+        }
+    }
+
+    @Test("a shard that nobody takes over stalls its own partitions only, and says so")
+    func oneShardAway() async throws {
+        try await with { site, cluster in
+            let url = cluster.url
+            for node in cluster.nodes { try await node.ask("CONFIG", "SET", "cluster-require-full-coverage", "no") }
+            try await site.startWorkers(at: url)
+            let first = try await site.submit(40, at: url)
+            try await site.drained(at: url)
+            let lost = try await owner(0, cluster)
+            let replica = try #require(zip(cluster.masters, cluster.replicas).first { $0.0 === lost }?.1)
+            await replica.kill()
+            await lost.kill()
+            var there: [Int] = []
+            for partition in 0..<Self.partitions {
+                do { if try await owner(partition, cluster) !== lost { there.append(partition) } } catch is ServerError
+                {}
+            }
+            #expect(!there.isEmpty && there.count < Self.partitions)
+            // Shops of the partitions that are there.
+            let shops = first.compactMap { submission in
+                submission.receipt.partition.flatMap { there.contains($0) ? submission.change.shop : nil }
+            }
+            let shop = try #require(shops.first)
+            let output = try await site.shop(at: url).run([
+                "submit", "--id", "while-away", "--shop", shop, "--customer", "c", "--line", "TEA:1", "--wait",
+                "postgres,stock,delivery", "--timeout", "20s",
+            ])
+            #expect(output.contains("accepted"))
+            #expect(site.log(of: "stock").contains("a part of the Redis Cluster is away"))
+            try await lost.restart()
+            try await replica.restart()
+            let later = try await site.submit(40, at: url)
+            #expect(later.allSatisfy { $0.receipt.outcome == "accepted" })
+            try await site.drained(at: url)
+            #expect(try await site.shop(at: url).run(["audit"]).contains("\nagree"))
+        }
+    }
+
+    @Test("every command that asks or keeps a log works as on one server")
+    func commands() async throws {
+        try await with { site, cluster in
+            let shop = site.shop(at: cluster.url)
+            try await site.startWorkers(at: cluster.url)
+            let submissions = try await site.submit(60, at: cluster.url)
+            try await site.drained(at: cluster.url)
+            let order = try #require(submissions.first)
+            let text = try await shop.run(["order", order.change.id, "--shop", order.change.shop])
+            #expect(text.contains("postgres  applied") && text.contains("stock     applied"))
+            #expect(try await shop.run(["stock", "show", "--shop", order.change.shop]).contains("TEA"))
+            #expect(try await shop.run(["pending"]).contains("nothing is pending"))
+            #expect(try await shop.run(["dead", "list"]).contains("no unresolved dead letters"))
+            #expect(try await shop.run(["log"]).split(separator: "\n").count == 60)
+            #expect(try await shop.run(["functions", "load"]).contains("there already"))
+            #expect(try await shop.run(["open"]).contains("\(Self.partitions) open already"))
+            #expect(try await shop.run(["status"]).contains("postgres    0"))
+            #expect(try await shop.run(["trim", "--keep-entries", "1", "--yes"]).contains("entries dropped"))
+            #expect(try await shop.run(["rebuild", "stock", "--yes"]).contains("\(Self.partitions) rebuilt"))
+            #expect(try await shop.run(["audit"]).contains("\nagree"))
+        }
+    }
+}
+
+/// Orders that are submitted in the background, a few at a time.
+private final class Orders: Sendable {
+    private let state = Mutex((submissions: [Submission](), isStopping: false))
+
+    var submissions: [Submission] { state.withLock { $0.submissions } }
+    var count: Int { state.withLock { $0.submissions.count } }
+
+    func stop() { state.withLock { $0.isStopping = true } }
+
+    func submit(to site: Site, at url: String) async throws {
+        while !state.withLock({ $0.isStopping }) {
+            let more = try await site.submit(20, at: url)
+            state.withLock { $0.submissions += more }
+        }
+    }
+
+    func until(_ count: Int) async throws {
+        try await eventually(within: .seconds(60), "\(count) orders are accepted") { self.count >= count }
+    }
+}
