@@ -8,6 +8,7 @@ extension StoreError {
             switch error {
             case .connectionFailed, .connectionLost, .timedOut: .unavailable
             case .sessionFailed(_, _, let passes): passes ? .busy : .misconfigured
+            case .tlsFailed: .misconfigured
             case .isReplica: .replica
             case .authenticationFailed: .notPermitted
             case .interrupted: .interrupted
