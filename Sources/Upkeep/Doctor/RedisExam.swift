@@ -12,7 +12,9 @@ struct RedisExam {
 
     let redis: RedisConnection
     let keys: Keys
-    private(set) var findings: [Finding] = []
+    /// The way there.
+    let way: WayExam
+    private(set) var findings: [Finding]
     /// What it calls itself.
     let server: String
     /// Of one round trip, in milliseconds.
@@ -20,6 +22,8 @@ struct RedisExam {
 
     init(_ redis: RedisConnection, _ keys: Keys) {
         (self.redis, self.keys) = (redis, keys)
+        way = WayExam(to: redis)
+        findings = way.findings
         server = "\(redis.serverName) \(redis.serverVersion)"
     }
 
