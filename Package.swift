@@ -46,13 +46,14 @@ let package = Package(
         .systemLibrary(name: "CLibcurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLibrdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibssl", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
 
         // Clients: a thread a lane, and the two libraries made safe on it.
         .target(name: "CThreadedIO"),
         .target(name: "CReplyArena", dependencies: ["CHiredis"]),
         .target(name: "ThreadedIO", dependencies: ["CThreadedIO"], swiftSettings: swiftSettings),
         .target(
-            name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis", "CReplyArena", "Faults"],
+            name: "RedisClient", dependencies: ["ThreadedIO", "CHiredis", "CReplyArena", "CLibssl", "Faults"],
             swiftSettings: swiftSettings),
         .target(
             name: "PostgresClient", dependencies: ["ThreadedIO", "CLibpq", "Faults"], swiftSettings: swiftSettings),

@@ -37,6 +37,8 @@ package struct BenchPlan: Sendable {
     let bare: String?
     /// What workers of group `postgres` trim meanwhile, as the setting `trim` has it; nil for nothing.
     let trim: String?
+    /// Whether Redis is spoken to with TLS.
+    let isEncrypted: Bool
 
     /// - Parameters:
     ///   - orders: Of two lines each.
@@ -51,9 +53,11 @@ package struct BenchPlan: Sendable {
     ///   - seconds: How long each rate is kept up.
     ///   - bare: The path of the yardstick's executable; nil to measure alone.
     ///   - trim: The workers' setting of that name; nil for none.
+    ///   - isEncrypted: Whether Redis is spoken to with TLS; the yardstick doesn't.
     package init(
         orders: Int, rounds: Int, shops: Int, partitions: [Int], workers: Int, lanes: Int, skus: Int,
-        stages: Set<Stage>, rates: [Int], seconds: Int, bare: String?, trim: String? = nil
+        stages: Set<Stage>, rates: [Int], seconds: Int, bare: String?, trim: String? = nil,
+        isEncrypted: Bool = false
     ) {
         self.orders = orders
         self.rounds = rounds
@@ -67,6 +71,7 @@ package struct BenchPlan: Sendable {
         self.seconds = seconds
         self.bare = bare
         self.trim = trim
+        self.isEncrypted = isEncrypted
     }
 
     /// Where something is measured.

@@ -8,6 +8,8 @@ package struct BenchReport: Sendable, Encodable {
         let orders, rounds, shops, partitions, workers, lanes, skus, seconds: Int
         let cores: Int
         let redis, postgres: String
+        /// Whether Redis is spoken to with TLS.
+        let tls: Bool
         /// `debug` figures say nothing.
         let build: String
     }
@@ -81,7 +83,7 @@ package struct BenchReport: Sendable, Encodable {
             orders: plan.orders, rounds: plan.rounds, shops: plan.shops, partitions: plan.partitions[0],
             workers: plan.workers, lanes: plan.lanes, skus: plan.skus, seconds: plan.seconds,
             cores: ProcessInfo.processInfo.activeProcessorCount, redis: results.versions.redis,
-            postgres: results.versions.postgres, build: Self.build)
+            postgres: results.versions.postgres, tls: plan.isEncrypted, build: Self.build)
         stages = BenchPlan.Stage.allCases.flatMap { stage in
             let places = plan.partitions.map { BenchPlan.Place(stage: stage, partitions: $0) }
             return places.compactMap { place in

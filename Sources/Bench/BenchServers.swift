@@ -13,14 +13,22 @@ struct BenchServers: Sendable {
     let gauge: StoreGauge
     let partitions: Int
 
-    static func start(in directory: PrivateDirectory, trim: String? = nil) async throws -> BenchServers {
+    static func start(
+        in directory: PrivateDirectory, trim: String? = nil, isEncrypted: Bool = false
+    ) async throws -> BenchServers {
+        var tls: PrivateTLS?
+        if isEncrypted {
+            let authority = try await PrivateAuthority(in: directory)
+            tls = PrivateTLS(try await authority.issue("redis"), of: authority)
+        }
+        let chosen = tls
         async let startedRedis = PrivateRedis.start(
-            in: directory, options: ["auto-aof-rewrite-percentage 0"], tcp: true)
+            in: directory, options: ["auto-aof-rewrite-percentage 0"], tcp: true, tls: chosen)
         // Postgres's own default, where private servers make do with less.
         async let startedPostgres = PrivatePostgres.start(in: directory, settings: ["shared_buffers=128MB"], tcp: true)
         let (redis, postgres) = (try await startedRedis, try await startedPostgres)
         var shop = Shop(
-            redisURL: "redis://127.0.0.1:\(redis.port ?? 0)/1",
+            redisURL: redis.url + (isEncrypted ? "&" : "?") + "db=1",
             postgresURL: try await postgres.createDatabase("onewrite"),
             executable: try Shop.ownExecutable(), directory: directory.path)
         if let trim { shop.variables["ONEWRITE_TRIM"] = trim }

@@ -53,7 +53,7 @@ package struct BenchTable {
                 count(setup.workers, "worker", "workers") + " a group with " + count(setup.lanes, "lane", "lanes"),
                 "medians of " + count(setup.rounds, "round", "rounds"),
             ].joined(separator: " · "),
-            "\(count(setup.cores, "core", "cores")) · Redis \(setup.redis) · Postgres \(setup.postgres)",
+            "\(count(setup.cores, "core", "cores")) · Redis \(setup.redis)\(setup.tls ? " with TLS" : "") · Postgres \(setup.postgres)",
         ]
         if setup.build != "release" { lines.append("a \(setup.build) build: these figures say nothing") }
         return lines

@@ -15,6 +15,22 @@ static inline size_t onewrite_redis_output_length(const redisContext *context) {
     return sdslen(context->obuf);
 }
 
+// They themselves.
+static inline const char *onewrite_redis_output(const redisContext *context) {
+    return context->obuf;
+}
+
+// Empties the write buffer, and gives back one that is larger than this; 0 when memory ran out.
+static inline int onewrite_redis_output_clear(redisContext *context, size_t kept) {
+    if (sdslen(context->obuf) <= kept) {
+        sdsclear(context->obuf);
+        return 1;
+    }
+    sdsfree(context->obuf);
+    context->obuf = sdsempty();
+    return context->obuf != NULL;
+}
+
 // The bytes read from the socket that make no whole reply yet.
 static inline size_t onewrite_redis_input_length(const redisContext *context) {
     return context->reader->len - context->reader->pos;

@@ -20,6 +20,12 @@ package final class PostgresConnection {
     package let processID: Int32
     /// Where the connection leads, for people.
     package var address: String { configuration.address }
+    /// How the connection is encrypted: TLS's version, as `TLSv1.3`, and the cipher's name; nil when it is not.
+    ///
+    /// Through a pooler it is the way to that which is told of.
+    package let encryption: (version: String, cipher: String)?
+    /// Whether the server is on this machine; false when that can't be told.
+    package let isOnThisMachine: Bool
     /// Ends every wait from another thread, for as long as it is signalled.
     ///
     /// COMMIT and ROLLBACK pass over it. Set it to nil for what must finish.
@@ -54,6 +60,8 @@ package final class PostgresConnection {
         serverVersion = String(version.prefix { $0 != " " })
         serverEncoding = PQparameterStatus(handle, "server_encoding").map { String(cString: $0) }
         processID = PQbackendPID(handle)
+        encryption = Self.encryption(of: handle)
+        isOnThisMachine = ThreadedIO.isOnThisMachine(peerOf: PQsocket(handle))
         self.configuration = configuration
         self.interrupt = interrupt
         self.handle = handle
@@ -116,6 +124,13 @@ package final class PostgresConnection {
             PQfinish(handle)
             throw error
         }
+    }
+
+    /// libpq: <https://www.postgresql.org/docs/15/libpq-status.html#LIBPQ-PQSSLATTRIBUTE>
+    private static func encryption(of handle: OpaquePointer) -> (version: String, cipher: String)? {
+        guard PQsslInUse(handle) != 0 else { return nil }
+        func attribute(_ name: String) -> String { PQsslAttribute(handle, name).map { String(cString: $0) } ?? "?" }
+        return (attribute("protocol"), attribute("cipher"))
     }
 
     private static func start(_ configuration: PostgresConfiguration) throws(PostgresError) -> OpaquePointer? {

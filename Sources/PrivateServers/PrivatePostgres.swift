@@ -38,11 +38,12 @@ package final class PrivatePostgres: Sendable {
     ///   - access: Lines of `pg_hba.conf`, such as `host all guarded 127.0.0.1/32 scram-sha-256`; they win over ours,
     ///     which let everybody in.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
+    ///   - tls: What clients may speak at that port; nil for no TLS.
     /// - Returns: A server that takes connections.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
         in root: PrivateDirectory? = nil, name: String = "postgres", settings: [String] = [], access: [String] = [],
-        tcp: Bool = false
+        tcp: Bool = false, tls: PrivateTLS? = nil
     ) async throws -> PrivatePostgres {
         let directory: PrivateDirectory = if let root { root } else { try await PrivateDirectory() }
         let account = try serverAccount()
@@ -50,6 +51,17 @@ package final class PrivatePostgres: Sendable {
         try await initialize(part, as: account?.name)
         let rules = access + ["local all all trust", "host all all 127.0.0.1/32 trust", ""]
         try writeText(rules.joined(separator: "\n"), to: "\(part)/data/pg_hba.conf")
+        if let tls {
+            // Its own copies: the server reads no key that another user owns.
+            for (file, copy) in [(tls.certificate.file, "server.crt"), (tls.certificate.keyFile, "server.key")] {
+                let path = "\(part)/data/\(copy)"
+                try writeText(readText(file) ?? "", to: path)
+                if let account, chown(path, account.user, account.group) != 0 {
+                    throw ServerError.refused(operation: "give away \(path)", errno: errno)
+                }
+            }
+        }
+        let settings = settings + (tls == nil ? [] : ["ssl=on"])
         var triesLeft = 5
         while true {
             let postgres = try PrivatePostgres(

@@ -20,6 +20,8 @@ package final class PrivateRedis: Sendable {
     var logTail: String { server.logTail }
     /// The password, when one was asked for.
     package let password: String?
+    /// What is spoken at the port; nil for no TLS.
+    package let tls: PrivateTLS?
 
     private let root: PrivateDirectory
     private let server: PrivateServer
@@ -32,24 +34,25 @@ package final class PrivateRedis: Sendable {
     ///   - options: Lines of a configuration file, such as `appendfsync always`; they win over ours.
     ///   - password: What clients must give; nil for none.
     ///   - tcp: Whether it listens on a free port of the loopback interface too.
+    ///   - tls: Listens on a free port with this TLS, and on none without; a client that wants to has to name the authority.
     ///   - environment: What its environment differs in from ours.
     /// - Returns: A server that answers.
     /// - Throws: ``ServerError``, with the end of the server's log when it did not come up; `CancellationError`.
     package static func start(
         in root: PrivateDirectory? = nil, name: String = "redis", options: [String] = [], password: String? = nil,
-        tcp: Bool = false,
-        environment: [String: String?] = [:]
+        tcp: Bool = false, tls: PrivateTLS? = nil, environment: [String: String?] = [:]
     ) async throws -> PrivateRedis {
         let directory: PrivateDirectory = if let root { root } else { try await PrivateDirectory() }
         let part = try directory.part(name, owner: nil)
         var triesLeft = 5
         while true {
             let redis = try PrivateRedis(
-                directory, part, options, password, port: tcp ? try freePort() : nil, environment: environment)
+                directory, part, options, password, port: tcp || tls != nil ? try freePort() : nil, tls: tls,
+                environment: environment)
             do {
                 try await redis.server.start()
                 return redis
-            } catch ServerError.didNotStart(_, _, let log) where tcp && triesLeft > 0 && log.contains("in use") {
+            } catch ServerError.didNotStart(_, _, let log) where triesLeft > 0 && log.contains("in use") {
                 // Somebody took the port between our look and the server's.
                 triesLeft -= 1
             }
@@ -58,11 +61,11 @@ package final class PrivateRedis: Sendable {
 
     private init(
         _ root: PrivateDirectory, _ part: String, _ options: [String], _ password: String?, port: Int?,
-        environment: [String: String?]
+        tls: PrivateTLS?, environment: [String: String?]
     ) throws(ServerError) {
         let socketPath = "\(part)/redis.sock"
         let configuration = """
-            port \(port ?? 0)
+            \(tls?.redisLines(port: port ?? 0) ?? "port \(port ?? 0)")
             bind 127.0.0.1
             unixsocket \(socketPath)
             unixsocketperm 700
@@ -84,6 +87,7 @@ package final class PrivateRedis: Sendable {
         self.socketPath = socketPath
         self.port = port
         self.password = password
+        self.tls = tls
         directory = part
         server = PrivateServer(
             .init(
@@ -100,7 +104,8 @@ package final class PrivateRedis: Sendable {
     package var url: String {
         let password = password.map(percentEncoded)
         guard let port else { return "unix://\(socketPath)" + (password.map { "?password=\($0)" } ?? "") }
-        return "redis://" + (password.map { "default:\($0)@" } ?? "") + "127.0.0.1:\(port)/0"
+        let place = (password.map { "default:\($0)@" } ?? "") + "127.0.0.1:\(port)/0"
+        return tls.map { "rediss://\(place)?tls_ca=\(percentEncoded($0.authority.file))" } ?? "redis://\(place)"
     }
 
     /// The process ID of the present, or last, server process.

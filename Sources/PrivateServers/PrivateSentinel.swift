@@ -27,20 +27,22 @@ package final class PrivateSentinel: Sendable {
     ///   - root: Where its files go.
     ///   - name: The name of its part of the directory.
     ///   - password: What its clients must give; nil for none.
+    ///   - tls: What is spoken at its port, and to the master; nil for no TLS.
     ///   - downAfter: How long the master may be silent, in milliseconds.
     /// - Returns: A Sentinel that answers.
     /// - Throws: ``ServerError``; `CancellationError`.
     package static func start(
         watching master: PrivateRedis, in root: PrivateDirectory, name: String = "sentinel", password: String? = nil,
-        downAfter: Int = 300
+        tls: PrivateTLS? = nil, downAfter: Int = 300
     ) async throws -> PrivateSentinel {
-        let sentinel = try PrivateSentinel(master, root, name, password, downAfter)
+        let sentinel = try PrivateSentinel(master, root, name, password, tls, downAfter)
         try await sentinel.server.start()
         return sentinel
     }
 
     private init(
-        _ master: PrivateRedis, _ root: PrivateDirectory, _ name: String, _ password: String?, _ downAfter: Int
+        _ master: PrivateRedis, _ root: PrivateDirectory, _ name: String, _ password: String?, _ tls: PrivateTLS?,
+        _ downAfter: Int
     ) throws(ServerError) {
         guard let masterPort = master.port else {
             throw .refused(operation: "watch a server", reason: "it listens on no port")
@@ -48,7 +50,7 @@ package final class PrivateSentinel: Sendable {
         let part = try root.part(name, owner: nil)
         let (port, socketPath, watched) = (try freePort(), "\(part)/sentinel.sock", Self.masterName)
         let configuration = """
-            port \(port)
+            \(tls?.redisLines(port: port) ?? "port \(port)")
             bind 127.0.0.1
             unixsocket \(socketPath)
             dir \(part)

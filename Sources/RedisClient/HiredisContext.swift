@@ -15,15 +15,25 @@ final class HiredisContext {
         case lost(String)
         /// What came is not RESP2, or nested deeper than hiredis reads.
         case malformed(String)
+        /// There can be no TLS as it was asked for: whom to trust, and as whom to come, has to change.
+        case refused(String)
 
         var reason: String {
             switch self {
-            case .lost(let reason), .malformed(let reason): reason
+            case .lost(let reason), .malformed(let reason), .refused(let reason): reason
             }
         }
     }
 
     private let context: UnsafeMutablePointer<redisContext>
+    /// What the bytes go through on their way; nil for none.
+    private(set) var channel: TLSChannel?
+
+    /// hiredis's words for an end without a reason.
+    static let hungUp = "Server closed the connection"
+
+    /// Whether the other side has closed or reset the connection.
+    static func isHangUp(_ reason: String) -> Bool { reason == hungUp || reason == text(of: ECONNRESET) }
 
     /// Redis' own bound for one string (`proto-max-bulk-len`).
     private static let unparsedBytesMax = 512 << 20
@@ -80,20 +90,52 @@ final class HiredisContext {
     }
 
     /// How many bytes wait to be written.
-    var unwrittenBytes: Int { onewrite_redis_output_length(context) }
+    var unwrittenBytes: Int { onewrite_redis_output_length(context) - (channel?.bytesWritten ?? 0) }
+
+    /// Begins TLS on the connected socket: ``shakeHands()`` next.
+    ///
+    /// - Parameters:
+    ///   - settings: Whom to trust, and as whom to come.
+    ///   - host: What was connected to.
+    func beginTLS(_ settings: RedisTLS, with host: String) throws(Failure) {
+        do throws(TLSTrouble) {
+            channel = TLSChannel(try TLSSession(settings, with: host, on: descriptor))
+        } catch {
+            throw .refused(error.reason)
+        }
+    }
+
+    /// Goes on with TLS's handshake.
+    ///
+    /// - Returns: What has to be waited for; nil when it is done.
+    func shakeHands() throws(Failure) -> Interest? {
+        guard let channel else { return nil }
+        return try channel.shakeHands()
+    }
+
+    /// What the socket has to be waited for, so that what is asked for can go on; nil when it can already.
+    func wait(for interest: Interest) -> Interest? {
+        guard let channel else { return interest }
+        return channel.wait(for: interest)
+    }
 
     /// Writes what the socket takes.
     ///
     /// - Returns: Whether everything is written.
     func write() throws(Failure) -> Bool {
+        if let channel { return try channel.write(from: context) }
         var isDone: Int32 = 0
         guard redisBufferWrite(context, &isDone) == REDIS_OK else { throw lastWords.map { .lost($0) } ?? failure }
         return isDone != 0
     }
 
-    /// Reads what the socket has, up to 16 KiB.
+    /// Reads what the socket has, up to 16 KiB, with TLS 64.
     func read() throws(Failure) {
-        guard redisBufferRead(context) == REDIS_OK else { throw failure }
+        if let channel {
+            try channel.read(into: context)
+        } else if redisBufferRead(context) != REDIS_OK {
+            throw failure
+        }
         guard onewrite_redis_input_length(context) <= Self.unparsedBytesMax else {
             throw .malformed("a reply of more than \(Self.unparsedBytesMax >> 20) MiB")
         }

@@ -9,8 +9,10 @@ extension RedisConfiguration {
     ///   `sentinel_username` and `sentinel_password` for the Sentinels themselves
     /// - `redis+cluster://[[user]:password@]host[:port][,host[:port]…]`: some of the nodes, which know the others
     ///
-    /// Reserved characters are percent-encoded, an IPv6 host stands in brackets. `rediss://` and the like are
-    /// refused: this client doesn't speak TLS.
+    /// With `rediss://`, `rediss+sentinel://` and `rediss+cluster://` the connections are encrypted (``RedisTLS``); options
+    /// are `tls_ca`, `tls_certificate` and `tls_key`, `tls_crl`, `tls_server_name`, and `tls_verify=off`.
+    ///
+    /// Reserved characters are percent-encoded, an IPv6 host stands in brackets.
     ///
     /// - Parameter url: The URL.
     /// - Throws: What is wrong with it; no error repeats any part of it.
@@ -23,7 +25,8 @@ extension RedisConfiguration {
             throw .malformed
         }
         guard parts.fragment == nil else { throw .malformed }
-        switch scheme.lowercased() {
+        let isEncrypted = scheme.lowercased().hasPrefix("rediss")
+        switch isEncrypted ? "redis" + scheme.lowercased().dropFirst("rediss".count) : scheme.lowercased() {
         case "redis": try self.init(.tcp(of: parts), database: Self.database(inPath: parts.path))
         case "unix", "redis+unix", "redis-socket": try self.init(.unix(of: parts))
         case "redis+sentinel":
@@ -39,12 +42,16 @@ extension RedisConfiguration {
         case "redis+cluster":
             guard try Self.database(inPath: parts.path) == 0 else { throw .databaseOfCluster }
             self.init(.cluster(nodes: try Self.hosts(parts, otherHosts, defaultPort: Self.port)))
-        case "rediss", "rediss+sentinel", "rediss+cluster": throw .tlsUnsupported
         default: throw .unknownScheme
+        }
+        if isEncrypted {
+            guard socketPath == nil else { throw .unknownScheme }
+            tls = RedisTLS()
         }
         username = parts.user.flatMap { $0.isEmpty ? nil : $0 }
         password = parts.password
         try take(options: parts.queryItems ?? [])
+        try tls?.check()
         guard username == nil || password != nil, sentinelUsername == nil || sentinelPassword != nil else {
             throw .userWithoutPassword
         }
@@ -69,7 +76,8 @@ extension RedisConfiguration {
     /// Splits the URL of several hosts into one with the first host only, and the other hosts; other URLs stay whole.
     private static func splitHosts(_ url: String) -> (url: String, others: [Substring]) {
         guard let scheme = url.firstRange(of: "://"),
-            ["redis+sentinel", "redis+cluster"].contains(url[..<scheme.lowerBound].lowercased())
+            ["redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster"].contains(
+                url[..<scheme.lowerBound].lowercased())
         else { return (url, []) }
         let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         let start = authority.lastIndex(of: "@").map(authority.index(after:)) ?? authority.startIndex
@@ -88,6 +96,9 @@ extension RedisConfiguration {
             case "password": password = option.value
             case "sentinel_username" where isBySentinel: sentinelUsername = option.value
             case "sentinel_password" where isBySentinel: sentinelPassword = option.value
+            case let name where name.hasPrefix(RedisTLS.optionPrefix):
+                guard tls != nil else { throw .tlsOptionWithoutTLS }
+                try tls?.take(name, option.value)
             default: throw .unknownOption
             }
         }
@@ -126,14 +137,15 @@ extension RedisConfiguration.Endpoint {
 /// The URL is not repeated, since it may hold a password.
 package enum RedisURLError: Error, Sendable, Equatable {
     case malformed, unknownScheme, missingHost, badPort, badDatabase, missingPath, badPath, missingMaster
-    case unknownOption, userWithoutPassword, databaseOfCluster, tlsUnsupported
+    case unknownOption, userWithoutPassword, databaseOfCluster
+    case badTLSOption, tlsOptionWithoutTLS, certificateWithoutKey, unverifiedAuthority
 }
 
 extension RedisURLError: CustomStringConvertible {
     package var description: String {
         let examples =
             "redis://[[user]:password@]host[:port][/database], unix:///path[?db=N], redis+sentinel://host[:port],…/master "
-            + "or redis+cluster://host[:port],…"
+            + "or redis+cluster://host[:port],… (with TLS rediss:// and the like)"
         return switch self {
         case .malformed:
             "not a Redis URL: write \(examples), and percent-encode reserved characters in a password (@ is %40)"
@@ -146,11 +158,15 @@ extension RedisURLError: CustomStringConvertible {
         case .missingMaster:
             "the Redis URL names no master: write redis+sentinel://host:26379,host2:26379/mymaster[/database]"
         case .unknownOption:
-            "the Redis URL has an option other than db, username and password (and sentinel_username, sentinel_password)"
+            "the Redis URL has an option other than db, username and password (sentinel_username and sentinel_password; with TLS "
+                + "tls_ca, tls_certificate, tls_key, tls_crl, tls_server_name and tls_verify)"
         case .databaseOfCluster: "a Redis Cluster has database 0 only: leave the database out of the URL"
         case .userWithoutPassword: "the Redis URL has a user but no password: write redis://user:password@host"
-        case .tlsUnsupported:
-            "rediss:// is not supported: this build speaks to Redis without TLS; use redis:// or a tunnel"
+        case .badTLSOption: "an option of the Redis URL for TLS has no value, or tls_verify is neither on nor off"
+        case .tlsOptionWithoutTLS: "the Redis URL has options for TLS and no TLS: write rediss:// instead of redis://"
+        case .certificateWithoutKey: "the Redis URL has one of tls_certificate and tls_key: name both, or none"
+        case .unverifiedAuthority:
+            "the Redis URL has tls_verify=off, and names a tls_ca or tls_crl that would not be used: name one or the other"
         }
     }
 }

@@ -26,6 +26,8 @@ package struct RedisConfiguration: Sendable, Equatable {
     package var sentinelUsername: String?
     /// The password at the Sentinels, nil when they want none.
     package var sentinelPassword: String?
+    /// How to speak TLS, with the server and with its Sentinels; nil for not at all.
+    package var tls: RedisTLS?
     /// How long opening a connection may take, the setting up of the session included.
     package var connectTimeout: Duration = .seconds(5)
     /// What `CLIENT LIST` shows for the connections; without spaces.

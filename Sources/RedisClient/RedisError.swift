@@ -14,6 +14,9 @@ package enum RedisError: Error, Sendable, Equatable {
     case isReplica(address: String, master: String)
     /// The server refused the user name or password, or wants one and got none.
     case authenticationFailed(address: String, reason: String)
+    /// There is no TLS with the server as it was asked for: a certificate isn't accepted, a file can't be used, or one side
+    /// doesn't speak it. Nothing was sent.
+    case tlsFailed(address: String, reason: String)
     /// The deadline passed before the answer came to the command that `operation` names.
     case timedOut(operation: String, address: String)
     /// One node of a cluster did not do it; the others go on, and so does the connection.
@@ -34,7 +37,7 @@ package enum RedisError: Error, Sendable, Equatable {
         switch self {
         case .connectionFailed, .timedOut, .connectionLost, .isReplica, .nodeFailed: true
         case .sessionFailed(_, _, let passes): passes
-        case .authenticationFailed, .interrupted, .protocolViolation: false
+        case .authenticationFailed, .tlsFailed, .interrupted, .protocolViolation: false
         case .reply(let error): error.isRetriable
         }
     }
@@ -47,7 +50,7 @@ package enum RedisError: Error, Sendable, Equatable {
         switch self {
         case .timedOut, .interrupted, .connectionLost, .protocolViolation: true
         case .nodeFailed(_, _, let isUnknown): isUnknown
-        case .connectionFailed, .sessionFailed, .isReplica, .authenticationFailed, .reply: false
+        case .connectionFailed, .sessionFailed, .isReplica, .authenticationFailed, .tlsFailed, .reply: false
         }
     }
 }
@@ -60,6 +63,7 @@ extension RedisError: CustomStringConvertible {
         case .isReplica(let address, let master):
             "Redis at \(address) is a replica of \(master), and takes no writes. Point Onewrite at the master"
         case .authenticationFailed(let address, let reason): "Redis at \(address) refused to let us in: \(reason)"
+        case .tlsFailed(let address, let reason): "no TLS with Redis at \(address): \(reason)"
         case .timedOut(let operation, let address): "Redis at \(address) did not answer in time to \(operation)"
         case .nodeFailed(let address, let reason, _): "a part of the Redis Cluster is away, at \(address): \(reason)"
         case .interrupted: "interrupted while waiting for Redis"

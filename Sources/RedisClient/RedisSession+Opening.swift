@@ -19,6 +19,9 @@ extension RedisSession {
         if configuration.host != nil {
             do { try context.keepAlive() } catch { throw failed(error.reason) }
         }
+        if let tls = configuration.tls, let host = configuration.host {
+            try secure(context, tls, host, configuration, until: deadline, interrupt: interrupt)
+        }
         return context
     }
 
@@ -33,7 +36,7 @@ extension RedisSession {
         var hello: RedisReply?
         for command in commands {
             // One by one: a server that has no room says so once, and hangs up.
-            do { hello = try receive(until: deadline) } catch { throw opening(error) }
+            do { hello = try receive(until: deadline) } catch { throw opening(error, isFirst: hello == nil) }
             if let error = hello?.error {
                 close()
                 throw refusal(error, of: command)
@@ -62,12 +65,23 @@ extension RedisSession {
     }
 
     /// Whatever breaks before the session stands is a connection that could not be made.
-    private func opening(_ error: RedisError) -> RedisError {
-        switch error {
+    ///
+    /// - Parameter isFirst: Whether the server had said nothing before.
+    private func opening(_ error: RedisError, isFirst: Bool) -> RedisError {
+        let mayWantTLS = configuration.tls == nil && configuration.socketPath == nil
+        return switch error {
         // The reason may be what the server said before it hung up.
         case .connectionLost(_, let reason) where RedisReplyError(text: reason).isRetriable:
             .sessionFailed(address: address, reason: reason, passes: true)
+        case .connectionLost(_, let reason) where isFirst && mayWantTLS && HiredisContext.isHangUp(reason):
+            .connectionFailed(
+                address: address,
+                reason:
+                    "\(reason), before the server said a word. Should its port be for TLS: write rediss:// in the URL")
         case .connectionLost(_, let reason): .connectionFailed(address: address, reason: reason)
+        // An alert of TLS.
+        case .protocolViolation(let text) where isFirst && mayWantTLS && text.contains(#""\x15""#):
+            .tlsFailed(address: address, reason: "the server speaks TLS at this port: write rediss:// in the URL")
         case .timedOut: .sessionFailed(address: address, reason: "connected, but no answer in time", passes: true)
         default: error
         }

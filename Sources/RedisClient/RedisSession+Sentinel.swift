@@ -50,6 +50,9 @@ extension RedisSession {
         for case .authenticationFailed(let address, let reason) in errors {
             throw .authenticationFailed(address: "Sentinel \(address)", reason: reason)
         }
+        for case .tlsFailed(let address, let reason) in errors {
+            throw .tlsFailed(address: "Sentinel \(address)", reason: reason)
+        }
         throw .connectionFailed(
             address: configuration.address, reason: errors.map { "\($0)" }.joined(separator: "; "))
     }
@@ -91,6 +94,7 @@ extension RedisSession {
         var asked = RedisConfiguration(
             sentinel, username: configuration.sentinelUsername, password: configuration.sentinelPassword)
         asked.clientName = configuration.clientName
+        asked.tls = configuration.tls
         do throws(RedisError) {
             let connection = try RedisSession(connectingTo: asked, until: deadline, interrupt: interrupt)
             defer { connection.close() }

@@ -31,7 +31,8 @@ package final class RedisSession {
     /// The server itself, also where Sentinels were asked.
     let server: RedisConfiguration.Endpoint
 
-    private var context: HiredisContext?
+    /// nil once the session has ended.
+    private(set) var context: HiredisContext?
     private var failure: RedisError?
     /// A command without a reply.
     private struct Sent {
@@ -61,7 +62,8 @@ package final class RedisSession {
     ///   - deadline: When to give up; no later than the configuration's `connectTimeout` from now.
     ///   - interrupt: Ends the waits of this connection from another thread.
     /// - Throws: ``RedisError/connectionFailed(address:reason:)``, ``RedisError/sessionFailed(address:reason:passes:)``,
-    ///   ``RedisError/authenticationFailed(address:reason:)``, ``RedisError/interrupted``, or
+    ///   ``RedisError/authenticationFailed(address:reason:)``, ``RedisError/tlsFailed(address:reason:)``,
+    ///   ``RedisError/interrupted``, or
     ///   ``RedisError/protocolViolation(_:)`` when something else than Redis listens there.
     package init(
         connectingTo configuration: RedisConfiguration, until deadline: Deadline, interrupt: Interrupt?
@@ -85,6 +87,9 @@ package final class RedisSession {
 
     /// How many commands were sent, or wait to be, whose replies were not received yet; without the one sent ahead.
     package var outstanding: Int { sent.count - (hasCommandAhead && parked == nil ? 1 : 0) }
+
+    /// How many bytes of what was sent are not written yet.
+    var unwrittenBytes: Int { context?.unwrittenBytes ?? 0 }
 
     /// Ends the session at once; commands not flushed are dropped.
     package func close() {
@@ -231,7 +236,8 @@ package final class RedisSession {
     private func wait(for interest: Interest, until deadline: Deadline) throws(RedisError) {
         guard let context else { throw lost }
         let error: RedisError
-        switch ThreadedIO.wait(for: interest, on: context.descriptor, until: deadline, interrupt: interrupt) {
+        guard let needed = context.wait(for: interest) else { return }
+        switch ThreadedIO.wait(for: needed, on: context.descriptor, until: deadline, interrupt: interrupt) {
         case .ready: return
         case .timedOut: error = .timedOut(operation: sent.first?.name ?? "a message", address: address)
         case .interrupted: error = .interrupted
@@ -248,6 +254,7 @@ extension RedisSession {
         switch failure {
         case .lost(let reason): end(.connectionLost(address: address, reason: reason))
         case .malformed(let reason): end(.protocolViolation("\(address): \(reason)"))
+        case .refused(let reason): end(.tlsFailed(address: address, reason: reason))
         }
     }
 

@@ -9,6 +9,7 @@ extension StoreError {
             case .connectionFailed, .connectionLost, .timedOut: .unavailable
             case .nodeFailed: .partUnavailable
             case .sessionFailed(_, _, let passes): passes ? .busy : .misconfigured
+            case .tlsFailed: .misconfigured
             case .isReplica: .replica
             case .authenticationFailed: .notPermitted
             case .interrupted: .interrupted

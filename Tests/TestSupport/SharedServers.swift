@@ -70,17 +70,19 @@ package func withServers<Result>(_ body: (TestServers) async throws -> Result) a
 ///   - redisOptions: Lines of a Redis configuration file.
 ///   - postgresSettings: Postgres settings such as `lock_timeout=2s`.
 ///   - postgresAccess: Lines of `pg_hba.conf`.
+///   - isEncrypted: Whether both listen on a port with TLS: Redis with nothing else, Postgres as its clients like.
 ///   - body: The test.
 /// - Returns: What the body returns.
 /// - Throws: What the body throws; `ServerError` when a server did not start.
 package func withOwnServers<Result>(
     redisOptions: [String] = [], postgresSettings: [String] = [], postgresAccess: [String] = [],
-    _ body: (TestServers) async throws -> Result
+    isEncrypted: Bool = false, _ body: (TestServers) async throws -> Result
 ) async throws -> Result {
     let directory = try await PrivateDirectory()
-    async let redis = PrivateRedis.start(in: directory, options: redisOptions)
+    let tls = isEncrypted ? try await privateTLS(in: directory) : nil
+    async let redis = PrivateRedis.start(in: directory, options: redisOptions, tls: tls)
     async let postgres = PrivatePostgres.start(
-        in: directory, settings: testSettings + postgresSettings, access: postgresAccess)
+        in: directory, settings: testSettings + postgresSettings, access: postgresAccess, tcp: isEncrypted, tls: tls)
     let servers = TestServers(redis: try await redis, postgres: try await postgres)
     do {
         let result = try await body(servers)
@@ -90,6 +92,11 @@ package func withOwnServers<Result>(
         await servers.end(directory)
         throw error
     }
+}
+
+private func privateTLS(in directory: PrivateDirectory) async throws -> PrivateTLS {
+    let authority = try await PrivateAuthority(in: directory)
+    return PrivateTLS(try await authority.issue("servers"), of: authority)
 }
 
 extension TestServers {

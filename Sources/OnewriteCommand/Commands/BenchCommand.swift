@@ -78,6 +78,9 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             "Workers of group postgres trim the log meanwhile: what is older than this.", valueName: "age"))
     var trim: String?
 
+    @Flag(help: "Speak TLS to Redis, on a port with a certificate of the benchmark's own.")
+    var tls = false
+
     @Flag(help: "One JSON object (onewrite/bench/v1).")
     var json = false
 
@@ -94,6 +97,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
         if let trim, Duration(text: trim) == nil {
             throw ValidationError("--trim: expected a duration like 1s 10m 7d, got \(FieldError.quote(trim))")
         }
+        if tls, bare != nil { throw ValidationError("--tls: the bare loop (--bare) speaks none") }
         if let bare, !FileManager.default.isExecutableFile(atPath: bare) {
             throw ValidationError("--bare: there is no program \(bare). scripts/bench builds it")
         }
@@ -104,7 +108,8 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             BenchPlan(
                 orders: orders, rounds: rounds, shops: shops, partitions: try chosenPartitions(), workers: workers,
                 lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
-                bare: bare.map { URL(filePath: $0).path }, trim: trim), notice: Console.error)
+                bare: bare.map { URL(filePath: $0).path }, trim: trim, isEncrypted: tls),
+            notice: Console.error)
         let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
         if json {
             try Console.printJSON(report, keys: .convertToSnakeCase)

@@ -55,7 +55,8 @@ extension Doctor.Report {
     fileprivate func lines(_ environment: Snapshot.Environment) -> [String] {
         var lines = [environment.text]
         for server in [redis, postgres].compactMap(\.self) {
-            lines.append("\(sanitized(server.version)), a round trip in \(server.milliseconds) ms")
+            let way = server.encryption.map { "\($0.version) with \($0.cipher)" } ?? "not encrypted"
+            lines.append("\(sanitized(server.version)), a round trip in \(server.milliseconds) ms, \(way)")
         }
         if let partitions { lines.append("a log of \(partitions) partitions") }
         for finding in findings {

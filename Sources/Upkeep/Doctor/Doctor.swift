@@ -19,8 +19,21 @@ package struct Doctor {
         package let version: String
         /// Of one round trip.
         package let milliseconds: Double
+        /// nil where the connection is not encrypted.
+        package let encryption: Encryption?
 
-        private enum CodingKeys: String, CodingKey { case address, version, milliseconds = "round_trip_ms" }
+        private enum CodingKeys: String, CodingKey {
+            case address, version, encryption = "tls", milliseconds = "round_trip_ms"
+        }
+
+        /// By hand, so that no encryption is null.
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(address, forKey: .address)
+            try container.encode(version, forKey: .version)
+            try container.encode(milliseconds, forKey: .milliseconds)
+            try container.encode(encryption, forKey: .encryption)
+        }
     }
 
     /// All that was found.
@@ -93,15 +106,17 @@ package struct Doctor {
         do {
             let redis = try servers.redis(interrupt: interrupt)
             var milliseconds = 0.0
+            var encryption: Encryption?
             for server in try redis.sessions(until: .after(.seconds(5))) {
                 var exam = RedisExam(server, servers.keys, isOneOfMany: redis.isCluster)
                 try exam.run()
                 milliseconds = max(milliseconds, exam.milliseconds)
+                encryption = exam.way.encryption
                 report.findings += exam.findings
             }
             report.redis = Server(
                 address: redis.address, version: "\(redis.serverName) \(redis.serverVersion)",
-                milliseconds: rounded(milliseconds))
+                milliseconds: rounded(milliseconds), encryption: encryption)
             if !redis.isBySentinel {
                 do { try redis.requireMaster(until: .after(.seconds(5))) } catch { report.note("replica", "\(error)") }
             }
@@ -109,9 +124,14 @@ package struct Doctor {
         } catch {
             guard let failure = LogError(anyOf: error) else { throw error }
             if interrupt.isSignalled { throw CancellationError() }
-            report.note(failure.kind == .notPermitted ? "redis-denied" : "redis-unreachable", failure.message)
+            report.note(Self.code(of: error, failure), failure.message)
             return nil
         }
+    }
+
+    private static func code(of error: any Error, _ failure: LogError) -> String {
+        if case RedisError.tlsFailed = error { return "redis-tls" }
+        return failure.kind == .notPermitted ? "redis-denied" : "redis-unreachable"
     }
 
     private func connectPostgres(_ report: inout Report) throws -> PostgresConnection? {
@@ -125,7 +145,8 @@ package struct Doctor {
             var exam = PostgresExam(postgres)
             try exam.run()
             report.postgres = Server(
-                address: configuration.address, version: exam.server, milliseconds: rounded(exam.milliseconds))
+                address: configuration.address, version: exam.server, milliseconds: rounded(exam.milliseconds),
+                encryption: exam.way.encryption)
             report.findings += exam.findings
             return postgres
         } catch {

@@ -64,6 +64,17 @@ package struct Check: Sendable {
             "redis-denied", .error, "Redis lets this user in", "nothing can be looked at or done there",
             "put user and password in REDIS_URL right"),
         Check(
+            "redis-tls", .error, "the certificates that Redis and we show each other are accepted",
+            "no order can be accepted", "put the certificates, or the options for TLS in REDIS_URL, right"),
+        Check(
+            "redis-unverified", .warning, "Redis has to prove who it is",
+            "whoever is on the way can be taken for Redis, and read and change everything",
+            "take tls_verify=off out of REDIS_URL, and name Redis's authority with tls_ca"),
+        Check(
+            "redis-plaintext", .warning, "a connection to Redis on another machine is encrypted",
+            "whoever is on the way can read and change everything, the password as well",
+            "a TLS port on Redis, and rediss:// in REDIS_URL"),
+        Check(
             "replica", .error, "Redis is a master", "a replica takes no orders",
             "point REDIS_URL at the master, or at Sentinels: redis+sentinel://"),
         Check(
@@ -73,6 +84,10 @@ package struct Check: Sendable {
         Check(
             "postgres-denied", .error, "Postgres lets this role in", "nothing can be looked at or done there",
             "put role and password in DATABASE_URL right"),
+        Check(
+            "postgres-plaintext", .warning, "a connection to Postgres on another machine is encrypted",
+            "whoever is on the way can read and change everything",
+            "ssl = on in Postgres, and sslmode=verify-full in DATABASE_URL"),
         Check(
             "postgres-not-configured", .warning, "a Postgres is configured", "nothing of it could be looked at",
             "set DATABASE_URL"),

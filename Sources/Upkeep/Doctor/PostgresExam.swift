@@ -10,11 +10,17 @@ struct PostgresExam {
     private static let skewSeconds = 2.0
 
     let postgres: PostgresConnection
-    private(set) var findings: [Finding] = []
+    /// The way there.
+    let way: WayExam
+    private(set) var findings: [Finding]
     private(set) var milliseconds = 0.0
     var server: String { "postgres \(postgres.serverVersion)" }
 
-    init(_ postgres: PostgresConnection) { self.postgres = postgres }
+    init(_ postgres: PostgresConnection) {
+        self.postgres = postgres
+        way = WayExam(to: postgres)
+        findings = way.findings
+    }
 
     private var deadline: Deadline { .after(.seconds(10)) }
 

@@ -12,7 +12,9 @@ struct RedisExam {
 
     let redis: RedisSession
     let keys: Keys
-    private(set) var findings: [Finding] = []
+    /// The way there.
+    let way: WayExam
+    private(set) var findings: [Finding]
     /// What it calls itself.
     let server: String
     /// Of one round trip, in milliseconds.
@@ -23,6 +25,8 @@ struct RedisExam {
 
     init(_ redis: RedisSession, _ keys: Keys, isOneOfMany: Bool) {
         (self.redis, self.keys, self.isOneOfMany) = (redis, keys, isOneOfMany)
+        way = WayExam(to: redis)
+        findings = way.findings
         server = "\(redis.serverName) \(redis.serverVersion)"
     }
 

@@ -185,6 +185,40 @@ struct DoctorTests {
         }
     }
 
+    @Test("says how the ways to both servers are encrypted, and what is wrong with that")
+    func encryption() async throws {
+        try await withOwnServers(isEncrypted: true) { servers in
+            let report = try #require(try await doctor(servers).objects().first)
+            for server in ["redis", "postgres"] {
+                let tls = try report.object(server).object("tls")
+                #expect(tls.text("version") == "TLSv1.3" && tls.text("cipher")?.hasPrefix("TLS_") == true, "\(tls)")
+            }
+            let text = try await BuiltExecutable.run("doctor", on: servers).output
+            #expect(text.matches(of: /ms, TLSv1\.3 with TLS_/).count == 2, "\(text)")
+            let inClear = ["DATABASE_URL": "\(servers.postgres.url)?sslmode=disable"]
+            let clear = try #require(try await doctor(servers, inClear).objects().first)
+            #expect(try clear.object("postgres").isNull("tls"))
+            #expect(try clear.objects("findings").allSatisfy { $0.text("code") != "postgres-plaintext" }, "it is near")
+
+            let url = try #require(servers.redis.url.split(separator: "?").first.map(String.init))
+            let unverified = try await codes(servers, ["ONEWRITE_REDIS_URL": url + "?tls_verify=off"])
+            #expect(unverified.contains("redis-unverified"), "\(unverified)")
+            let unknown = try await codes(servers, ["ONEWRITE_REDIS_URL": url])
+            #expect(unknown.contains("redis-tls") && !unknown.contains("redis-unreachable"), "\(unknown)")
+            #expect(try await !codes(servers).contains { $0.hasPrefix("redis-") && $0 != "redis-rights" })
+        }
+        func found(_ server: String, isEncrypted: Bool, isOnThisMachine: Bool) -> [String] {
+            WayExam(
+                server, isEncrypted ? ("TLSv1.3", "A") : nil, isOnThisMachine: isOnThisMachine, isVerified: true
+            ).findings.map(\.code)
+        }
+        for server in ["redis", "postgres"] {
+            #expect(found(server, isEncrypted: false, isOnThisMachine: false) == ["\(server)-plaintext"])
+            #expect(found(server, isEncrypted: true, isOnThisMachine: false).isEmpty)
+            #expect(found(server, isEncrypted: false, isOnThisMachine: true).isEmpty)
+        }
+    }
+
     @Test("the table of docs/doctor.md is the program's")
     func table() throws {
         let page = try String(contentsOf: Repository.root.appending(path: "docs/doctor.md"), encoding: .utf8)

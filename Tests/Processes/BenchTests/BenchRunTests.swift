@@ -61,14 +61,15 @@ struct BenchRunTests {
         try await eventually("the directory is gone") { !FileManager.default.fileExists(atPath: String(directory)) }
     }
 
-    @Test("many shops, partitions, lanes and workers; a table for people")
+    @Test("many shops, partitions, lanes and workers, with TLS; a table for people")
     func manyShops() async throws {
         let done = try await bench([
             "--orders", "400", "--rounds", "1", "--shops", "20", "--partitions", "4", "--workers", "2", "--lanes", "2",
-            "--skus", "7", "--stages", "stock,all",
+            "--skus", "7", "--stages", "stock,all", "--tls",
         ])
         let table = try Ran(done).succeeded().output
         #expect(table.contains("400 orders of two lines · 20 shops · 7 SKUs · 4 partitions · 2 workers"), "\(table)")
+        #expect(table.contains(" with TLS · Postgres "), "\(table)")
         let rows = table.split(separator: "\n").map { $0.split(separator: " ").first ?? "" }
         #expect(rows.contains("STAGE") && rows.contains("stock") && rows.contains("all"), "\(table)")
         #expect(!table.contains("bare loop") && !table.contains("append "), "\(table)")

@@ -56,7 +56,7 @@ struct ArchitectureTests {
         let ofC = targets.filter {
             !$0.value.isDisjoint(with: [
                 "CHiredis", "CLibpq", "CReplyArena", "CThreadedIO", "CLibcurl", "CLibcrypto", "CHTTPClient",
-                "CLibrdkafka",
+                "CLibrdkafka", "CLibssl",
             ])
         }
         #expect(
