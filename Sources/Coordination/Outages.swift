@@ -47,7 +47,7 @@ package struct Outages: Sendable {
         if let error = error as? StoreError, error.isOfServer {
             let advice =
                 error.isMissingRight && error.store != .own
-                ? ". Run: onewrite grants \(error.store.rawValue.lowercased()) --role worker\(group.map { ":\($0)" } ?? "")"
+                ? ". Run: onewrite grants \(error.store.rawValue.lowercased()) --role worker:\(group?.name ?? "GROUP")"
                 : ""
             note(
                 .server(error.store), error.description + advice, by: witness, isPressing: error.kind.needsPerson,

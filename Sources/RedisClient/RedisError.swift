@@ -101,7 +101,8 @@ package struct RedisReplyError: Error, Sendable, Equatable {
 
     /// Whether this user may not do it: by itself, or, in a script's own words, within a script.
     package var isAboutRights: Bool {
-        ["NOPERM", "NOAUTH", "WRONGPASS"].contains(code) || Self.refusalsInScripts.contains(where: message.hasPrefix)
+        ["NOPERM", "NOAUTH", "WRONGPASS"].contains(code) || code == "EXECABORT" && message.contains("NOPERM")
+            || Self.refusalsInScripts.contains(where: message.hasPrefix)
     }
 
     /// Redis 7.0's words, and those of later ones and Valkey.
@@ -119,11 +120,11 @@ package struct RedisReplyError: Error, Sendable, Equatable {
             let line = script.source.split(separator: "\n", omittingEmptySubsequences: false).dropFirst(number - 1).first
             if let command = line?.firstMatch(of: /call\('(\w+)'(?:, '([A-Z]+)')?/) {
                 let name = command.1 + (command.2.map { " " + $0 } ?? "")
-                let words = message.prefix { $0 != "." && $0 != ":" }.replacing(" script", with: "")
-                return RedisReplyError(code: "NOPERM", message: "\(words): \(name), in \(script.name).lua")
+                let words = message.prefix(upTo: message.firstRange(of: " script: ")?.lowerBound ?? message.endIndex)
+                return RedisReplyError(code: "NOPERM", message: "\(words): \(name), in the script \(script.name)")
             }
         }
-        return RedisReplyError(code: "NOPERM", message: "\(message) (\(script.name).lua)")
+        return RedisReplyError(code: "NOPERM", message: "\(message) (the script \(script.name))")
     }
 
     private init(code: String, message: String) {

@@ -209,8 +209,10 @@ extension RedisRights {
             RedisRights(
                 scriptKeys: [keys.pattern(.shadows)],
                 grants: [
-                    on(.shadows, may: "exists hset pexpire rename unlink"), on(.stock, may: "rename unlink persist"),
-                    on(.shops, may: "sadd unlink"), on(.seen, .seenBefore, may: "hset persist rename unlink"),
+                    on(.shadows, may: "exists hset pexpire unlink"), on(.stock, may: "unlink persist"),
+                    // Both keys of a RENAME in one.
+                    on(.shadows, .stock, .seen, may: "rename"),
+                    on(.shops, may: "sadd unlink"), on(.seen, .seenBefore, may: "hset persist unlink"),
                     on(.position(nil), may: "hdel hget hincrby hset unlink"),
                     on(.deliveries, may: "lindex linsert llen lpush lrange lrem rpush type"),
                     // Where Redis lost everything, the record of the log, too.
