@@ -10,7 +10,8 @@ enum CommandRights {
         (DashboardCommand.self, "read"), (ServeCommand.self, "read"), (PendingCommand.self, "read"),
         (OrderCommand.self, "read"), (LogCommand.self, "read"), (StockCommand.Show.self, "read"),
         (AuditCommand.self, "read"), (DoctorCommand.self, "read"), (DeadListCommand.self, "read"),
-        (DeadShowCommand.self, "read"), (IncidentListCommand.self, "read"), (GroupListCommand.self, "read"), (GroupCommand.self, "read"),
+        (DeadShowCommand.self, "read"), (IncidentListCommand.self, "read"), (GroupListCommand.self, "read"),
+        (GroupCommand.self, "read"),
         (OpenCommand.self, "operate"), (TrimCommand.self, "operate"), (RebuildLogCommand.self, "operate"),
         (RebuildStockCommand.self, "operate"), (RebuildDeliveryCommand.self, "operate"),
         (RebuildTablesCommand.self, "operate"), (RepairCommand.self, "operate"), (DeadRetryCommand.self, "operate"),
@@ -24,6 +25,7 @@ enum CommandRights {
     /// - Parameters:
     ///   - command: What was run.
     ///   - message: The server's words.
+    /// - Returns: Words to go behind the server's.
     static func advice(for command: (any ParsableCommand.Type)?, _ message: String) -> String {
         guard let command, let role = roles.first(where: { $0.command == command })?.role else { return "" }
         let server = message.contains("SQLSTATE") ? "postgres" : "redis"

@@ -50,7 +50,9 @@ extension RedisConfiguration {
         password = parts.password
         self.passwordFile = passwordFile
         try take(options: parts.queryItems ?? [])
-        guard username == nil || password != nil || passwordFile != nil, sentinelUsername == nil || sentinelPassword != nil else {
+        guard username == nil || password != nil || passwordFile != nil,
+            sentinelUsername == nil || sentinelPassword != nil
+        else {
             throw .userWithoutPassword
         }
     }

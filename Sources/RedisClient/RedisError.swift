@@ -117,7 +117,8 @@ package struct RedisReplyError: Error, Sendable, Equatable {
     package func refusing(in script: RedisScript) -> RedisReplyError {
         guard isAboutRights else { return self }
         if let number = message.firstMatch(of: /user_script:(\d+)/).flatMap({ Int($0.1) }) {
-            let line = script.source.split(separator: "\n", omittingEmptySubsequences: false).dropFirst(number - 1).first
+            let line = script.source.split(separator: "\n", omittingEmptySubsequences: false).dropFirst(number - 1)
+                .first
             if let command = line?.firstMatch(of: /call\('(\w+)'(?:, '([A-Z]+)')?/) {
                 let name = command.1 + (command.2.map { " " + $0 } ?? "")
                 let words = message.prefix(upTo: message.firstRange(of: " script: ")?.lowerBound ?? message.endIndex)

@@ -5,7 +5,7 @@ package import RedisLog
 package struct RedisRightsOptions: Sendable {
     /// Whether the server is of Redis 7.2 or later, or Valkey: it has WAITAOF.
     package var hasWaitAOF: Bool
-    /// Whether its settings may be read. They hold passwords (`requirepass`, `masterauth`).
+    /// Whether its settings may be read, which hold passwords (`requirepass`, `masterauth`).
     package var readsSettings: Bool
     /// Whether another database than 0 is used.
     package var selectsDatabase: Bool
@@ -29,7 +29,9 @@ extension RedisRights {
             case .submit: parts.submitting
             case .worker(let group, let sink): parts.serving(group) + parts.applying(group, sink)
             case .workers:
-                [.postgres, .stock, .delivery, .script, .own].reduce(parts.serving(nil)) { $0 + parts.applying(nil, $1) }
+                [.postgres, .stock, .delivery, .script, .own].reduce(parts.serving(nil)) {
+                    $0 + parts.applying(nil, $1)
+                }
             case .read: parts.reading
             case .operate: parts.reading + parts.submitting + parts.mending
             case .admin:
@@ -72,7 +74,8 @@ extension RedisRights {
                         Grant(.read, [keys.meta], "fcall_ro"), Grant(.read, [keys.groups], "hgetall"),
                         on(.position(nil), access: .read, may: "hget"),
                         // What an order was that is to be cancelled, and not applied yet; whether a change was set aside.
-                        on(.log, access: .read, may: "xrange xrevrange"), on(.dead(nil), access: .read, may: "xrevrange"),
+                        on(.log, access: .read, may: "xrange xrevrange"),
+                        on(.dead(nil), access: .read, may: "xrevrange"),
                         Grant(.read, [keys.workersPattern(nil)], "zcount"),
                     ])
         }
@@ -88,7 +91,8 @@ extension RedisRights {
                 grants: [
                     on(
                         .log,
-                        may: "xreadgroup xack xautoclaim xgroup|create xgroup|delconsumer xinfo|consumers xinfo|groups xpending xrange type"
+                        may:
+                            "xreadgroup xack xautoclaim xgroup|create xgroup|delconsumer xinfo|consumers xinfo|groups xpending xrange type"
                     ),
                     on(.head, access: .read, may: "hmget"), on(.lease(group), may: "get set del pttl pexpire"),
                     Grant(.all, [keys.workersPattern(group)], "zadd zrange zrem"),
@@ -139,7 +143,8 @@ extension RedisRights {
                     Grant(.read, [keys.partitionsPattern], Self.anyReading),
                     on(
                         .own(group),
-                        may: "@hash @list @set @sortedset @string @bitmap @hyperloglog @geo @stream -@blocking -@dangerous "
+                        may:
+                            "@hash @list @set @sortedset @string @bitmap @hyperloglog @geo @stream -@blocking -@dangerous "
                             + "del unlink expire pexpire persist rename exists type"),
                 ])
         }

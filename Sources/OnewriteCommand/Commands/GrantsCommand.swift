@@ -81,6 +81,8 @@ struct RoleOptions: ParsableArguments {
     /// Each user once.
     ///
     /// - Parameter prefix: What made-up names begin with.
+    /// - Returns: One with all roles where a name was given; else one for each role.
+    /// - Throws: ``Failure`` for a name that is too long.
     func users(_ prefix: String) throws -> [User] {
         let roles = try roles()
         if let user { return [User(name: user, roles: roles)] }
@@ -119,7 +121,9 @@ struct GrantsRedisCommand: AsyncParsableCommand {
     @Flag(help: "Print lines of an ACL file; the user default is off there.")
     var aclfile = false
 
-    @Option(help: ArgumentHelp("The server's version; from 7.2 on, and in Valkey, WAITAOF is granted.", valueName: "version"))
+    @Option(
+        help: ArgumentHelp(
+            "The server's version; from 7.2 on, and in Valkey, WAITAOF is granted.", valueName: "version"))
     var server = "7.0"
 
     @Flag(
@@ -161,10 +165,13 @@ struct GrantsRedisCommand: AsyncParsableCommand {
         }
         if aclfile { Console.print("user default off") }
         if isOpen {
-            Console.error("put the password's hash in the place of SHA-256, or name a --password-file: sha256sum prints it")
+            Console.error(
+                "put the password's hash in the place of SHA-256, or name a --password-file: sha256sum prints it")
         }
         if !aclfile {
-            Console.error("when every program has a user of its own: ACL SETUSER default off; to keep them: ACL SAVE, or CONFIG REWRITE")
+            Console.error(
+                "when every program has a user of its own: ACL SETUSER default off; to keep them: ACL SAVE, or CONFIG REWRITE"
+            )
         }
     }
 

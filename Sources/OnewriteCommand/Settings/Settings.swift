@@ -81,7 +81,8 @@ struct Setting: Sendable {
     ) { _ = try $0.environmentColor() }
 
     static let all = [
-        redisURL, redisPasswordFile, databaseURL, databasePasswordFile, namespace, schema, partitions, lease, window, trim, timeout, durability,
+        redisURL, redisPasswordFile, databaseURL, databasePasswordFile, namespace, schema, partitions, lease, window,
+        trim, timeout, durability,
         environmentLabel, environmentColor,
     ]
 }

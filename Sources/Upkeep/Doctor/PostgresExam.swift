@@ -88,7 +88,9 @@ struct PostgresExam {
             permitted.append((row.string(1) ?? "", may))
             if !may, let what = row.string(0) { missing.append(what) }
         }
-        if !missing.isEmpty, !RoleFit.fits(permitted) { note("postgres-rights", "this role may not: \(missing.joined(separator: ", "))") }
+        if !missing.isEmpty, !RoleFit.fits(permitted) {
+            note("postgres-rights", "this role may not: \(missing.joined(separator: ", "))")
+        }
     }
 
     /// What is done, who does it (submit, workers of postgres and of groups that follow the ledger, whoever looks), and whether
