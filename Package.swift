@@ -398,6 +398,13 @@ let package = Package(
             ],
             path: "Tests/Processes/AuditTests", swiftSettings: swiftSettings),
         .testTarget(
+            name: "RightsTests",
+            dependencies: [
+                "OnewriteCommand", "Connections", "OrderLog", "RedisLog", "RedisClient", "PostgresClient", "ThreadedIO",
+                "PrivateServers", "TestSupport",
+            ],
+            path: "Tests/Processes/RightsTests", swiftSettings: swiftSettings),
+        .testTarget(
             name: "KindTests",
             dependencies: [
                 "OnewriteCommand", "HTTPClient", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",

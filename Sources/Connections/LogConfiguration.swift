@@ -36,10 +36,12 @@ public struct LogConfiguration: Sendable {
     ///   - postgres: `postgres://…`; empty for libpq's own environment (`PGHOST` …); nil where none is needed.
     ///   - namespace: What the keys in Redis begin with: 1 to 64 of `[A-Za-z0-9._:/-]`.
     ///   - schema: The schema in Postgres: 1 to 63 of `[A-Za-z0-9._-]`.
+    ///   - redisPasswordFile: A file with the password in Redis, read at each connection; it wins over the address's.
+    ///   - postgresPasswordFile: The same for Postgres.
     /// - Throws: ``LogError`` that says what is wrong with one of them.
     public init(
         redis: String = "redis://127.0.0.1:6379/0", postgres: String? = nil, namespace: String = "onewrite",
-        schema: String = "onewrite"
+        schema: String = "onewrite", redisPasswordFile: String? = nil, postgresPasswordFile: String? = nil
     ) throws(LogError) {
         guard let keys = Keys(namespace: namespace) else {
             throw LogError(.badConfiguration, "namespace: expected 1 to 64 of A-Z a-z 0-9 . _ : / -")
@@ -48,12 +50,14 @@ public struct LogConfiguration: Sendable {
             throw LogError(.badConfiguration, "schema: expected 1 to 63 of A-Z a-z 0-9 . _ -")
         }
         do {
-            self.init(redis: try RedisConfiguration(url: redis), postgres: nil, keys: keys)
+            self.init(
+                redis: try RedisConfiguration(url: redis, passwordFile: redisPasswordFile), postgres: nil, keys: keys)
             self.postgres = try postgres.map { try PostgresConfiguration(url: $0.isEmpty ? nil : $0) }
         } catch {
             throw LogError(anyOf: error) ?? LogError(.bug, "\(error)")
         }
         self.postgres?.schema = schema
+        self.postgres?.passwordFile = postgresPasswordFile
     }
 
     /// Whether a schema may have this name.

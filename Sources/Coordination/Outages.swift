@@ -45,8 +45,13 @@ package struct Outages: Sendable {
         _ error: any Error, doing what: String, by witness: Witness, at now: ContinuousClock.Instant
     ) {
         if let error = error as? StoreError, error.isOfServer {
+            let advice =
+                error.isMissingRight && error.store != .own
+                ? ". Run: onewrite grants \(error.store.rawValue.lowercased()) --role worker:\(group?.name ?? "GROUP")"
+                : ""
             note(
-                .server(error.store), error.description, by: witness, isPressing: error.kind.needsPerson, at: now)
+                .server(error.store), error.description + advice, by: witness, isPressing: error.kind.needsPerson,
+                at: now)
         } else {
             note(.other("\(what): \(error)"), "\(what): \(error)", by: witness, at: now)
         }

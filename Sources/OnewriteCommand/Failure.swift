@@ -57,5 +57,10 @@ struct Failure: Error, CustomStringConvertible {
         self.init(status, error.message)
     }
 
+    /// Whether a server knows who asks, and doesn't let them.
+    var isMissingRight: Bool {
+        status == .notPermitted && (message.contains("NOPERM") || message.contains("SQLSTATE 42501"))
+    }
+
     func adding(_ text: String) -> Failure { Failure(status, message + text) }
 }

@@ -41,6 +41,7 @@ package struct RootCommand: AsyncParsableCommand {
             IncidentCommand.self,
             UpgradeCommand.self,
             ConfigCommand.self,
+            GrantsCommand.self,
             DemoCommand.self,
             BenchCommand.self,
         ])
@@ -50,9 +51,11 @@ package struct RootCommand: AsyncParsableCommand {
     /// Runs what the command line says; ends the process with its exit code when that fails.
     package static func main() async {
         ignoreBrokenPipes()
+        var running: (any ParsableCommand.Type)?
         do {
             let arguments = Array(CommandLine.arguments.dropFirst())
             let named = try MistypedWord.command(in: arguments, of: Self.self)
+            running = named
             var command = try parse(arguments, of: named)
             if !(named is any ShowsItsOwnProgress.Type) { ProgressLine.begin(named._commandName) }
             // Cancelled and waited for at the end of this block, before anything is said of an error.
@@ -63,7 +66,7 @@ package struct RootCommand: AsyncParsableCommand {
                 try command.run()
             }
         } catch {
-            end(error)
+            end(error, of: running)
         }
     }
 
@@ -80,9 +83,10 @@ package struct RootCommand: AsyncParsableCommand {
     }
 
     /// Says what went wrong in one line, and exits with its code.
-    private static func end(_ error: any Error) -> Never {
+    private static func end(_ error: any Error, of command: (any ParsableCommand.Type)?) -> Never {
         if let stopped = error as? Stopped { Foundation.exit(stopped.status) }
-        guard let failure = Failure(error) else { exit(withError: error) }
+        guard var failure = Failure(error) else { exit(withError: error) }
+        if failure.isMissingRight { failure = failure.adding(CommandRights.advice(for: command, failure.message)) }
         if !failure.message.isEmpty { Console.error("error: \(failure.message)") }
         Foundation.exit(failure.status.rawValue)
     }

@@ -47,6 +47,11 @@ package struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         self.outcomeIsUnknown = outcomeIsUnknown
     }
 
+    /// Whether the server knows who asks, and doesn't let them: `onewrite grants` prints what is missing.
+    package var isMissingRight: Bool {
+        kind == .notPermitted && (message.contains("NOPERM") || message.contains("SQLSTATE 42501"))
+    }
+
     package var description: String {
         store == .own || message.contains(store.rawValue) ? message : "\(store.rawValue): \(message)"
     }

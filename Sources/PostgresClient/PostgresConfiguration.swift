@@ -1,4 +1,5 @@
 import CLibpq
+import ThreadedIO
 
 /// Where Postgres is, and what every transaction there is told.
 ///
@@ -19,6 +20,8 @@ package struct PostgresConfiguration: Sendable {
     package var idleInTransactionTimeout: Duration = .seconds(5)
     /// Whether an index is used wherever there is one, also for a table that is still small.
     package var avoidsScans = false
+    /// A file with the password, read at each connection; nil where it is in the URL, or libpq finds it.
+    package var passwordFile: String?
     /// How long connecting may take, within the caller's deadline.
     ///
     /// Resolving a host name happens before, and is bounded by the resolver's own settings only.
@@ -50,7 +53,9 @@ package struct PostgresConfiguration: Sendable {
     }
 
     /// What libpq gets, in the order in which later ones win.
-    var keywords: [(keyword: String, value: String)] {
+    ///
+    /// - Throws: ``PostgresError/invalidConfiguration(reason:)`` when there is no password in the file that should hold it.
+    func keywords() throws(PostgresError) -> [(keyword: String, value: String)] {
         // The URL may say better than these.
         var keywords = [
             ("application_name", applicationName),
@@ -59,6 +64,11 @@ package struct PostgresConfiguration: Sendable {
         ]
         if let connectionString {
             keywords.append(("dbname", connectionString))
+        }
+        do throws(PasswordFile.Trouble) {
+            if let passwordFile { keywords.append(("password", try PasswordFile.read(passwordFile))) }
+        } catch {
+            throw .invalidConfiguration(reason: error.description)
         }
         // A pooler knows this one, and sets it in each session that it lends.
         keywords.append(("client_encoding", "UTF8"))

@@ -135,8 +135,9 @@ package final class PostgresConnection {
 
     private static func start(_ configuration: PostgresConfiguration) throws(PostgresError) -> OpaquePointer? {
         // Lists of C strings that end in a null pointer.
-        let names = try ParameterBuffer(configuration.keywords.map { .text($0.keyword) } + [.null])
-        let values = try ParameterBuffer(configuration.keywords.map { .text($0.value) } + [.null])
+        let keywords = try configuration.keywords()
+        let names = try ParameterBuffer(keywords.map { .text($0.keyword) } + [.null])
+        let values = try ParameterBuffer(keywords.map { .text($0.value) } + [.null])
         return names.withPointers { _, names, _, _ in
             values.withPointers { _, values, _, _ in PQconnectStartParams(names, values, 1) }
         }

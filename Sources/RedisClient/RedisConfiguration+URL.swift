@@ -14,11 +14,13 @@ extension RedisConfiguration {
     ///
     /// Reserved characters are percent-encoded, an IPv6 host stands in brackets.
     ///
-    /// - Parameter url: The URL.
+    /// - Parameters:
+    ///   - url: The URL.
+    ///   - passwordFile: Where the user's password is, when the URL doesn't have it; it wins over the URL's.
     /// - Throws: What is wrong with it; no error repeats any part of it.
     ///
     /// IANA: <https://www.iana.org/assignments/uri-schemes/prov/redis>
-    package init(url: String) throws(RedisURLError) {
+    package init(url: String, passwordFile: String? = nil) throws(RedisURLError) {
         // A list of hosts is no URL: the first stands for them until the rest has been read.
         let (url, otherHosts) = Self.splitHosts(url)
         guard let parts = URLComponents(string: url, encodingInvalidCharacters: false), let scheme = parts.scheme else {
@@ -50,9 +52,12 @@ extension RedisConfiguration {
         }
         username = parts.user.flatMap { $0.isEmpty ? nil : $0 }
         password = parts.password
+        self.passwordFile = passwordFile
         try take(options: parts.queryItems ?? [])
         try tls?.check()
-        guard username == nil || password != nil, sentinelUsername == nil || sentinelPassword != nil else {
+        guard username == nil || password != nil || passwordFile != nil,
+            sentinelUsername == nil || sentinelPassword != nil
+        else {
             throw .userWithoutPassword
         }
     }

@@ -20,6 +20,8 @@ package struct RedisConfiguration: Sendable, Equatable {
     package var username: String?
     /// The password, nil when the server wants none.
     package var password: String?
+    /// A file with the password, read at each connection; nil where it is ``password``.
+    package var passwordFile: String?
     /// The number of the database.
     package var database: Int
     /// The ACL user at the Sentinels, nil for the default one.

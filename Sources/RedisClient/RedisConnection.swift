@@ -166,7 +166,7 @@ package final class RedisConnection {
     package func call(_ command: RedisCommand, until deadline: Deadline) throws(RedisError) -> RedisReply {
         guard case .cluster(let cluster) = place else { return try onlySession.call(command, until: deadline) }
         let reply = try cluster.answer(to: cluster.send(command), until: deadline)
-        if let error = reply.error { throw .reply(error) }
+        if let error = reply.error { throw .reply(error.refusing(command.name)) }
         return reply
     }
 
@@ -200,7 +200,7 @@ package final class RedisConnection {
             let command = RedisCommand.evaluating("EVAL", script.source, keys, arguments)
             reply = try cluster.answer(to: cluster.send(command), until: deadline)
         }
-        if let error = reply.error { throw .reply(error) }
+        if let error = reply.error { throw .reply(error.refusing(in: script)) }
         return reply
     }
 

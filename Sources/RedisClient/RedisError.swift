@@ -109,6 +109,39 @@ package struct RedisReplyError: Error, Sendable, Equatable {
         }
     }
 
+    /// Whether this user may not do it: by itself, or, in a script's own words, within a script.
+    package var isAboutRights: Bool {
+        ["NOPERM", "NOAUTH", "WRONGPASS"].contains(code) || code == "EXECABORT" && message.contains("NOPERM")
+            || Self.refusalsInScripts.contains(where: message.hasPrefix)
+    }
+
+    /// Redis 7.0's words, and those of later ones and Valkey.
+    private static let refusalsInScripts = ["The user executing the script", "ACL failure in script"]
+
+    /// The same with what was refused, where the server says only that something was.
+    func refusing(_ command: String) -> RedisReplyError {
+        code == "NOPERM" ? RedisReplyError(code: code, message: "\(message) (\(command))") : self
+    }
+
+    /// The same with the command on the script's line that the server names.
+    package func refusing(in script: RedisScript) -> RedisReplyError {
+        guard isAboutRights else { return self }
+        if let number = message.firstMatch(of: /user_script:(\d+)/).flatMap({ Int($0.1) }) {
+            let line = script.source.split(separator: "\n", omittingEmptySubsequences: false).dropFirst(number - 1)
+                .first
+            if let command = line?.firstMatch(of: /call\('(\w+)'(?:, '([A-Z]+)')?/) {
+                let name = command.1 + (command.2.map { " " + $0 } ?? "")
+                let words = message.prefix(upTo: message.firstRange(of: " script: ")?.lowerBound ?? message.endIndex)
+                return RedisReplyError(code: "NOPERM", message: "\(words): \(name), in the script \(script.name)")
+            }
+        }
+        return RedisReplyError(code: "NOPERM", message: "\(message) (the script \(script.name))")
+    }
+
+    private init(code: String, message: String) {
+        (self.code, self.message) = (code, message)
+    }
+
     /// Whether an `EVALSHA` named a script that the server doesn't hold: nothing ran.
     package var isMissingScript: Bool { code == "NOSCRIPT" }
 }

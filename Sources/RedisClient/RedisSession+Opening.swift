@@ -31,7 +31,7 @@ extension RedisSession {
     func openSession(
         _ configuration: RedisConfiguration, until deadline: Deadline
     ) throws(RedisError) -> (clientID: Int64, serverName: String, serverVersion: String) {
-        let commands = Self.opening(of: configuration)
+        let commands = try opening(of: configuration)
         for command in commands { send(command) }
         var hello: RedisReply?
         for command in commands {
@@ -50,9 +50,16 @@ extension RedisSession {
     }
 
     /// `HELLO` comes last; without a version it leaves the protocol at RESP2.
-    private static func opening(of configuration: RedisConfiguration) -> [RedisCommand] {
+    private func opening(of configuration: RedisConfiguration) throws(RedisError) -> [RedisCommand] {
         var commands: [RedisCommand] = []
-        if let password = configuration.password {
+        var password = configuration.password
+        do throws(PasswordFile.Trouble) {
+            if let path = configuration.passwordFile { password = try PasswordFile.read(path) }
+        } catch {
+            close()
+            throw .sessionFailed(address: address, reason: error.description, passes: false)
+        }
+        if let password {
             var authentication = RedisCommand("AUTH")
             if let username = configuration.username { authentication.append(username) }
             authentication.append(password)

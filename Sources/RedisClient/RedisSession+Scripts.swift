@@ -24,6 +24,8 @@ extension RedisSession {
             return try call(.evaluating("EVALSHA", digest, keys, arguments), until: deadline)
         } catch .reply(let error) where error.isMissingScript {
             return try call(.evaluating("EVAL", script.source, keys, arguments), until: deadline)
+        } catch .reply(let error) {
+            throw .reply(error.refusing(in: script))
         }
     }
 

@@ -177,7 +177,7 @@ package final class RedisSession {
         precondition(outstanding == 0, "\(command.name) called with replies outstanding")
         send(command)
         let reply = try receive(until: deadline)
-        if let error = reply.error { throw .reply(error) }
+        if let error = reply.error { throw .reply(error.refusing(command.name)) }
         return reply
     }
 

@@ -84,7 +84,7 @@ package struct Appender {
             let reply = try connection.receive(until: deadline)
             if let error = reply.error {
                 if error.isMissingScript { return nil }
-                throw .reply(error)
+                throw .reply(error.refusing(in: Scripts.append))
             }
             return try decode(reply)
         }

@@ -29,7 +29,7 @@ extension RedisConnection {
         return try translatingRedisErrors { () throws(RedisError) in
             let reply = try receive(until: deadline)
             guard let error = reply.error else { return reply }
-            guard error.isMissingScript else { throw .reply(error) }
+            guard error.isMissingScript else { throw .reply(error.refusing(in: script)) }
             return try evaluate(script, keys: names, arguments: arguments, until: deadline)
         }
     }

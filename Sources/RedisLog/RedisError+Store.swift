@@ -16,11 +16,11 @@ extension StoreError {
             case .protocolViolation: .malformed
             case .reply(let reply):
                 switch reply.code {
+                case _ where reply.isAboutRights: .notPermitted
                 case "NOGROUP": .groupMissing
                 // A master that became a replica, mostly.
                 case "READONLY": .replica
                 case "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN": .busy
-                case "NOAUTH", "WRONGPASS", "NOPERM": .notPermitted
                 default: .refused
                 }
             }

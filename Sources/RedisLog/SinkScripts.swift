@@ -118,7 +118,11 @@ package struct SinkScripts {
                 try connection.evaluate(
                     script.script, keys: [keys.head(partition)], arguments: [group.name, changes],
                     until: .after(StreamLog.timeout)))
-            return reply.code == "TRIED" ? nil : try reply.string(1)
+            if reply.code == "TRIED" { return nil }
+            let problem = try reply.string(1)
+            let error = RedisReplyError(text: problem)
+            if error.isAboutRights { throw .reply(error.refusing(in: script.script)) }
+            return problem
         }
     }
 

@@ -88,8 +88,14 @@ package enum PostgresSchema {
     package static func identity(
         on connection: PostgresConnection, in formats: ClosedRange<LogFormat> = LogFormat.known
     ) throws -> LogIdentity? {
-        let exists = try connection.query("SELECT to_regclass('meta') IS NOT NULL", until: .after(timeout))
-        guard exists.first?.bool(0) == true else { return nil }
+        let exists = try connection.query(Self.existence, until: .after(timeout)).first
+        guard exists?.bool(0) == true else {
+            if exists?.bool(1) == true {
+                throw StoreError(
+                    .postgres, .notPermitted, "Postgres: permission denied for the log's schema (SQLSTATE 42501)")
+            }
+            return nil
+        }
         let rows = try connection.query("SELECT version, partitions, log FROM meta", until: .after(timeout))
         guard let row = rows.first else { return nil }
         let format = LogFormat(Int(try row.requireInt64(0)))
@@ -100,6 +106,14 @@ package enum PostgresSchema {
         }
         return LogIdentity(partitioning: partitioning, log: try row.requireString(2), format: format)
     }
+
+    /// Whether the table is there; and whether the schema is, but may not be used, which hides its tables.
+    private static let existence = """
+        SELECT to_regclass('meta') IS NOT NULL, EXISTS (
+            SELECT FROM pg_namespace
+            WHERE current_setting('search_path') = '"' || replace(nspname, '"', '""') || '"'
+                AND NOT has_schema_privilege(oid, 'USAGE'))
+        """
 
     /// Whether any partition's position is behind an entry.
     package static func hasApplied(on connection: PostgresConnection) throws(PostgresError) -> Bool {

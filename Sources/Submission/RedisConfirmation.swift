@@ -90,7 +90,8 @@ struct RedisConfirmation {
             throw LogError(
                 .badConfiguration,
                 "--durability fsync: \(withoutWAITAOF(connection)), and its settings may not be read, so nobody can tell. "
-                    + "Permit CONFIG GET (ACL +config|get), or choose replicas=N or applied")
+                    + "Permit CONFIG GET (onewrite grants redis --role submit --settings), or choose replicas=N or applied"
+            )
         }
         if let wrong = try wrongSetting(in: probes[1]) {
             throw LogError(

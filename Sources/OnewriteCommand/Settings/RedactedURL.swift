@@ -14,7 +14,8 @@ struct RedactedURL {
     /// - Parameter url: Where Redis is.
     init(redis url: String) {
         do throws(RedisURLError) {
-            _ = try RedisConfiguration(url: url)
+            // A user without a password may have it in a file.
+            _ = try RedisConfiguration(url: url, passwordFile: "")
             text = Self.redacted(url: url)
         } catch {
             text = Self.mark

@@ -34,6 +34,14 @@ struct Setting: Sendable {
         key: "database.url", plainVariable: "DATABASE_URL", isSecret: true,
         about: "where Postgres is: postgres://…; without it libpq's own PGHOST, PGSERVICE, PGPASSFILE … count"
     ) { _ = try $0.postgres(applicationName: "") }
+    static let redisPasswordFile = Setting(
+        key: "redis.password.file", plainVariable: "REDIS_PASSWORD_FILE",
+        about: "a file with the password of redis.url's user, in a line; it is read at each connection"
+    ) { _ = try $0.redis(clientName: "") }
+    static let databasePasswordFile = Setting(
+        key: "database.password.file", plainVariable: "DATABASE_PASSWORD_FILE",
+        about: "a file with the password of database.url's user, in a line; it is read at each connection"
+    ) { _ = try $0.postgres(applicationName: "") }
     static let namespace = Setting(
         key: "namespace", fallback: "onewrite", about: "what the keys in Redis begin with"
     ) { _ = try $0.keys() }
@@ -73,7 +81,8 @@ struct Setting: Sendable {
     ) { _ = try $0.environmentColor() }
 
     static let all = [
-        redisURL, databaseURL, namespace, schema, partitions, lease, window, trim, timeout, durability,
+        redisURL, redisPasswordFile, databaseURL, databasePasswordFile, namespace, schema, partitions, lease, window,
+        trim, timeout, durability,
         environmentLabel, environmentColor,
     ]
 }
@@ -145,7 +154,8 @@ struct Settings: Sendable {
     // MARK: - Typed
 
     func redis(clientName: String) throws -> RedisConfiguration {
-        var configuration = try RedisConfiguration(url: text(.redisURL))
+        var configuration = try RedisConfiguration(
+            url: text(.redisURL), passwordFile: values[Setting.redisPasswordFile.key]?.text)
         configuration.clientName = clientName
         return configuration
     }
@@ -155,6 +165,7 @@ struct Settings: Sendable {
         guard let value = values[Setting.databaseURL.key] else { return nil }
         var configuration = try PostgresConfiguration(url: value.text.isEmpty ? nil : value.text)
         configuration.applicationName = applicationName
+        configuration.passwordFile = values[Setting.databasePasswordFile.key]?.text
         configuration.schema = text(.schema)
         return configuration
     }

@@ -157,11 +157,11 @@ package struct Check: Sendable {
         Check(
             "redis-settings-hidden", .note, "this user may read Redis's settings",
             "managed servers mostly forbid it: look at them there",
-            "redis-cli ACL SETUSER NAME +config|get"),
+            "onewrite grants redis --role ROLE --settings"),
         Check(
-            "redis-rights", .error, "this Redis user may do what submit and workers do",
+            "redis-rights", .error, "this Redis user may do what everybody does, or what its roles do",
             "what isn't permitted fails when it is needed",
-            "redis-cli ACL SETUSER NAME +COMMAND, and ~ for the keys of the namespace"),
+            "onewrite grants redis --role ROLE"),
         Check(
             "redis-latency", .warning, "Redis answers within 20 ms", "every batch waits for it",
             "run workers near Redis"),
@@ -190,8 +190,8 @@ package struct Check: Sendable {
             "workers that start are turned away",
             "ALTER SYSTEM SET max_connections = 200, and restart; or a pooler"),
         Check(
-            "postgres-rights", .error, "this role may do what workers do",
-            "what isn't permitted fails when it is needed", "GRANT, as the role that ran init"),
+            "postgres-rights", .error, "this role may do what everybody does, or what its roles do",
+            "what isn't permitted fails when it is needed", "onewrite grants postgres --role ROLE"),
         Check("no-log", .error, "there is a log", "nothing can be submitted", "onewrite init"),
         Check(
             "log-lost", .error, "Redis has the log of Postgres's ledger",

@@ -123,13 +123,6 @@ actor AuditedShop {
                 within: .seconds(60)))
     }
 
-    /// Runs a line of redis-cli that has no quotes.
-    func acl(_ line: String) throws {
-        let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
-        _ = try redis.call(
-            RedisCommand(words[0], arguments: RedisArguments(Array(words.dropFirst()))), until: .after(.seconds(5)))
-    }
-
     nonisolated func audit(_ arguments: String...) async throws -> Audited {
         Audited(
             try await ChildProcess.run(

@@ -235,45 +235,4 @@ struct RecipeTests {
             #expect(try await settle("1", "--yes").code == 0)
         }
     }
-
-    @Test("the rights of docs/operating.md are enough for workers and for every command that looks or submits")
-    func rights() async throws {
-        try await AuditedShop.open { shop in
-            await shop.stopWorkers()
-            let role = "\(shop.servers.namespace)_worker"
-            let grants = try Recipe("grants", in: "operating.md").named(shop.servers.namespace)
-            try await shop.sql("CREATE ROLE \(role) LOGIN;" + grants.replacing("TO worker", with: "TO \(role)"))
-            let acl = try Recipe("acl", in: "operating.md").named(shop.servers.namespace)
-                .replacing("SETUSER onewrite", with: "SETUSER \(role)")
-                .replacing("~onewrite:*", with: "~\(shop.servers.namespace):*")
-                .replacing("&onewrite:*", with: "&\(shop.servers.namespace):*")
-            try await shop.acl(acl)
-            let environment: [String: String?] = [
-                "ONEWRITE_REDIS_URL": "unix://\(shop.servers.redis.socketPath)?username=\(role)&password=PASSWORD",
-                "DATABASE_URL": shop.servers.postgres.url.replacing(/user=[^&]*/, with: "user=\(role)"),
-            ]
-            var workers: [ChildProcess] = []
-            for group in Group.builtIn {
-                workers.append(
-                    try await ChildProcess.spawn(
-                        [BuiltExecutable.path, "worker", "--group", group.name],
-                        environment: shop.servers.environment.merging(environment) { $1 }, output: .discarded,
-                        errors: .inherited))
-            }
-            for (arguments, code) in [
-                ("submit --id ord-1 --shop main --customer c --line TEA:1 --wait", 0 as Int32),
-                ("cancel ord-1 --shop main --wait", 0), ("stock count --shop main TEA:4 --wait", 0), ("status", 0),
-                ("order ord-1 --shop main", 0), ("pending", 0), ("dead list", 0), ("stock show --shop main", 0),
-                ("audit", 0), ("init", 0), ("incident list", 0), ("open", 0),
-                ("incident settle 99:1 --group stock --what a --reason b", 64),
-                ("incident settle \(shop.partition(of: "main")):1 --group stock --what a --reason b --yes", 0),
-            ] {
-                let ran = try await shop.run(arguments.split(separator: " ").map(String.init), environment)
-                try #require(ran.code == code, "\(arguments): \(ran.errors)")
-            }
-            for worker in workers { await worker.stop() }
-            try await shop.sql("DROP OWNED BY \(role); DROP ROLE \(role)")
-            try await shop.redis("ACL", "DELUSER", role)
-        }
-    }
 }
