@@ -17,7 +17,7 @@ package struct RootCommand: AsyncParsableCommand {
 
             Completions for your shell: onewrite --generate-completion-script bash (or zsh, fish).
             """,
-        version: "0.1.0",
+        version: ProgramVersion().text,
         subcommands: [
             InitCommand.self,
             SubmitCommand.self,
@@ -41,6 +41,7 @@ package struct RootCommand: AsyncParsableCommand {
             IncidentCommand.self,
             UpgradeCommand.self,
             ConfigCommand.self,
+            VersionCommand.self,
             DemoCommand.self,
             BenchCommand.self,
         ])
