@@ -10,6 +10,12 @@ let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+// What `onewrite --version` says of the commit. Told, not looked up: SwiftPM keeps what a manifest said, also for another
+// commit. A C target has it, so that another commit compiles one file; and only what can stand in a C string.
+let commit = Context.environment["ONEWRITE_COMMIT"].flatMap { text in
+    !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+.-".contains($0)) } ? text : nil
+}
+
 let package = Package(
     name: "onewrite",
     products: [
@@ -47,6 +53,9 @@ let package = Package(
         .systemLibrary(name: "CLibrdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLibssl", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+
+        // What the build was told.
+        .target(name: "CBuild", cSettings: commit.map { [.define("ONEWRITE_COMMIT", to: "\"\($0)\"")] } ?? []),
 
         // Clients: a thread a lane, and the two libraries made safe on it.
         .target(name: "CThreadedIO"),
@@ -186,7 +195,8 @@ let package = Package(
             dependencies: [
                 "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
                 "Audit", "Upkeep", "Submission", "SinkKinds", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO",
-                "Serving", "Dashboard", "PrivateServers", "Harness", "Demo", "Bench", "Faults",
+                "Serving", "Dashboard", "PrivateServers", "Harness", "Demo", "Bench", "Faults", "HTTPClient",
+                "KafkaClient", "CBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

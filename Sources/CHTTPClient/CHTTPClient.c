@@ -24,6 +24,8 @@ struct ow_http {
 static pthread_once_t is_initialised = PTHREAD_ONCE_INIT;
 static void initialise(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 
+const char *ow_http_library_version(void) { return curl_version_info(CURLVERSION_NOW)->version; }
+
 static bool is_private_v4(uint32_t a) {
     static const struct { uint32_t network, mask; } ranges[] = {
         {0x00000000, 0xFF000000}, {0x0A000000, 0xFF000000}, {0x64400000, 0xFFC00000}, {0x7F000000, 0xFF000000},

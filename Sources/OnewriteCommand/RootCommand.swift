@@ -17,7 +17,7 @@ package struct RootCommand: AsyncParsableCommand {
 
             Completions for your shell: onewrite --generate-completion-script bash (or zsh, fish).
             """,
-        version: "0.1.0",
+        version: ProgramVersion().text,
         subcommands: [
             InitCommand.self,
             SubmitCommand.self,
@@ -42,6 +42,7 @@ package struct RootCommand: AsyncParsableCommand {
             UpgradeCommand.self,
             ConfigCommand.self,
             GrantsCommand.self,
+            VersionCommand.self,
             DemoCommand.self,
             BenchCommand.self,
         ])

@@ -38,3 +38,6 @@ void ow_http_connect(ow_http *client, long timeout_ms, ow_http_result *result);
 
 // Whether an address, as text, is of a private network, of this machine, or of no host at all.
 bool ow_http_is_private(const char *address);
+
+// Of the libcurl that is loaded, such as "7.88.1".
+const char *ow_http_library_version(void);

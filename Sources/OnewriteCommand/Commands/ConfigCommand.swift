@@ -16,7 +16,7 @@ struct ConfigCommand: AsyncParsableCommand {
             configuration file, or one in the environment that is a setting's but for a letter or two. Ends with 78 then.
 
             Flags win over ONEWRITE_… in the environment, those over REDIS_URL and DATABASE_URL, those over the configuration \
-            file. Passwords are shown as ***, and an address that makes no sense is not shown at all.
+            file; REDIS_URL_FILE and DATABASE_URL_FILE name files that hold an address. Passwords are shown as ***, and an address that makes no sense is not shown at all.
             """)
 
     @Flag(help: "One JSON object (onewrite/config/v1).")

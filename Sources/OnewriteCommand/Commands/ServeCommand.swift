@@ -101,7 +101,7 @@ package struct ServeCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             host: host, port: port, log: try settings.configuration(), environment: try settings.environment(),
             tokens: tokens, certificate: tlsCertificate.flatMap { file in tlsKey.map { (file, $0) } },
             trustsProxy: trustProxy, connectionsMax: connections, servesGroups: workers,
-            metersPartitions: partitionMetrics, logsRequests: accessLog, version: RootCommand.configuration.version)
+            metersPartitions: partitionMetrics, logsRequests: accessLog, version: ProgramVersion.number)
         guard let http = Self.http.withLock({ $0 }) else { throw Self.startSibling() }
         if insecure, !ServePlan.isLoopback(host) {
             Console.error("warning: \(listen) lets in whoever reaches it, without a token (--insecure)")

@@ -78,7 +78,7 @@ extension WorkerCommand {
     private static func meter(_ address: String, _ logger: Logger) throws -> @Sendable () async throws -> Void {
         guard let http = ServeCommand.http.withLock({ $0 }) else { throw ServeCommand.startSibling() }
         let (host, port) = try ServeCommand.address(address, of: "--metrics")
-        return http.meter(MetricsPlan(host: host, port: port, version: RootCommand.configuration.version), logger)
+        return http.meter(MetricsPlan(host: host, port: port, version: ProgramVersion.number), logger)
     }
 }
 

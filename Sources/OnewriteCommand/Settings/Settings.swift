@@ -22,8 +22,10 @@ struct Setting: Sendable {
     /// `redis.url` is `ONEWRITE_REDIS_URL`.
     var variable: String { "ONEWRITE_" + key.uppercased().replacing(".", with: "_") }
 
-    /// All names that it has in the environment.
-    var variables: [String] { [variable] + (plainVariable.map { [$0] } ?? []) }
+    /// All names that it has in the environment, the first wins; a secret's with `_FILE` behind it name a file that holds it.
+    var variables: [String] {
+        ([variable] + (plainVariable.map { [$0] } ?? [])).flatMap { isSecret ? [$0, $0 + "_FILE"] : [$0] }
+    }
 
     static let redisURL = Setting(
         key: "redis.url", plainVariable: "REDIS_URL", fallback: "redis://127.0.0.1:6379/0", isSecret: true,
@@ -89,7 +91,8 @@ struct Setting: Sendable {
 
 /// What was set, and where.
 ///
-/// Flags win over `ONEWRITE_…`, those over `REDIS_URL` and `DATABASE_URL`, those over the file.
+/// Flags win over `ONEWRITE_…`, those over `REDIS_URL` and `DATABASE_URL`, those over the file. A secret's names with
+/// `_FILE` behind them stand behind the names themselves.
 struct Settings: Sendable {
     /// A value and its source, in words.
     struct Value: Sendable {
@@ -111,7 +114,7 @@ struct Settings: Sendable {
         let named = file ?? environment["ONEWRITE_CONFIG"]
         let path = named ?? "onewrite.json"
         let file = ConfigurationFile.read(path, isOptional: named == nil)
-        problems = file.problems + EnvironmentNames.problems(in: environment.keys)
+        var problems = file.problems + EnvironmentNames.problems(in: environment.keys)
         let environmentReader = ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: environment))
         var values: [String: Value] = [:]
         for setting in Setting.all {
@@ -119,8 +122,8 @@ struct Settings: Sendable {
                 values[setting.key] = Value(text: text, source: "flag")
             } else if let text = environmentReader.string(forKey: ConfigKey("onewrite.\(setting.key)")) {
                 values[setting.key] = Value(text: text, source: "environment \(setting.variable)")
-            } else if let name = setting.plainVariable, let text = environment[name], !text.isEmpty {
-                values[setting.key] = Value(text: text, source: "environment \(name)")
+            } else if let name = setting.variables.dropFirst().first(where: { environment[$0]?.isEmpty == false }) {
+                values[setting.key] = Self.value(of: setting, from: name, in: environment, &problems)
             } else if let text = file.values[setting.key] {
                 values[setting.key] = Value(text: text, source: "file \(path)")
             } else if setting.key == Setting.databaseURL.key,
@@ -132,6 +135,21 @@ struct Settings: Sendable {
             }
         }
         self.values = values
+        self.problems = problems
+    }
+
+    /// nil, with the reason among the problems, when a file that is named there is of no use.
+    private static func value(
+        of setting: Setting, from name: String, in environment: [String: String], _ problems: inout [SettingsProblem]
+    ) -> Value? {
+        let text = environment[name] ?? ""
+        guard setting.isSecret, name.hasSuffix("_FILE") else { return Value(text: text, source: "environment \(name)") }
+        switch SecretFile.read(text, namedBy: name) {
+        case .success(let secret): return Value(text: secret, source: "file \(text) (\(name))")
+        case .failure(let problem):
+            problems.append(problem)
+            return nil
+        }
     }
 
     /// Any of these says that Postgres is meant to be used.

@@ -3,7 +3,7 @@ import Foundation
 /// Something in the configuration file or in the environment that is no setting, mistyped perhaps.
 ///
 /// A setting that is passed over in silence leaves its default in force: another namespace, another server.
-struct SettingsProblem: Sendable, Equatable, Encodable {
+struct SettingsProblem: Error, Sendable, Equatable, Encodable {
     /// The name as it was written; nil when it is the file as a whole.
     let name: String?
     /// `file onewrite.json:3`, or `environment`.

@@ -1,4 +1,5 @@
 import Foundation
+import PrivateServers
 import Testing
 import TestSupport
 
@@ -69,6 +70,60 @@ struct ConfigTests {
         #expect(
             RedactedURL(postgres: "postgresql:///d?host=/run&passfile=/p").text
                 == "postgresql:///d?host=/run&passfile=/p")
+    }
+
+    // MARK: - Secrets in files
+
+    @Test(
+        "an address may be in a file that the environment names; its own variable wins, and the password is not shown")
+    func secretFiles() async throws {
+        try await withConfiguration("redis://app:hunter2@10.0.0.1:7000/3\n") { path, servers in
+            let plain: [String: String?] = ["ONEWRITE_REDIS_URL": nil, "REDIS_URL": nil, "REDIS_URL_FILE": path]
+            for (environment, value, source) in [
+                (plain, "redis://app:***@10.0.0.1:7000/3", "file \(path) (REDIS_URL_FILE)"),
+                (plain.merging(["REDIS_URL": "redis://h/1"]) { $1 }, "redis://h/1", "environment REDIS_URL"),
+                (
+                    plain.merging(["ONEWRITE_REDIS_URL_FILE": path, "REDIS_URL": "redis://h/1"]) { $1 },
+                    "redis://app:***@10.0.0.1:7000/3", "file \(path) (ONEWRITE_REDIS_URL_FILE)"
+                ),
+            ] {
+                let ran = try await runAlone(["config", "--json"], servers, environment)
+                #expect(ran.code == 0 && !(ran.output + ran.errors).contains("hunter2"), "\(ran.errors)")
+                let redis = try #require(try ran.object().objects("settings").first { $0.text("key") == "redis.url" })
+                #expect(redis.text("value") == value && redis.text("source") == source)
+            }
+        }
+    }
+
+    @Test("with its addresses in files a command does its work")
+    func secretFilesServe() async throws {
+        try await withServers { servers in
+            let directory = try await PrivateDirectory()
+            var environment: [String: String?] = [:]
+            for (name, url) in [("REDIS_URL", servers.redis.url), ("DATABASE_URL", servers.postgres.url)] {
+                let path = "\(directory.path)/\(name)"
+                try Data((url + "\n").utf8).write(to: URL(filePath: path))
+                environment.merge([name: nil, "ONEWRITE_" + name: nil, name + "_FILE": path]) { $1 }
+            }
+            let ran = try await runAlone(["init"], servers, environment)
+            #expect(ran.code == 0 && ran.output.hasPrefix("ready:"), "\(ran.errors)")
+            await directory.remove()
+        }
+    }
+
+    @Test("a file that is named and is of no use is refused with its name, and no default stands for it")
+    func uselessSecretFiles() async throws {
+        try await withConfiguration(" \n") { path, servers in
+            for (file, why) in [(path, "is empty"), (path + "x", "is not there"), ("/", "can't be read")] {
+                let environment: [String: String?] = [
+                    "ONEWRITE_REDIS_URL": nil, "REDIS_URL": nil, "REDIS_URL_FILE": file,
+                ]
+                let ran = try await runAlone(["status"], servers, environment)
+                #expect(
+                    ran.code == 78 && ran.errors == "error: REDIS_URL_FILE in the environment: \(file) \(why)\n",
+                    "\(ran.errors)")
+            }
+        }
     }
 
     // MARK: - What is wrong

@@ -56,13 +56,13 @@ struct ArchitectureTests {
         let ofC = targets.filter {
             !$0.value.isDisjoint(with: [
                 "CHiredis", "CLibpq", "CReplyArena", "CThreadedIO", "CLibcurl", "CLibcrypto", "CHTTPClient",
-                "CLibrdkafka", "CLibssl",
+                "CLibrdkafka", "CLibssl", "CBuild",
             ])
         }
         #expect(
             Set(ofC.keys) == [
                 "CReplyArena", "CHTTPClient", "RedisClient", "PostgresClient", "HTTPClient", "KafkaClient", "SinkKinds",
-                "ThreadedIO", "PrivateServers", "Serving",
+                "ThreadedIO", "PrivateServers", "Serving", "OnewriteCommand",
             ])
         #expect(targets["OrderLog"] == [])
         #expect(targets["Coordination"] == ["OrderLog", "Faults"])
