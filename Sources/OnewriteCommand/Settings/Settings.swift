@@ -30,7 +30,8 @@ struct Setting: Sendable {
     static let redisURL = Setting(
         key: "redis.url", plainVariable: "REDIS_URL", fallback: "redis://127.0.0.1:6379/0", isSecret: true,
         about: "where Redis is: redis://[user:password@]host:port/db, unix:///path?db=0, or "
-            + "redis+sentinel://[user:password@]host:port,host:port/master/db; with TLS rediss://… and rediss+sentinel://…"
+            + "redis+sentinel://[user:password@]host:port,host:port/master/db, or redis+cluster://[user:password@]host:port,…; with TLS "
+            + "rediss://… and the like"
     ) { _ = try $0.redis(clientName: "") }
     static let databaseURL = Setting(
         key: "database.url", plainVariable: "DATABASE_URL", isSecret: true,
