@@ -10,7 +10,15 @@ extension PrivateRedis {
     /// - Returns: The reply's text.
     /// - Throws: ``ServerError/refused(operation:reason:)`` for an error reply, one that is no text, and no answer in time.
     @discardableResult
-    package func ask(_ words: String...) async throws -> String {
+    package func ask(_ words: String...) async throws -> String { try await ask(words) }
+
+    /// Asks the server one thing.
+    ///
+    /// - Parameter words: The command and its arguments.
+    /// - Returns: The reply's text.
+    /// - Throws: As with the words one by one.
+    @discardableResult
+    package func ask(_ words: [String]) async throws -> String {
         let (path, password) = (socketPath, password)
         let reply = await BlockingLane(name: "ask").run {
             askRedis(words, at: path, password: password, within: .seconds(10))

@@ -9,8 +9,13 @@ package struct RedisRightsOptions: Sendable {
     package var readsSettings: Bool
     /// Whether another database than 0 is used.
     package var selectsDatabase: Bool
+    /// Whether it is a Redis Cluster.
+    package var isCluster: Bool
 
-    package init(hasWaitAOF: Bool = false, readsSettings: Bool = false, selectsDatabase: Bool = false) {
+    package init(
+        hasWaitAOF: Bool = false, readsSettings: Bool = false, selectsDatabase: Bool = false, isCluster: Bool = false
+    ) {
+        self.isCluster = isCluster
         self.hasWaitAOF = hasWaitAOF
         self.readsSettings = readsSettings
         self.selectsDatabase = selectsDatabase
@@ -23,7 +28,7 @@ package struct RedisRightsOptions: Sendable {
 extension RedisRights {
     /// All that a role does.
     package init(_ role: StoreRole, _ keys: Keys, _ options: RedisRightsOptions = RedisRightsOptions()) {
-        let parts = Parts(keys: keys)
+        let parts = Parts(keys: keys, inCluster: options.isCluster)
         let rights: RedisRights =
             switch role {
             case .submit: parts.submitting
@@ -35,10 +40,11 @@ extension RedisRights {
             case .read: parts.reading
             case .operate: parts.reading + parts.submitting + parts.mending
             case .admin:
-                [StoreRole.submit, .workers, .operate].reduce(parts.creating) { $0 + RedisRights($1, keys) }
+                [StoreRole.submit, .workers, .operate].reduce(parts.creating) { $0 + RedisRights($1, keys, options) }
             }
         var more = "client|setname info eval evalsha script|load"
         if options.selectsDatabase { more += " select" }
+        if options.isCluster { more += " asking cluster|slots" }
         if options.readsSettings { more += " config|get" }
         if options.hasWaitAOF, rights.commands.contains("wait") { more += " waitaof" }
         self = RedisRights(commands: more) + rights
@@ -46,6 +52,12 @@ extension RedisRights {
 
     private struct Parts {
         let keys: Keys
+        let inCluster: Bool
+
+        /// A channel of the log's own name tells who reads that there is something.
+        private func onChannels(_ command: String) -> RedisRights {
+            inCluster ? RedisRights(commands: command, channels: [keys.pattern(.log)]) : RedisRights()
+        }
 
         private func on(_ kinds: Keys.Kind..., access: Grant.Access = .all, may commands: String) -> Grant {
             Grant(access, kinds.map(keys.pattern), commands)
@@ -55,13 +67,14 @@ extension RedisRights {
 
         /// What append.lua and the functions do.
         private var appending: RedisRights {
-            RedisRights(
-                commands: "time", scriptKeys: appendKeys,
-                grants: [
-                    on(.log, may: "xadd"), on(.head, may: "hget hmget hset"),
-                    on(.seen, .seenBefore, may: "exists hget hmget hset rename unlink"),
-                    Grant(.read, [keys.meta], "hmget"),
-                ])
+            onChannels("spublish")
+                + RedisRights(
+                    commands: "time", scriptKeys: appendKeys,
+                    grants: [
+                        on(.log, may: "xadd"), on(.head, may: "hget hmget hset"),
+                        on(.seen, .seenBefore, may: "exists hget hmget hset rename unlink"),
+                        Grant(.read, [keys.meta], "hmget"),
+                    ])
         }
 
         /// Appending by command, library or function, in every durability, and waiting for groups.
@@ -82,23 +95,24 @@ extension RedisRights {
 
         /// Membership of a group, leases, and reading its entries; of every group for nil.
         func serving(_ group: Group?) -> RedisRights {
-            RedisRights(
-                // BGREWRITEAOF: behind each start of the server, before anything is written.
-                commands: "time ping subscribe pubsub|numsub client|unblock bgrewriteaof",
-                scriptKeys: [keys.workersPattern(group), keys.reportsPattern(group)]
-                    + [.lease(group), .head, .log].map(keys.pattern),
-                channels: [keys.presencePattern(group)],
-                grants: [
-                    on(
-                        .log,
-                        may:
-                            "xreadgroup xack xautoclaim xgroup|create xgroup|delconsumer xinfo|consumers xinfo|groups xpending xrange type"
-                    ),
-                    on(.head, access: .read, may: "hmget"), on(.lease(group), may: "get set del pttl pexpire"),
-                    Grant(.all, [keys.workersPattern(group)], "zadd zrange zrem"),
-                    Grant(.all, [keys.reportsPattern(group)], "set del"),
-                    Grant(.read, [keys.meta], "hmget"), Grant(.read, [keys.groups], "hgetall"),
-                ])
+            onChannels("ssubscribe")
+                + RedisRights(
+                    // BGREWRITEAOF: behind each start of the server, before anything is written.
+                    commands: "time ping subscribe pubsub|numsub client|unblock bgrewriteaof",
+                    scriptKeys: [keys.workersPattern(group), keys.reportsPattern(group)]
+                        + [.lease(group), .head, .log].map(keys.pattern),
+                    channels: [keys.presencePattern(group)],
+                    grants: [
+                        on(
+                            .log,
+                            may:
+                                "xreadgroup xack xautoclaim xgroup|create xgroup|delconsumer xinfo|consumers xinfo|groups xpending xrange type"
+                        ),
+                        on(.head, access: .read, may: "hmget"), on(.lease(group), may: "get set del pttl pexpire"),
+                        Grant(.all, [keys.workersPattern(group)], "zadd zrange zrem"),
+                        Grant(.all, [keys.reportsPattern(group)], "set del"),
+                        Grant(.read, [keys.meta], "hmget"), Grant(.read, [keys.groups], "hgetall"),
+                    ])
         }
 
         /// The effect, and what is beside it; of every group for nil.

@@ -151,9 +151,10 @@ struct GrantsRedisCommand: AsyncParsableCommand {
     func run() async throws {
         let values = try common.settings()
         let keys = try values.keys()
+        let place = try values.redis(clientName: "")
         let options = RedisRightsOptions(
             hasWaitAOF: version.map { $0 >= (7, 2) } ?? false, readsSettings: settings,
-            selectsDatabase: try values.redis(clientName: "").database != 0)
+            selectsDatabase: place.database != 0, isCluster: place.isCluster)
         var passwords = try passwordFiles.map { "#" + TokenDigest.hex(try Self.password(in: $0)) }
         let isOpen = passwords.isEmpty
         // No hash at all: a server refuses it, so nobody's user is left without a password by mistake.

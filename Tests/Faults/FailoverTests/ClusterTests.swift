@@ -1,3 +1,4 @@
+import Foundation
 import Harness
 import PrivateServers
 import Synchronization
@@ -100,6 +101,42 @@ struct ClusterTests {
             try await site.drained(at: url)
             #expect(try await site.shop(at: url).run(["audit"]).contains("\nagree"))
         }
+    }
+
+    @Test("users with the rights of their roles do it all, on every node")
+    func rights() async throws {
+        try await with { site, cluster in
+            let shop = site.shop(at: cluster.url)
+            let secret = site.directory.path + "/secret"
+            try Data("pw\n".utf8).write(to: URL(filePath: secret))
+            let rules = try await shop.run([
+                "grants", "redis", "--user", "clerk", "--role", "submit", "--role", "worker", "--role", "read",
+                "--password-file", secret,
+            ])
+            let words = Self.words(rules.split(separator: "\n")[0])
+            #expect(words.count > 10 && words[..<3] == ["ACL", "SETUSER", "clerk"])
+            for node in cluster.nodes {
+                try await node.ask(words)
+                try await node.ask("ACL", "SETUSER", "default", "off")
+            }
+            let url = cluster.url.replacing("://", with: "://clerk:pw@")
+            try await site.startWorkers(at: url)
+            _ = try await site.submit(40, at: url)
+            try await site.drained(at: url)
+            #expect(try await site.shop(at: url).run(["audit"]).contains("\nagree"))
+        }
+    }
+
+    /// The words of an access control list; a selector in its parentheses is one.
+    private static func words(_ line: Substring) -> [String] {
+        var words: [String] = []
+        var isInside = false
+        for word in line.split(separator: " ") {
+            if isInside { words[words.count - 1] += " " + word } else { words.append(String(word)) }
+            if word.hasPrefix("(") { isInside = true }
+            if word.hasSuffix(")") { isInside = false }
+        }
+        return words
     }
 
     @Test("every command that asks or keeps a log works as on one server")
