@@ -57,7 +57,7 @@ actor GuardedShop {
     nonisolated func environment(_ role: String) -> [String: String?] {
         servers.environment.merging([
             "ONEWRITE_REDIS_URL": "unix://\(servers.redis.socketPath)?username=\(user(role))",
-            "REDIS_PASSWORD_FILE": passwordFile, "ONEWRITE_LEASE": "2s",
+            "REDIS_PASSWORD_FILE": passwordFile, "DATABASE_PASSWORD_FILE": passwordFile, "ONEWRITE_LEASE": "2s",
             "DATABASE_URL": servers.postgres.url.replacing("user=postgres", with: "user=\(user(role))"),
         ]) { $1 }
     }

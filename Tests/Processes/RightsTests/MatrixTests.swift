@@ -157,7 +157,7 @@ struct MatrixTests {
         // They ask no server, or servers of their own.
         #expect(
             Set(uncovered) == [
-                "bench", "config", "demo", "functions print", "grants postgres", "grants redis", "group sql",
+                "bench", "config", "demo dual-write", "functions print", "grants postgres", "grants redis", "group sql",
                 "token add", "token list", "token remove",
             ], "\(uncovered)")
     }
