@@ -15,23 +15,26 @@ as postgres createdb --owner=onewrite --encoding=UTF8 --locale=C --template=temp
 
 # What systemd would do: the unit's command, as its user, with the credentials where the unit says.
 mkdir -p /run/credentials && cp /etc/onewrite/*-url /run/credentials && chown -R onewrite:onewrite /run/credentials
-onewrite() {
-    as onewrite env REDIS_URL_FILE=/run/credentials/redis-url DATABASE_URL_FILE=/run/credentials/database-url "$@"
-}
+with_credentials=(setpriv --reuid onewrite --regid onewrite --clear-groups
+    env REDIS_URL_FILE=/run/credentials/redis-url DATABASE_URL_FILE=/run/credentials/database-url)
+onewrite() { "${with_credentials[@]}" "$@"; }
+# Its number, in $!, is the program's own: signals go there.
+start() { exec "${with_credentials[@]}" "$@" & }
 command_of() { # command_of UNIT [INSTANCE]
     sed -nE "s/^ExecStart=//p" "/lib/systemd/system/$1" | sed -E "s/%i/${2:-}/g; s/ \\\$[A-Z_]+//"
 }
 
 /usr/bin/onewrite --version
-onewrite onewrite init
+# shellcheck disable=SC2046
+onewrite $(command_of onewrite-init.service)
 pids=()
 for group in postgres stock delivery; do
     # shellcheck disable=SC2046
-    onewrite $(command_of onewrite-worker@.service "$group") 2> "/tmp/$group.log" &
+    start $(command_of onewrite-worker@.service "$group") 2> "/tmp/$group.log"
     pids+=($!)
 done
 # shellcheck disable=SC2046
-onewrite $(command_of onewrite-serve.service) 2> /tmp/serve.log &
+start $(command_of onewrite-serve.service) 2> /tmp/serve.log
 serve=$!
 
 for i in $(seq 500); do
