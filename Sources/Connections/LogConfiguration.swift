@@ -32,7 +32,7 @@ public struct LogConfiguration: Sendable {
     ///
     /// - Parameters:
     ///   - redis: `redis://[user:password@]host:port/db`, `unix:///path?db=0`, or
-    ///     `redis+sentinel://[user:password@]host:port,host:port/master/db`.
+    ///     `redis+sentinel://[user:password@]host:port,host:port/master/db`; with TLS `rediss://` and `rediss+sentinel://`.
     ///   - postgres: `postgres://…`; empty for libpq's own environment (`PGHOST` …); nil where none is needed.
     ///   - namespace: What the keys in Redis begin with: 1 to 64 of `[A-Za-z0-9._:/-]`.
     ///   - schema: The schema in Postgres: 1 to 63 of `[A-Za-z0-9._-]`.
