@@ -33,7 +33,7 @@ public struct LogConfiguration: Sendable {
     /// - Parameters:
     ///   - redis: `redis://[user:password@]host:port/db`, `unix:///path?db=0`,
     ///     `redis+sentinel://[user:password@]host:port,host:port/master/db`, or
-    ///     `redis+cluster://[user:password@]host:port,host:port`.
+    ///     `redis+cluster://[user:password@]host:port,host:port`; with TLS `rediss://` and the like.
     ///   - postgres: `postgres://…`; empty for libpq's own environment (`PGHOST` …); nil where none is needed.
     ///   - namespace: What the keys in Redis begin with: 1 to 64 of `[A-Za-z0-9._:/-]`.
     ///   - schema: The schema in Postgres: 1 to 63 of `[A-Za-z0-9._-]`.

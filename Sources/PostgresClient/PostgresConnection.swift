@@ -126,6 +126,8 @@ package final class PostgresConnection {
         }
     }
 
+    /// What libpq says of the connection's TLS.
+    ///
     /// libpq: <https://www.postgresql.org/docs/15/libpq-status.html#LIBPQ-PQSSLATTRIBUTE>
     private static func encryption(of handle: OpaquePointer) -> (version: String, cipher: String)? {
         guard PQsslInUse(handle) != 0 else { return nil }

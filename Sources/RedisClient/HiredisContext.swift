@@ -97,6 +97,7 @@ final class HiredisContext {
     /// - Parameters:
     ///   - settings: Whom to trust, and as whom to come.
     ///   - host: What was connected to.
+    /// - Throws: ``Failure/refused(_:)``, for files that can't be used.
     func beginTLS(_ settings: RedisTLS, with host: String) throws(Failure) {
         do throws(TLSTrouble) {
             channel = TLSChannel(try TLSSession(settings, with: host, on: descriptor))

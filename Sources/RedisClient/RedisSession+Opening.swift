@@ -73,7 +73,7 @@ extension RedisSession {
 
     /// Whatever breaks before the session stands is a connection that could not be made.
     ///
-    /// - Parameter isFirst: Whether the server had said nothing before.
+    /// It `isFirst` where the server had said nothing before.
     private func opening(_ error: RedisError, isFirst: Bool) -> RedisError {
         let mayWantTLS = configuration.tls == nil && configuration.socketPath == nil
         return switch error {

@@ -13,7 +13,9 @@ final class TLSChannel {
     ///
     /// They stay there until all are: moving the rest up for each record would cost more than the encrypting.
     private(set) var bytesWritten = 0
-    /// What the last reading, and writing, waits for. TLS may have to write to read on, and the other way round.
+    /// What the last reading, and writing, waits for.
+    ///
+    /// TLS may have to write to read on, and the other way round.
     private var (readWait, writeWait) = (Interest.reading, Interest.writing)
     /// Whether there may be more to read although the socket has nothing: OpenSSL reads ahead.
     private var hasReadAhead = false
