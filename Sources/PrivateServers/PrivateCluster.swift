@@ -24,7 +24,7 @@ package final class PrivateCluster: Sendable {
     ///
     /// - Parameters:
     ///   - directory: Where its files go.
-    ///   - masters: How many.
+    ///   - count: How many masters.
     ///   - hasReplicas: Whether each has a replica.
     ///   - options: Lines of the nodes' configuration files.
     /// - Returns: A cluster that takes writes.
