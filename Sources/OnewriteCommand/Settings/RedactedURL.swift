@@ -14,8 +14,7 @@ struct RedactedURL {
     /// - Parameter url: Where Redis is.
     init(redis url: String) {
         do throws(RedisURLError) {
-            // A user without a password may have it in a file.
-            _ = try RedisConfiguration(url: url, passwordFile: "")
+            _ = try RedisConfiguration(url: url)
             text = Self.redacted(url: url)
         } catch {
             text = Self.mark

@@ -63,7 +63,10 @@ struct RefusalTests {
             case "operate":
                 reader.union(["wait", "bgrewriteaof", "command|info", "command|getkeys", "lolwut"])
             case "admin":
-                reader.union(worker).union(["wait", "command|info", "command|getkeys", "function|load", "lolwut"])
+                reader.union(worker).union([
+                    "wait", "command|info", "command|getkeys", "function|load", "lolwut", "pfmerge", "xgroup|help",
+                    "xinfo|help",
+                ])
             default: worker
             }
         return session.union(more)
