@@ -17,8 +17,15 @@ struct Shop: Sendable {
     let outside: Outside
 
     /// Runs `body` with a log that was just made; everything is removed afterwards.
-    static func open(_ body: @Sendable (Shop) async throws -> Void) async throws {
-        try await withOwnServers { servers in
+    ///
+    /// - Parameters:
+    ///   - isEncrypted: Whether Redis and Postgres are spoken to with TLS.
+    ///   - body: The test.
+    /// - Throws: What the body throws; `ServerError`.
+    static func open(
+        isEncrypted: Bool = false, _ body: @Sendable (Shop) async throws -> Void
+    ) async throws {
+        try await withOwnServers(isEncrypted: isEncrypted) { servers in
             let directory = try await PrivateDirectory()
             let demo = Harness.Shop(
                 redisURL: servers.redis.url, postgresURL: servers.postgres.url, executable: BuiltExecutable.path,

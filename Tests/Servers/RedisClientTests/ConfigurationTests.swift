@@ -60,14 +60,22 @@ struct ConfigurationTests {
             ("redis://host/1/2", .badDatabase),
             ("unix:///s?db=", .badDatabase), ("unix:///s?s3cret=1", .unknownOption), ("unix://run/redis", .missingPath),
             ("unix:///", .missingPath), ("unix:///" + String(repeating: "s", count: 107), .badPath),
-            ("redis://s3cret@host", .userWithoutPassword), ("rediss://host", .tlsUnsupported),
+            ("redis://s3cret@host", .userWithoutPassword), ("redis://host?tls_ca=s3cret", .tlsOptionWithoutTLS),
+            ("redis+cluster://h,i/1", .databaseOfCluster), ("redis+cluster://h?db=1", .databaseOfCluster),
+            ("redis+cluster://h,/", .missingHost), ("redis+cluster://h,i:0", .badPort),
             ("redis+sentinel://h,i", .missingMaster), ("redis+sentinel://h,i/", .missingMaster),
             ("redis+sentinel://h,/m", .missingHost), ("redis+sentinel://,h/m", .missingHost),
             ("redis+sentinel://h:0,i/m", .badPort), ("redis+sentinel://h,i:0/m", .badPort),
             ("redis+sentinel://h,i/m/s3cret", .badDatabase), ("redis+sentinel://h/m/1/2", .badDatabase),
             ("redis+sentinel://:s3cret@h,:s3cret@i/m", .malformed),
             ("redis+sentinel://h/m?sentinel_username=s3cret", .userWithoutPassword),
-            ("redis://h?sentinel_password=s3cret", .unknownOption), ("rediss+sentinel://h/m", .tlsUnsupported),
+            ("redis://h?sentinel_password=s3cret", .unknownOption), ("rediss+unix:///s", .unknownScheme),
+            ("rediss://h?tls_ca=", .badTLSOption), ("rediss://h?tls_ca", .badTLSOption),
+            ("rediss://h?tls_ca=s3%00cret", .badTLSOption), ("rediss://h?tls_verify=s3cret", .badTLSOption),
+            ("rediss://h?tls_s3cret=1", .unknownOption), ("rediss://h?tls_key=s3cret", .certificateWithoutKey),
+            ("rediss://h?tls_certificate=s3cret", .certificateWithoutKey),
+            ("rediss://h?tls_verify=off&tls_ca=s3cret", .unverifiedAuthority),
+            ("rediss+sentinel://h,i", .missingMaster),
         ] as [(String, RedisURLError)])
     func refuses(_ url: String, _ expected: RedisURLError) throws {
         let error = try #require(throws: RedisURLError.self) { try RedisConfiguration(url: url) }
@@ -90,5 +98,23 @@ struct ConfigurationTests {
         #expect("\(sentinel)" == "m/2 (by Sentinel)")
         #expect(try RedisConfiguration(url: "unix:///run/s?db=2").address == "unix:/run/s/2")
         #expect(try RedisConfiguration(url: "redis://h:1").address == "h:1/0")
+    }
+
+    @Test("with rediss:// is one with TLS, whatever is behind it")
+    func encrypted() throws {
+        #expect(try RedisConfiguration(url: "redis://h").tls == nil)
+        #expect(try RedisConfiguration(url: "REDISS://h:1/2").tls == RedisTLS())
+        var tls = RedisTLS()
+        tls.authoritiesFile = "/etc/ca &.pem"
+        (tls.certificateFile, tls.keyFile) = ("/c", "/k")
+        (tls.revokedFile, tls.serverName) = ("/r", "redis.shop")
+        let options = "tls_ca=/etc/ca%20%26.pem&tls_certificate=/c&tls_key=%2Fk&tls_crl=/r&tls_server_name=redis.shop"
+        var expected = RedisConfiguration(.tcp(host: "h", port: 6379), username: "u", password: "p", database: 3)
+        expected.tls = tls
+        #expect(try RedisConfiguration(url: "rediss://u:p@h/3?\(options)") == expected)
+        expected.endpoint = .master(named: "m", sentinels: [.tcp(host: "h", port: 1), .tcp(host: "i", port: 26379)])
+        #expect(try RedisConfiguration(url: "rediss+sentinel://u:p@h:1,i/m/3?\(options)") == expected)
+        #expect(try RedisConfiguration(url: "rediss://h?tls_verify=off").tls?.isVerified == false)
+        #expect(try RedisConfiguration(url: "rediss://h?tls_verify=on").tls?.isVerified == true)
     }
 }

@@ -148,7 +148,9 @@ struct ProtocolTests {
         let closing = try ScriptedServer(greets: false) { $0.waitFor("HELLO\r\n") }
         #expect(
             throws: RedisError.connectionFailed(
-                address: closing.configuration.address, reason: "Server closed the connection")
+                address: closing.configuration.address,
+                reason: "Server closed the connection, before the server said a word. "
+                    + "Should its port be for TLS: write rediss:// in the URL")
         ) { try closing.connect() }
 
         let silent = try ScriptedServer(greets: false) { $0.waitForHangUp() }
