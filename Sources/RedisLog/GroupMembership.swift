@@ -144,7 +144,7 @@ package final class GroupMembership: CoordinationPort {
 
     package func checkPresence() async throws {
         try translatingRedisErrors { () throws(RedisError) in
-            try presence.check(until: .after(StreamLog.timeout))
+            try presence.check()
         }
     }
 

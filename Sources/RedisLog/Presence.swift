@@ -23,13 +23,17 @@ final class Presence {
         try subscribe()
     }
 
+    /// How long one node of a cluster may take: the others' leases wait behind it.
+    private static let nodeTimeout: Duration = .seconds(1)
+
     /// Looks that all stand; in a cluster, those on new masters are added, and those on others let go.
     ///
     /// - Throws: ``RedisError`` when the one on the only server is gone.
-    func check(until deadline: Deadline) throws(RedisError) {
+    func check() throws(RedisError) {
+        let timeout = connection.isCluster ? Self.nodeTimeout : StreamLog.timeout
         for (endpoint, subscription) in subscriptions {
             do throws(RedisError) {
-                try subscription.checkAlive(until: deadline)
+                try subscription.checkAlive(until: .after(timeout))
             } catch {
                 guard connection.isCluster else { throw error }
                 subscription.close()
@@ -48,7 +52,8 @@ final class Presence {
         for master in masters where subscriptions[master.endpoint] == nil {
             do throws(RedisError) {
                 subscriptions[master.endpoint] = try RedisSubscription(
-                    to: channel, at: master, until: .after(connection.isCluster ? .seconds(1) : master.connectTimeout),
+                    to: channel, at: master,
+                    until: .after(connection.isCluster ? Self.nodeTimeout : master.connectTimeout),
                     interrupt: nil)
             } catch {
                 guard connection.isCluster, error.isRetriable else { throw error }
