@@ -251,6 +251,11 @@ package final class RedisConnection {
         }
     }
 
+    /// Takes in what a node said over another session, where that is that a slot has moved.
+    func learn(from error: RedisReplyError, of endpoint: RedisConfiguration.Endpoint) throws(RedisError) {
+        if case .cluster(let cluster) = place { try cluster.learn(from: error, of: endpoint) }
+    }
+
     /// What rises when a cluster's slots moved, or one of its sessions ended: what was said of its nodes before may not
     /// hold any more.
     package var generation: Int {

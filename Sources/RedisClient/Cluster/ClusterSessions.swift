@@ -115,12 +115,7 @@ final class ClusterSessions {
     /// - Throws: ``RedisError/nodeFailed(address:reason:outcomeIsUnknown:)`` when it goes on for too long.
     private func sendAgain(_ call: Call, after error: RedisReplyError, patience: Deadline) throws(RedisError) -> Bool {
         let from = call.node.endpoint
-        if let redirection = try Redirection(error, heardFrom: from) {
-            if !redirection.isOnce {
-                map[redirection.slot] = redirection.place
-                generation += 1
-                isMapDoubtful = true
-            }
+        if let redirection = try learn(from: error, of: from) {
             try move(call, to: node(redirection.place), after: error, asks: redirection.isOnce)
             return true
         }
@@ -135,6 +130,18 @@ final class ClusterSessions {
             try move(call, to: owner(of: call.slot), after: error, asks: false, counts: false)
         }
         return true
+    }
+
+    /// Takes in that a slot is elsewhere, if an error says so.
+    @discardableResult
+    func learn(from error: RedisReplyError, of endpoint: Endpoint) throws(RedisError) -> Redirection? {
+        guard let redirection = try Redirection(error, heardFrom: endpoint) else { return nil }
+        if !redirection.isOnce {
+            map[redirection.slot] = redirection.place
+            generation += 1
+            isMapDoubtful = true
+        }
+        return redirection
     }
 
     private func move(

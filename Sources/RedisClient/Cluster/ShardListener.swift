@@ -62,6 +62,7 @@ package final class ShardListener {
             let reply = try session.nextReply(until: .after(Self.timeout))
             if let error = reply.error {
                 session.settleOldest()
+                try connection.learn(from: error, of: place.endpoint)
                 throw .reply(error)
             }
             if try note(reply, place.endpoint) { session.settleOldest() }
