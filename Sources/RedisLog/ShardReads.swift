@@ -43,11 +43,8 @@ final class ShardReads {
         let told = listener.wait(until: .after(isDeaf ? min(wait, Self.deafWait) : wait), interrupt: bell)
         bell?.clear()
         hear(told, partitions)
-        // Whoever heard nothing for so long looks again: a message can be lost, and not everybody who writes says so.
-        guard !told.isEmpty else {
-            quiet = []
-            return []
-        }
+        // Whoever heard nothing for so long asks all: a message can be lost, and not everybody who writes says so.
+        if told.isEmpty { quiet = [] }
         return try readNow(partitions.filter { !quiet.contains($0) }, command)
     }
 

@@ -33,6 +33,8 @@ final class ClusterNode {
 
     let endpoint: RedisConfiguration.Endpoint
     private(set) var session: RedisSession?
+    /// How many sessions there were.
+    private(set) var sessionsMade = 0
     private var unsent: [Call] = []
     private var awaited = FIFO<Awaited>()
     /// Why it could not be spoken to, and until when it isn't tried again.
@@ -72,6 +74,7 @@ final class ClusterNode {
         do {
             let made = try RedisSession(connectingTo: own, until: deadline, interrupt: interrupt)
             session = made
+            sessionsMade += 1
             trouble = nil
             pause = Self.firstPause
             return made

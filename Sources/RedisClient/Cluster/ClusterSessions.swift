@@ -13,8 +13,10 @@ final class ClusterSessions {
 
     let configuration: RedisConfiguration
     var interrupt: Interrupt? { didSet { for node in nodes.values { node.session?.interrupt = interrupt } } }
-    /// Rises when slots went elsewhere, or a session was made anew.
-    private(set) var generation = 0
+    /// Rises when slots went elsewhere, or a session was made.
+    var generation: Int { changes + nodes.values.reduce(0) { $0 + $1.sessionsMade } }
+
+    private var changes = 0
 
     private var map = SlotMap()
     private var nodes: [Endpoint: ClusterNode] = [:]
@@ -99,12 +101,15 @@ final class ClusterSessions {
                 guard let error = reply.error else { return reply }
                 guard try sendAgain(call, after: error, patience: patience) else { return reply }
             case .failure(let error):
-                generation += 1
+                changes += 1
                 isMapDoubtful = true
                 throw error
             case nil:
                 call.node.flush(configuration, interrupt, until: deadline)
                 if call.result == nil { call.node.receiveOne(until: deadline) }
+                guard call.result != nil || call.node.isWaitedFor else {
+                    preconditionFailure("a command that is neither under way nor answered")
+                }
             }
         }
     }
@@ -138,7 +143,7 @@ final class ClusterSessions {
         guard let redirection = try Redirection(error, heardFrom: endpoint) else { return nil }
         if !redirection.isOnce {
             map[redirection.slot] = redirection.place
-            generation += 1
+            changes += 1
             isMapDoubtful = true
         }
         return redirection
@@ -265,10 +270,11 @@ final class ClusterSessions {
         isMapDoubtful = false
         let now = masters
         known = now + known.filter { !now.contains($0) }
-        if before != now { generation += 1 }
+        if before != now { changes += 1 }
         // Who has no slots any more is left, unless answers are still to come.
         for (endpoint, node) in nodes where !now.contains(endpoint) && !node.isWaitedFor {
             node.session?.close()
+            changes += node.sessionsMade + 1
             nodes[endpoint] = nil
         }
     }

@@ -14,7 +14,8 @@ struct DemoRunTests {
         #expect(lines.last == "VERIFIED", "\(done.output)")
         #expect(lines.first?.contains("seed 7 · 150 orders") == true)
         #expect(lines.count { $0.contains("  kill -9 ") && !$0.hasPrefix("  kill") } == 8)
-        #expect(lines.contains { $0.contains("took over from") })
+        // Whether a kill is met between apply and acknowledge, and the workers' own words are shown, depends on the machine.
+        #expect(lines.contains { $0.contains(" took over ") && $0.contains(" partitions in ") })
         #expect(!done.output.contains("\u{1b}"), "no colour off a terminal")
         try await expectNothing(of: directory(in: done.output))
     }
