@@ -77,9 +77,7 @@ package final class ShardListener {
     /// - Returns: The channels; none when the deadline passed, or the interrupt was signalled.
     package func wait(until deadline: Deadline, interrupt: Interrupt?) -> Set<String> {
         drain()
-        if told.isEmpty, heard.isEmpty {
-            interrupt?.wait(until: deadline)
-        } else if told.isEmpty {
+        if told.isEmpty {
             let descriptors = sessions.values.compactMap(\.descriptor)
             if ThreadedIO.wait(forReadingAnyOf: descriptors, until: deadline, interrupt: interrupt) == .ready {
                 drain()

@@ -158,7 +158,7 @@ struct MatrixTests {
         #expect(
             Set(uncovered) == [
                 "bench", "config", "demo dual-write", "functions print", "grants postgres", "grants redis", "group sql",
-                "token add", "token list", "token remove",
+                "token add", "token list", "token remove", "version",
             ], "\(uncovered)")
     }
 }
