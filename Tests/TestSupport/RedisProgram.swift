@@ -21,6 +21,18 @@ package struct RedisProgram: Sendable {
     /// Whether it can be asked when its disk has what was written: since 7.2.
     package var knowsWAITAOF: Bool { version.compare("7.2", options: .numeric) != .orderedAscending }
 
+    /// Whether it is built with TLS.
+    ///
+    /// - Throws: `ServerError`, `ChildProcessError`.
+    package static func knowsTLS() async throws -> Bool {
+        // Either way it ends before it listens: for want of a certificate, or of TLS.
+        let said = try await ChildProcess.run(
+            [try Program.redisServer(), "--port", "0", "--tls-port", "1", "--logfile", ""]
+        ).output
+        guard said.contains("tls-cert-file") || said.contains("TLS support") else { throw Unclear(said: said) }
+        return !said.contains("TLS support")
+    }
+
     /// What the program said instead of a version.
     package struct Unclear: Error {
         /// All of it.

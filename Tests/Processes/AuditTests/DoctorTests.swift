@@ -185,7 +185,9 @@ struct DoctorTests {
         }
     }
 
-    @Test("says how the ways to both servers are encrypted, and what is wrong with that")
+    @Test(
+        "says how the ways to both servers are encrypted, and what is wrong with that",
+        .enabled("the server is built with TLS") { try await RedisProgram.knowsTLS() })
     func encryption() async throws {
         try await withOwnServers(isEncrypted: true) { servers in
             let report = try #require(try await doctor(servers).objects().first)

@@ -6,7 +6,9 @@ import TestSupport
 
 @testable import OnewriteCommand
 
-@Suite("Redis and Postgres with TLS, under real processes", .serialized, .timeLimit(.minutes(5)))
+@Suite(
+    "Redis and Postgres with TLS, under real processes", .serialized, .timeLimit(.minutes(5)),
+    .enabled("the server is built with TLS") { try await RedisProgram.knowsTLS() })
 struct EncryptedShopTests {
     @Test("workers killed, Redis killed and restarted under load: every store is what the accepted orders give")
     func killed() async throws {

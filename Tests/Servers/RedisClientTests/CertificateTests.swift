@@ -5,7 +5,9 @@ import TestSupport
 import Testing
 import ThreadedIO
 
-@Suite("Certificates of Redis and of its clients", .timeLimit(.minutes(2)))
+@Suite(
+    "Certificates of Redis and of its clients", .timeLimit(.minutes(2)),
+    .enabled("the server is built with TLS") { try await RedisProgram.knowsTLS() })
 struct CertificateTests {
     /// Expects that there is no connection, and that it says so in these words, once and for all.
     private func expectRefused(

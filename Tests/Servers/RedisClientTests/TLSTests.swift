@@ -1,11 +1,14 @@
 import Glibc
 import PrivateServers
+import TestSupport
 import Testing
 import ThreadedIO
 
 @testable import RedisClient
 
-@Suite("A Redis connection with TLS", .timeLimit(.minutes(2)))
+@Suite(
+    "A Redis connection with TLS", .timeLimit(.minutes(2)),
+    .enabled("the server is built with TLS") { try await RedisProgram.knowsTLS() })
 struct TLSTests {
     @Test("to a port without is told so, and one without to a port with, too")
     func wrongPorts() async throws {
