@@ -100,8 +100,17 @@ struct CommandLineTests {
     /// What a shell gives the command; nil for an example of a script.
     private static func arguments(of example: String) async throws -> [String]? {
         guard example.contains("onewrite ") else { return nil }
-        let shell = #"onewrite() { printf '%s\n' "$@"; }; jq() { cat; }; generate() { :; }; "#
-        let words = try await Ran(ChildProcess.run(["bash", "-c", shell + example + "\nwait"])).succeeded().output
+        // Past pipes and files; and no program is run on the servers that happen to be here.
+        let shell = """
+            exec 3>&1
+            onewrite() { printf '%s\\n' "$@" >&3; }
+            jq() { cat; }; generate() { :; }; redis-cli() { cat; }; psql() { cat; }
+
+            """
+        let directory = try await PrivateDirectory()
+        let ran = try await ChildProcess.run(["bash", "-c", shell + example + "\nwait"], in: directory.path)
+        await directory.remove()
+        let words = try Ran(ran).succeeded().output
         return words.split(separator: "\n").map(String.init)
     }
 
