@@ -69,7 +69,9 @@ actor Coordinator {
         }
         sayWhatWasReclaimed()
         await round { port in
-            for partition in self.leases.keys { try await self.unlessAway { try await port.release(partition) } }
+            for partition in self.leases.keys {
+                try await self.unlessAway(partition) { try await port.release(partition) }
+            }
             try await port.leave()
         }
     }
@@ -120,7 +122,7 @@ actor Coordinator {
         try await renewIfDue(port)
         try await giveBack(port)
         for partition in share.partitions.filter({ leases[$0] == nil }).sorted() {
-            try await unlessAway { try await acquire(partition, gone, port) }
+            try await unlessAway(partition) { try await acquire(partition, gone, port) }
         }
         let clients = board.clientsToUnblock
         if !clients.isEmpty { try await port.unblock(clients) }
@@ -131,11 +133,16 @@ actor Coordinator {
         }
     }
 
-    /// Does something about one partition; when its server is away, the others' are not concerned.
+    /// Does something about one partition's lease; when its server is away, that is told, and the others' are not concerned.
     ///
-    /// A lease that can't be renewed ends by itself; the lanes say what is wrong with the partition.
-    private func unlessAway(_ body: () async throws -> Void) async throws {
-        do { try await body() } catch let error as StoreError where error.kind == .partUnavailable {}
+    /// A lease that can't be renewed ends by itself.
+    private func unlessAway(_ partition: Partition, _ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as StoreError where error.kind == .partUnavailable {
+            outages.note(
+                .partitions(reason: "\(error)", isHalted: false), "\(error)", by: .partition(partition), at: pacing.now)
+        }
     }
 
     private func acquire(_ partition: Partition, _ gone: Set<WorkerName>, _ port: any CoordinationPort) async throws {
@@ -143,6 +150,8 @@ actor Coordinator {
         let sent = pacing.now
         switch try await port.acquire(partition, gone: holder) {
         case .held(let name, let remaining):
+            // Whatever there was: it is somebody else's now.
+            outages.forget(.partition(partition))
             holders[partition] = (name, remaining)
         case .acquired(let former):
             holders[partition] = nil
@@ -158,7 +167,7 @@ actor Coordinator {
         nextRenewal = sent.advanced(by: settings.term.renewal)
         var lost: [Partition] = []
         for (partition, lease) in leases.sorted(by: { $0.key < $1.key }) {
-            try await unlessAway {
+            try await unlessAway(partition) {
                 if try await port.renew(partition) { lease.renew(sent: sent) } else { lost.append(partition) }
             }
         }
@@ -179,7 +188,7 @@ actor Coordinator {
         }
         for partition in returning where !board.isBusy(with: partition) {
             // One that can't be given back ends by itself.
-            try await unlessAway { try await port.release(partition) }
+            try await unlessAway(partition) { try await port.release(partition) }
             returning.remove(partition)
             leases[partition] = nil
         }

@@ -125,7 +125,11 @@ package final class PrivateCluster: Sendable {
         let (from, to) = (try await source.ask("CLUSTER", "MYID"), try await target.ask("CLUSTER", "MYID"))
         try await target.ask("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", from)
         try await source.ask("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", to)
+        let deadline = Deadline.after(PrivateServer.startLimit)
         while try await source.ask("CLUSTER", "COUNTKEYSINSLOT", "\(slot)") != "0" {
+            guard !deadline.hasPassed else {
+                throw ServerError.refused(operation: "move slot \(slot)", reason: "not all keys in time")
+            }
             let key = try await source.firstKey(inSlot: slot)
             guard let key else { continue }
             try await source.ask("MIGRATE", "127.0.0.1", "\(port)", key, "0", "5000")

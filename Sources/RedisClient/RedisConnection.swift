@@ -283,7 +283,8 @@ package final class RedisConnection {
     ///
     /// In a cluster it is when more than half of the masters say so; else as ``RedisSession/isAuthoritative(until:)``.
     ///
-    /// - Throws: ``RedisError/nodeFailed(address:reason:outcomeIsUnknown:)`` when no majority says the one or the other.
+    /// - Returns: false when the connection is of no use for it; of a cluster's it never is.
+    /// - Throws: ``RedisError/nodeFailed(address:reason:outcomeIsUnknown:)`` when no majority of a cluster says so.
     package func isAuthoritative(for key: String, until deadline: Deadline) throws(RedisError) -> Bool {
         guard case .cluster(let cluster) = place else { return try onlySession.isAuthoritative(until: deadline) }
         let slot = HashSlot(of: key.utf8)
@@ -292,7 +293,13 @@ package final class RedisConnection {
                 address: address, reason: "no majority of the masters says who has slot \(slot.number)",
                 outcomeIsUnknown: false)
         }
-        return try cluster.session(for: slot, until: deadline).address == "\(owner)/0"
+        guard try cluster.session(for: slot, until: deadline).server == owner else {
+            cluster.doubtSlots()
+            throw .nodeFailed(
+                address: address, reason: "slot \(slot.number) is at \(owner), by the word of most masters",
+                outcomeIsUnknown: false)
+        }
+        return true
     }
 
     private var onlySession: RedisSession {

@@ -226,6 +226,9 @@ final class ClusterSessions {
         return try SlotMap(try session.call(RedisCommand("CLUSTER", "SLOTS"), until: deadline), of: endpoint)
     }
 
+    /// Has the slots asked for again, before anything more is sent.
+    func doubtSlots() { isMapDoubtful = true }
+
     private func refreshIfDoubtful() {
         guard isMapDoubtful, nextRefresh <= .now else { return }
         nextRefresh = .now.advanced(by: Self.refreshInterval)
