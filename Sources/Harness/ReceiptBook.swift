@@ -11,8 +11,22 @@ package final class ReceiptBook: Sendable {
         var places: [Place: Int] = [:]
         /// Whether somebody was told that Postgres has it.
         var isApplied = false
+        /// Whether somebody was told that a replica has it.
+        var isReplicated = false
         /// Whether a lost tail of the log held it.
         var wasCut = false
+        /// Whether one that a replica lost too may have held it.
+        var wasCutOfReplicas = false
+
+        /// Whether it may be missing although it was accepted.
+        var mayBeLost: Bool { wasCut && !isApplied && (!isReplicated || wasCutOfReplicas) }
+
+        /// What somebody was told.
+        var promise: String {
+            isApplied
+                ? ", although Postgres was said to have it"
+                : isReplicated ? ", although a replica was said to have it" : ""
+        }
     }
 
     struct Place: Hashable, Sendable {
@@ -72,10 +86,11 @@ package final class ReceiptBook: Sendable {
     ///   - receipts: The receipts, in the order of the changes.
     ///   - changes: What was submitted.
     ///   - isApplied: Whether the submitter was told that Postgres has what was accepted.
+    ///   - isReplicated: Whether it was told that a replica has it.
     /// - Returns: The changes without a place.
     @discardableResult
     package func answered(
-        _ receipts: [ReceiptLine], to changes: [PlannedChange], isApplied: Bool
+        _ receipts: [ReceiptLine], to changes: [PlannedChange], isApplied: Bool, isReplicated: Bool = false
     ) -> [PlannedChange] {
         state.withLock { state in
             var open: [PlannedChange] = []
@@ -98,16 +113,23 @@ package final class ReceiptBook: Sendable {
                 }
                 state.pages[key]?.places[Place(partition: partition, seq: seq), default: 0] += 1
                 if isApplied { state.pages[key]?.isApplied = true }
+                if isReplicated { state.pages[key]?.isReplicated = true }
             }
             return open
         }
     }
 
     /// Notes that the log lost its tail, and these changes were in it.
-    package func cut(_ changes: [(shop: String, id: String)]) {
+    ///
+    /// - Parameters:
+    ///   - changes: What was in it.
+    ///   - withReplicas: Whether replicas lost it with their master; else they have what somebody was told that they have.
+    package func cut(_ changes: [(shop: String, id: String)], withReplicas: Bool = true) {
         state.withLock { state in
             for change in changes {
-                state.pages[Key(shop: change.shop, id: change.id)]?.wasCut = true
+                let key = Key(shop: change.shop, id: change.id)
+                state.pages[key]?.wasCut = true
+                if withReplicas { state.pages[key]?.wasCutOfReplicas = true }
                 state.tally.cut += 1
             }
         }
@@ -124,7 +146,7 @@ package final class ReceiptBook: Sendable {
         let pages = state.withLock { $0.pages }
         let missing = pages.filter { found[$0.key] == nil }.sorted { $0.key < $1.key }.map(\.value)
         return (
-            missing.filter { !$0.places.isEmpty && $0.wasCut && !$0.isApplied }.map(\.change),
+            missing.filter { !$0.places.isEmpty && $0.mayBeLost }.map(\.change),
             missing.filter(\.places.isEmpty).map(\.change)
         )
     }
@@ -151,10 +173,9 @@ package final class ReceiptBook: Sendable {
             let entries = found[key] ?? []
             if entries.count > 1 { differences.append("\(key): \(entries.count) times in the log") }
             guard let entry = entries.first else {
-                let isAllowed = page.places.isEmpty || (page.wasCut && !page.isApplied)
-                if isComplete || !isAllowed {
-                    let promise = page.isApplied ? ", although Postgres was said to have it" : ""
-                    differences.append("\(key): \(page.places.isEmpty ? "missing" : "accepted and lost\(promise)")")
+                if isComplete || !(page.places.isEmpty || page.mayBeLost) {
+                    differences.append(
+                        "\(key): \(page.places.isEmpty ? "missing" : "accepted and lost\(page.promise)")")
                 }
                 continue
             }

@@ -39,6 +39,7 @@ package actor StoreWatch {
     private var tokens: [Place: Int64] = [:]
     private var refused: [Place: Int64] = [:]
     private var epochs: [Int: Int64] = [:]
+    private var isTailBeingLost = false
     /// What was seen so far.
     package private(set) var findings = Findings()
 
@@ -71,6 +72,13 @@ package actor StoreWatch {
             positions[place] = nil
             tokens[place] = nil
         }
+    }
+
+    /// Says that the log, and the sinks in Redis with it, lose their tail at some moment from now on, or no longer do: as
+    /// long as two servers answer for it, their positions may go back and forth.
+    package func tailIsBeingLost(_ isSo: Bool) {
+        isTailBeingLost = isSo
+        tailWasLost()
     }
 
     /// Looks once.
@@ -183,10 +191,11 @@ package actor StoreWatch {
     }
 
     private func advance(_ place: Place, to position: Int64, token: Int64, refused count: Int64) {
-        if let last = positions[place], position < last {
+        let mayGoBack = isTailBeingLost && place.group != "postgres"
+        if let last = positions[place], position < last, !mayGoBack {
             report("partition \(place.partition): the position of \(place.group) went back from \(last) to \(position)")
         }
-        if let last = tokens[place], token < last {
+        if let last = tokens[place], token < last, !mayGoBack {
             report("partition \(place.partition): the token of \(place.group) went back from \(last) to \(token)")
         }
         findings.refusals[place.group, default: 0] += Int(max(0, count - (refused[place] ?? 0)))

@@ -26,7 +26,7 @@ package final class FaultProxy: Sendable {
     package struct Counts: Sendable, Equatable {
         /// Connections that were taken.
         package var accepted = 0
-        /// Connections that were reset at once, by ``FaultProxy/setRefusing(_:)``.
+        /// Connections that were reset at once, by ``FaultProxy/setRefusing(_:)`` or ``FaultProxy/bar(_:)``.
         package var refused = 0
         /// Connections that were cut, for whatever reason.
         package var cut = 0
@@ -107,6 +107,13 @@ package final class FaultProxy: Sendable {
         state.change { $0.isRefusing = isRefusing }
     }
 
+    /// Cuts what these clients have, and resets what they begin at once: who comes from these addresses, such as `127.0.0.2`.
+    ///
+    /// Others are served as ever. An empty set lets everybody in again.
+    package func bar(_ clients: Set<String>) {
+        state.change { $0.bar(clients) }
+    }
+
     /// Carries what comes from now on this much later, either way; `.zero` for at once.
     package func setDelay(_ delay: Duration) {
         state.change { $0.delay = delay }
@@ -141,7 +148,7 @@ package final class FaultProxy: Sendable {
         state.change { $0.bytesUntilCut = (direction, bytes) }
     }
 
-    /// Ends everything that was asked for: it refuses, holds, delays, splits and drops nothing any more.
+    /// Ends everything that was asked for, but for whom it bars: it refuses, holds, delays, splits and drops nothing any more.
     package func heal() {
         state.change { state in
             state.isRefusing = false

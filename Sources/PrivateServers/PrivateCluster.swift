@@ -8,16 +8,32 @@ import ThreadedIO
 package final class PrivateCluster: Sendable {
     package static let slots = 16384
 
+    /// What stands in front of a node, where others find it.
+    package struct Links: Sendable {
+        /// Where clients and replicas connect.
+        package let clients: FaultProxy
+        /// Where other nodes do.
+        package let bus: FaultProxy
+        /// Where the node's own connections come from.
+        let source: String
+    }
+
     /// The masters that it began with, by their slots.
     package let masters: [PrivateRedis]
     /// Their replicas, in the same order; none where none were asked for.
     package let replicas: [PrivateRedis]
     /// All of them.
     package var nodes: [PrivateRedis] { masters + replicas }
+    /// What is in front of each node, in the order of ``nodes``; empty where nothing is.
+    package let links: [Links]
+    private let buses: [Int]
+    /// The nodes' names in the cluster.
+    private let names: [String]
 
     /// Where clients find it: by the masters that it began with.
     package var url: String {
-        "redis+cluster://" + masters.map { "127.0.0.1:\($0.port ?? 0)" }.joined(separator: ",")
+        let ports = links.isEmpty ? masters.map { $0.port ?? 0 } : links.prefix(masters.count).map(\.clients.port)
+        return "redis+cluster://" + ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
     }
 
     /// Starts a cluster and returns when all its nodes know it, and its replicas have what their masters have.
@@ -26,38 +42,64 @@ package final class PrivateCluster: Sendable {
     ///   - directory: Where its files go.
     ///   - count: How many masters.
     ///   - hasReplicas: Whether each has a replica.
+    ///   - hasLinks: Whether a proxy stands in front of each node, for clients and for other nodes, so that it can be
+    ///     cut off from either. They make themselves known by the proxies' ports.
     ///   - options: Lines of the nodes' configuration files.
     /// - Returns: A cluster that takes writes.
     /// - Throws: ``ServerError``; `CancellationError`.
     package static func start(
-        in directory: PrivateDirectory, masters count: Int = 3, hasReplicas: Bool = true, options: [String] = []
+        in directory: PrivateDirectory, masters count: Int = 3, hasReplicas: Bool = true, hasLinks: Bool = false,
+        options: [String] = []
     ) async throws -> PrivateCluster {
         var nodes: [PrivateRedis] = []
         var buses: [Int] = []
+        var links: [Links] = []
+        var names: [String] = []
         for index in 0..<(hasReplicas ? 2 * count : count) {
             buses.append(try freePort())
+            let source = "127.0.0.\(index + 2)"
             let own = [
                 "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
                 "cluster-port \(buses[index])",
             ]
-            nodes.append(
-                try await .start(in: directory, name: "node-\(index)", options: own + options, tcp: true))
+            let node = try await PrivateRedis.start(
+                in: directory, name: "node-\(index)",
+                options: own + (hasLinks ? ["bind-source-addr \(source)"] : []) + options, tcp: true)
+            nodes.append(node)
+            names.append(try await node.ask("CLUSTER", "MYID"))
+            guard hasLinks else { continue }
+            let link = Links(
+                clients: try .start(to: .loopback(port: node.port ?? 0)),
+                bus: try .start(to: .loopback(port: buses[index])),
+                source: source)
+            links.append(link)
+            try await node.ask("CONFIG", "SET", "cluster-announce-ip", "127.0.0.1")
+            try await node.ask("CONFIG", "SET", "cluster-announce-port", "\(link.clients.port)")
+            try await node.ask("CONFIG", "SET", "cluster-announce-bus-port", "\(link.bus.port)")
+            // For its later starts.
+            try await node.ask("CONFIG", "REWRITE")
         }
-        let cluster = PrivateCluster(masters: Array(nodes[..<count]), replicas: Array(nodes[count...]))
-        try await cluster.join(buses)
+        let cluster = PrivateCluster(
+            masters: Array(nodes[..<count]), replicas: Array(nodes[count...]), links: links, buses: buses, names: names)
+        try await cluster.join()
         return cluster
     }
 
-    private init(masters: [PrivateRedis], replicas: [PrivateRedis]) {
+    private init(
+        masters: [PrivateRedis], replicas: [PrivateRedis], links: [Links], buses: [Int], names: [String]
+    ) {
         (self.masters, self.replicas) = (masters, replicas)
+        (self.links, self.buses, self.names) = (links, buses, names)
     }
 
-    private func join(_ buses: [Int]) async throws {
+    private func join() async throws {
+        let port = links.first?.clients.port ?? nodes[0].port ?? 0
         for (index, node) in nodes.enumerated() {
             // Two nodes with one epoch would quarrel before they agree.
             try await node.ask("CLUSTER", "SET-CONFIG-EPOCH", "\(index + 1)")
             if index > 0 {
-                try await node.ask("CLUSTER", "MEET", "127.0.0.1", "\(nodes[0].port ?? 0)", "\(buses[0])")
+                try await node.ask(
+                    "CLUSTER", "MEET", "127.0.0.1", "\(port)", "\(links.first?.bus.port ?? buses[0])")
             }
         }
         for (index, master) in masters.enumerated() {
@@ -71,13 +113,14 @@ package final class PrivateCluster: Sendable {
             return true
         }
         for (master, replica) in zip(masters, replicas) {
-            try await replica.ask("CLUSTER", "REPLICATE", try await master.ask("CLUSTER", "MYID"))
+            try await replica.ask("CLUSTER", "REPLICATE", name(of: master))
         }
         for (master, replica) in zip(masters, replicas) { try await replica.catchUp(with: master) }
-        try await waiting("the cluster to be whole") {
-            for node in nodes where try await !node.ask("CLUSTER", "INFO").contains("cluster_state:ok") { return false }
-            return true
-        }
+        try await settle()
+    }
+
+    private func name(of node: PrivateRedis) -> String {
+        zip(nodes, names).first { $0.0 === node }?.1 ?? "?"
     }
 
     /// The slot of a key.
@@ -93,21 +136,46 @@ package final class PrivateCluster: Sendable {
     /// - Throws: ``ServerError`` when none does, or nobody has it.
     package func owner(ofSlot slot: Int) async throws -> PrivateRedis {
         for node in nodes where node.isRunning {
-            var known = ""
             // One that is paused says nothing.
-            do { known = try await node.ask("CLUSTER", "NODES") } catch is ServerError { continue }
-            for line in known.split(separator: "\n") {
-                let words = line.split(separator: " ")
-                guard words.count > 8, words[2].contains("master"), !words[2].contains("fail") else { continue }
-                let has = words[8...].contains { range in
-                    let ends = range.split(separator: "-").compactMap { Int($0) }
-                    return ends.count == 2 ? ends[0]...ends[1] ~= slot : ends == [slot]
-                }
-                let place = words[1].prefix { $0 != "@" && $0 != "," }
-                if has, let node = nodes.first(where: { place == "127.0.0.1:\($0.port ?? 0)" }) { return node }
-            }
+            do { return try await owner(ofSlot: slot, as: node) } catch is ServerError { continue }
         }
         throw ServerError.refused(operation: "find the owner of slot \(slot)", reason: "nobody has it")
+    }
+
+    /// Which node has a slot, as a node says.
+    ///
+    /// - Throws: ``ServerError`` when it doesn't answer, or knows nobody who has it.
+    package func owner(ofSlot slot: Int, as node: PrivateRedis) async throws -> PrivateRedis {
+        for line in try await node.ask("CLUSTER", "NODES").split(separator: "\n") {
+            let words = line.split(separator: " ")
+            guard words.count > 8, words[2].contains("master"), !words[2].contains("fail") else { continue }
+            let has = words[8...].contains { range in
+                let ends = range.split(separator: "-").compactMap { Int($0) }
+                return ends.count == 2 ? ends[0]...ends[1] ~= slot : ends == [slot]
+            }
+            if has, let index = names.firstIndex(of: String(words[0])) { return nodes[index] }
+        }
+        throw ServerError.refused(operation: "find the owner of slot \(slot)", reason: "nobody has it")
+    }
+
+    /// Which node has a key, as the first says that answers.
+    ///
+    /// - Throws: As ``owner(ofSlot:)``.
+    package func owner(ofKey key: String) async throws -> PrivateRedis {
+        try await owner(ofSlot: try await slot(of: key))
+    }
+
+    /// The replica of a master; nil where none says that it is one.
+    package func replica(of master: PrivateRedis) async throws -> PrivateRedis? {
+        for node in nodes where node !== master && node.isRunning {
+            if try await node.ask("CLUSTER", "NODES").split(separator: "\n").contains(where: {
+                let words = $0.split(separator: " ")
+                return words.count > 3 && words[2].contains("myself") && words[3] == name(of: master)
+            }) {
+                return node
+            }
+        }
+        return nil
     }
 
     /// Moves a slot to another master, key by key as `redis-cli --cluster reshard` does, while the cluster is used.
@@ -122,7 +190,7 @@ package final class PrivateCluster: Sendable {
     ) async throws {
         let source = try await owner(ofSlot: slot)
         guard source !== target, let port = target.port else { return }
-        let (from, to) = (try await source.ask("CLUSTER", "MYID"), try await target.ask("CLUSTER", "MYID"))
+        let (from, to) = (name(of: source), name(of: target))
         try await target.ask("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", from)
         try await source.ask("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", to)
         let deadline = Deadline.after(PrivateServer.startLimit)
@@ -136,6 +204,49 @@ package final class PrivateCluster: Sendable {
             try await between()
         }
         for node in [target, source] { try await node.ask("CLUSTER", "SETSLOT", "\(slot)", "NODE", to) }
+    }
+
+    /// Cuts a node off from all other nodes, and their replicas and its own from it; clients reach it as ever.
+    ///
+    /// A master believes in its slots for the node timeout from now on, and takes writes. Needs ``links``.
+    package func isolate(_ node: PrivateRedis) {
+        guard let index = nodes.firstIndex(where: { $0 === node }) else { return }
+        for (other, link) in links.enumerated() {
+            link.bus.bar(other == index ? Set(links.map(\.source)) : [links[index].source])
+            link.clients.bar(other == index ? Set(links.map(\.source)) : [links[index].source])
+        }
+    }
+
+    /// Ends every ``isolate(_:)``.
+    package func reunite() {
+        for link in links {
+            link.bus.bar([])
+            link.clients.bar([])
+        }
+    }
+
+    /// Returns when all nodes that run say that the cluster is whole, there are as many masters as it began with, and every
+    /// replica has what its master has.
+    ///
+    /// - Throws: ``ServerError`` when that isn't so within half a minute; `CancellationError`.
+    package func settle() async throws {
+        try await waiting("the cluster to be whole") {
+            var mastersSeen = 0
+            for node in nodes where node.isRunning {
+                guard try await node.ask("CLUSTER", "INFO").contains("cluster_state:ok") else { return false }
+                let isReplica = try await node.replication("role") == "slave"
+                if isReplica, try await node.replication("master_link_status") != "up" { return false }
+                mastersSeen += isReplica ? 0 : 1
+            }
+            // One that was replaced and doesn't know it yet is one too many.
+            return mastersSeen == masters.count
+        }
+        for node in nodes where node.isRunning {
+            guard try await node.replication("role") == "master", let replica = try await replica(of: node) else {
+                continue
+            }
+            try await replica.catchUp(with: node)
+        }
     }
 
     /// Ends all nodes at once.

@@ -10,6 +10,8 @@ struct ProxyLinks: Sendable {
 
     var upstream: FaultProxy.Address
     var isRefusing = false
+    /// The addresses of clients that are not let in.
+    var barred: Set<String> = []
     var delay: Duration = .zero
     var held: Set<FaultProxy.Direction> = []
     var pieceBytes: Int?
@@ -24,6 +26,8 @@ struct ProxyLinks: Sendable {
     struct Link: Sendable {
         let client: Descriptor
         let server: Descriptor
+        /// The client's address; nil on a unix socket.
+        let peer: String?
         var toServer = Flow()
         var toClient = Flow()
         var dropsNextAnswer = false
@@ -106,6 +110,15 @@ struct ProxyLinks: Sendable {
         return count
     }
 
+    /// Cuts what these clients have, and lets them in no more.
+    mutating func bar(_ clients: Set<String>) {
+        barred = clients
+        for index in links.indices where isBarred(links[index].peer) { cut(index, .reset) }
+        links.removeAll(where: \.isCut)
+    }
+
+    private func isBarred(_ peer: String?) -> Bool { peer.map(barred.contains) ?? false }
+
     private mutating func cut(_ index: Int, _ ending: FaultProxy.Ending) {
         for descriptor in [links[index].client, links[index].server] {
             if ending == .reset { descriptor.resetWhenClosed() }
@@ -121,14 +134,16 @@ struct ProxyLinks: Sendable {
             guard number >= 0 else { return }
             let client = Descriptor(number)
             client.prepareForProxy()
-            guard !isRefusing, let server = Descriptor.connecting(to: upstream) else {
-                counts.refused += isRefusing ? 1 : 0
+            let peer = client.peer()
+            let isRefused = isRefusing || isBarred(peer)
+            guard !isRefused, let server = Descriptor.connecting(to: upstream) else {
+                counts.refused += isRefused ? 1 : 0
                 client.resetWhenClosed()
                 client.close()
                 continue
             }
             counts.accepted += 1
-            links.append(Link(client: client, server: server))
+            links.append(Link(client: client, server: server, peer: peer))
         }
     }
 

@@ -42,6 +42,18 @@ extension Descriptor {
         return Int(UInt16(bigEndian: address.sin_port))
     }
 
+    /// The IPv4 address at the other end; nil for another kind of socket, or one that is gone.
+    func peer() -> String? {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(number, $0, &length) }
+        }
+        guard result == 0, address.sin_family == sa_family_t(AF_INET) else { return nil }
+        let host = UInt32(bigEndian: address.sin_addr.s_addr)
+        return [24, 16, 8, 0].map { "\((host >> $0) & 255)" }.joined(separator: ".")
+    }
+
     /// Makes a socket never wait, neither in a call nor for more to send (on a unix socket there is no such wait).
     func prepareForProxy() {
         _ = fcntl(number, F_SETFL, fcntl(number, F_GETFL) | O_NONBLOCK)

@@ -39,7 +39,7 @@ struct Assault: Sendable {
             }
             try await lanes.waitForAll()
         }
-        arena.links.forEach { $0.heal() }
+        arena.heal()
         guard hasFaultPoints else { return }
         try await withThrowingTaskGroup { zombies in
             for (group, seed) in zip(StoreContents.groups, schedule.calmSeeds) {
@@ -69,13 +69,15 @@ struct Assault: Sendable {
         case .submitters:
             let stream = streams[Int.random(in: 0..<streams.count, using: &generator)]
             return await stream.kill() ? "submitter \(stream.number)" : nil
-        case .redis: return try await redis(fault, &generator)
+        case .redis:
+            guard let cluster = arena.cluster else { return try await redis(arena.redis, fault, &generator) }
+            return try await attack(cluster, fault, &generator)
         case .postgres: return try await postgres(fault, &generator)
         case .links: return try await links(fault, &generator)
         }
     }
 
-    private func pause(_ milliseconds: ClosedRange<Int>, _ generator: inout SeededGenerator) async throws -> Int {
+    func pause(_ milliseconds: ClosedRange<Int>, _ generator: inout SeededGenerator) async throws -> Int {
         let length = Int.random(in: milliseconds, using: &generator)
         try await Task.sleep(for: .milliseconds(length))
         return length
@@ -139,7 +141,7 @@ struct Assault: Sendable {
         return "\(name) \(point.map { "at \($0)" } ?? "anywhere"), \(mine.count) partitions"
     }
 
-    private func holds(within limit: Duration, _ condition: () async throws -> Bool) async throws -> Bool {
+    func holds(within limit: Duration, _ condition: () async throws -> Bool) async throws -> Bool {
         let deadline = ContinuousClock.now + limit
         while try await !condition() {
             if ContinuousClock.now > deadline { return false }
@@ -150,77 +152,81 @@ struct Assault: Sendable {
 
     // MARK: - Redis
 
-    private func redis(_ fault: Fault, _ generator: inout SeededGenerator) async throws -> String? {
+    private func redis(
+        _ server: PrivateRedis, _ fault: Fault, _ generator: inout SeededGenerator
+    ) async throws -> String? {
         switch fault {
         case .redisKill:
-            await arena.redis.kill()
+            await server.kill()
             let length = try await pause(0...600, &generator)
-            _ = try await LostTail.restart(arena.redis)
+            _ = try await LostTail.restart(server)
             return "away for \(length) ms"
         case .tailLost:
             // A server just started, or a slow machine, has few in its newest file.
             for _ in 0..<5 {
-                let entries = Int.random(in: 1...100, using: &generator)
-                let bytes = Bool.random(using: &generator) ? Int.random(in: 1...20_000, using: &generator) : nil
-                if let lost = try await loseTail(entries, bytes: bytes, &generator) { return "\(lost) entries" }
+                if let lost = try await loseTail(of: server, &generator) { return "\(lost) entries" }
                 try await Task.sleep(for: .seconds(1))
             }
             return nil
+        default: return try await disturb(server, fault, &generator)
+        }
+    }
+
+    /// Does something to a server that loses nothing and moves nothing.
+    func disturb(_ server: PrivateRedis, _ fault: Fault, _ generator: inout SeededGenerator) async throws -> String? {
+        switch fault {
         case .redisStop:
-            arena.redis.pause()
-            defer { arena.redis.resume() }
+            server.pause()
+            defer { server.resume() }
             return "\(try await pause(300...2000, &generator)) ms"
         case .clientPause:
             let length = Int.random(in: 300...2000, using: &generator)
-            return try await ask(RedisCommand("CLIENT", "PAUSE", length, "ALL")).map { _ in "\(length) ms" }
-        case .clientKill:
-            return try await ask(RedisCommand("CLIENT", "KILL", "SKIPME", "yes", "TYPE", "normal")).map { _ in "" }
-        case .scriptFlush: return try await ask(RedisCommand("SCRIPT", "FLUSH")).map { _ in "" }
+            return await ask(server, "CLIENT", "PAUSE", "\(length)", "ALL").map { _ in "\(length) ms" }
+        case .clientKill: return await ask(server, "CLIENT", "KILL", "SKIPME", "yes", "TYPE", "normal").map { _ in "" }
+        case .scriptFlush: return await ask(server, "SCRIPT", "FLUSH").map { _ in "" }
         case .groupDestroy:
             let group = StoreContents.groups[Int.random(in: 0..<3, using: &generator)]
             let partition = Int.random(in: 0..<Arena.partitions, using: &generator)
-            let done = try await ask(
-                RedisCommand("XGROUP", "DESTROY", "{\(arena.shop.namespace):\(partition)}:log", group))
-            return done.map { _ in "\(group) of partition \(partition)" }
+            let log = "{\(arena.shop.namespace):\(partition)}:log"
+            let owner: PrivateRedis
+            do {
+                owner = try await arena.cluster?.owner(ofKey: log) ?? server
+            } catch is ServerError {
+                return nil
+            }
+            return await ask(owner, "XGROUP", "DESTROY", log, group).map { _ in "\(group) of partition \(partition)" }
         default: return nil
         }
     }
 
-    /// Kills Redis, cuts its file between two transactions, or through whatever stands there, and starts it again.
+    /// Kills a server, cuts its file between two transactions, or through whatever stands there, and starts it again.
     ///
     /// - Returns: How many entries were lost; nil when the file has fewer.
-    private func loseTail(
-        _ entries: Int, bytes: Int?, _ generator: inout SeededGenerator
-    ) async throws -> Int? {
-        await arena.redis.kill()
+    func loseTail(of server: PrivateRedis, _ generator: inout SeededGenerator) async throws -> Int? {
+        let entries = Int.random(in: 1...100, using: &generator)
+        let bytes = Bool.random(using: &generator) ? Int.random(in: 1...20_000, using: &generator) : nil
+        await server.kill()
         await watch.tailWasLost()
         let lost: [(shop: String, id: String)]
         do {
             lost =
-                if let bytes { try LostTail.cut(arena.redis, bytes: bytes).lost } else {
-                    try LostTail.cut(arena.redis, losing: entries)
+                if let bytes { try LostTail.cut(server, bytes: bytes).lost } else {
+                    try LostTail.cut(server, losing: entries)
                 }
         } catch let error as ServerError {
-            _ = try await LostTail.restart(arena.redis)
+            _ = try await LostTail.restart(server)
             log.add("\(error)")
             return nil
         }
         book.cut(lost)
         _ = try await pause(0...300, &generator)
-        _ = try await LostTail.restart(arena.redis)
+        _ = try await LostTail.restart(server)
         return lost.count
     }
 
-    /// Asks Redis one thing; nil when it doesn't answer.
-    private func ask(_ command: RedisCommand) async throws -> Bool? {
-        try await BlockingLane(name: "ask").run {
-            do {
-                try arena.shop.redis().call(command, until: .after(.seconds(3)))
-                return true
-            } catch is RedisError {
-                return nil
-            }
-        }
+    /// Asks a server one thing; nil when it doesn't answer, or refuses.
+    private func ask(_ server: PrivateRedis, _ words: String...) async -> String? {
+        do { return try await server.ask(words) } catch { return nil }
     }
 
     // MARK: - Postgres
@@ -268,9 +274,8 @@ struct Assault: Sendable {
     // MARK: - Links
 
     private func links(_ fault: Fault, _ generator: inout SeededGenerator) async throws -> String? {
-        let number = Int.random(in: 0..<arena.links.count, using: &generator)
-        let link = arena.links[number]
-        let name = ["workers to Redis", "submitters to Redis", "workers to Postgres"][number]
+        let chosen = arena.links[Int.random(in: 0..<arena.links.count, using: &generator)]
+        let (name, link) = (chosen.name, chosen.proxy)
         defer { link.heal() }
         switch fault {
         case .linksCut:
@@ -292,7 +297,7 @@ struct Assault: Sendable {
             return "\(name), \(try await pause(300...1500, &generator)) ms"
         case .answerDropped:
             // libpq names the statement; the scripts' digests say nothing, so any call of one will do.
-            link.dropAnswer(toRequestHolding: number == 2 ? "apply" : "EVALSHA")
+            link.dropAnswer(toRequestHolding: chosen.isToPostgres ? "apply" : "EVALSHA")
             let dropped = link.counts.answersDropped
             return try await holds(within: .seconds(2)) { link.counts.answersDropped > dropped } ? name : nil
         case .frameCut:

@@ -23,6 +23,20 @@ enum Fault: String, CaseIterable, Sendable {
     case linksSplit = "link in pieces of 1 to 7 bytes"
     case answerDropped = "answer dropped behind the request"
     case frameCut = "link cut in the middle of a frame"
+    case shardFailed = "master of a shard kill -9, its replica takes over"
+    case shardIsolated = "master cut off from the other nodes, not from clients"
+    case shardStopped = "master SIGSTOP until its replica has taken over, resumed"
+    case shardHandedOver = "CLUSTER FAILOVER, in an orderly way"
+    case slotMoved = "a partition's slot moved, key by key"
+    case slotHeld = "a slot left half moved for 0.3 to 2 s"
+
+    /// What is done to one server.
+    static let ofServer = allCases.filter { !ofClusterOnly.contains($0) }
+    /// What is done to a cluster.
+    static let ofCluster = allCases
+    private static let ofClusterOnly: Set<Fault> = [
+        .shardFailed, .shardIsolated, .shardStopped, .shardHandedOver, .slotMoved, .slotHeld,
+    ]
 
     /// Faults of one lane come one after another, those of different lanes at the same time.
     enum Lane: CaseIterable, Sendable {
@@ -35,6 +49,7 @@ enum Fault: String, CaseIterable, Sendable {
         case .zombie: .zombies
         case .submitterKill: .submitters
         case .redisKill, .tailLost, .redisStop, .clientPause, .clientKill, .scriptFlush, .groupDestroy: .redis
+        case .shardFailed, .shardIsolated, .shardStopped, .shardHandedOver, .slotMoved, .slotHeld: .redis
         case .postgresStop, .postgresPause, .backendsTerminated, .rowLocked: .postgres
         case .linksCut, .linksRefused, .linksDelayed, .linksHeld, .linksSplit, .answerDropped, .frameCut: .links
         }
@@ -52,6 +67,8 @@ enum Fault: String, CaseIterable, Sendable {
         case .postgresStop: .seconds(22)
         case .postgresPause, .backendsTerminated, .rowLocked: .seconds(40)
         case .linksCut, .linksRefused, .linksDelayed, .linksHeld, .linksSplit, .answerDropped, .frameCut: .seconds(25)
+        case .shardFailed, .slotMoved: .seconds(20)
+        case .shardIsolated, .shardStopped, .shardHandedOver, .slotHeld: .seconds(40)
         }
     }
 }
@@ -72,11 +89,12 @@ struct FaultSchedule: Sendable, Equatable {
 
     /// - Parameters:
     ///   - length: How long it lasts; each fault comes once at least.
+    ///   - kinds: What comes.
     ///   - generator: Where chance comes from.
-    init(length: Duration, using generator: inout SeededGenerator) {
+    init(length: Duration, of kinds: [Fault], using generator: inout SeededGenerator) {
         self.length = length
         var faults: [ScheduledFault] = []
-        for fault in Fault.allCases {
+        for fault in kinds {
             for _ in 0..<max(1, Int((length / fault.interval).rounded())) {
                 // Later than the first orders.
                 let at = length * Double.random(in: 0.1..<1, using: &generator)

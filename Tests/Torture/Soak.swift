@@ -15,7 +15,10 @@ struct Soak: Sendable {
     let bug: String?
     let evidence: String
     let isVerbose: Bool
+    /// Whether Redis is a cluster.
+    let isCluster: Bool
 
+    private var faults: [Fault] { isCluster ? Fault.ofCluster : Fault.ofServer }
     /// How long a full drain may take when nothing fails any more.
     private static let drainLimit: Duration = .seconds(90)
     private static let pace: Duration = .milliseconds(300)
@@ -24,7 +27,7 @@ struct Soak: Sendable {
         let start = ContinuousClock.now
         let abilities = try await Abilities(of: executable)
         say("seed \(seed) · \(executable) · \(abilities)")
-        var report = SoakReport(seed: seed)
+        var report = SoakReport(seed: seed, kinds: faults)
         var round = firstRound
         repeat {
             try await run(round, until: start + length, abilities, &report)
@@ -51,7 +54,8 @@ struct Soak: Sendable {
         _ round: Int, until end: ContinuousClock.Instant, _ abilities: Abilities, _ report: inout SoakReport
     ) async throws {
         // The log is trimmed all the time, or never.
-        let arena = try await Arena.open(executable: executable, bug: bug, trims: !round.isMultiple(of: 2))
+        let arena = try await Arena.open(
+            executable: executable, bug: bug, trims: !round.isMultiple(of: 2), isCluster: isCluster)
         let log = EventLog(path: "\(arena.directory.path)/events.log", isVerbose: isVerbose)
         let system = SoakRound(
             arena: arena, crew: WorkerCrew(arena.workersShop, ofEachGroup: workers), log: log,
@@ -63,12 +67,12 @@ struct Soak: Sendable {
         do {
             found = try await system.run(pace: Self.pace, drainLimit: Self.drainLimit) { number in
                 guard number <= segments, number == 1 || ContinuousClock.now < end else { return nil }
-                return FaultSchedule(length: segment, using: &generator)
+                return FaultSchedule(length: segment, of: faults, using: &generator)
             } tell: {
                 say("round \(round)  \($0)")
             }
         } catch {
-            arena.links.forEach { $0.heal() }
+            arena.heal()
             try await arena.keepEvidence(in: "\(evidence)/\(seed)-\(round)")
             await arena.close()
             report.evidence.append("\(evidence)/\(seed)-\(round)")

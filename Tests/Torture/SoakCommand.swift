@@ -34,6 +34,11 @@ struct SoakCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Begin with this round of the seed.", valueName: "n"))
     var round = 1
 
+    @Flag(
+        help:
+            "Redis is a cluster of three masters and three replicas, which are failed over, cut off and resharded too.")
+    var cluster = false
+
     @Option(help: ArgumentHelp("Make this mistake (Tests/Mutants), to see it found.", valueName: "name"))
     var bug: String?
 
@@ -48,7 +53,8 @@ struct SoakCommand: AsyncParsableCommand {
         let soak = Soak(
             seed: options.seed ?? UInt64.random(in: 0..<1_000_000), length: length, segment: segment,
             segments: segments, workers: workers, submitters: submitters, firstRound: round,
-            executable: try options.executable(with: bug), bug: bug, evidence: options.evidence, isVerbose: verbose)
+            executable: try options.executable(with: bug), bug: bug, evidence: options.evidence, isVerbose: verbose,
+            isCluster: cluster)
         let report = try await soak.run()
         report.lines.forEach(say)
         if !report.isClean { throw ExitCode(1) }

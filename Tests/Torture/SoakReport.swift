@@ -3,6 +3,8 @@ import Harness
 /// What a soak did and found, over all its rounds.
 struct SoakReport: Sendable {
     let seed: UInt64
+    /// What was to come.
+    let kinds: [Fault]
     var elapsed: Duration = .zero
     var rounds = 0
     var faults: [Fault: Int] = [:]
@@ -33,7 +35,7 @@ struct SoakReport: Sendable {
     var lines: [String] {
         var lines = ["", Self.row("seed", "\(seed)"), Self.row("time", "\(Int(elapsed / .seconds(1))) s")]
         lines.append(Self.row("rounds, each on new servers", "\(rounds)"))
-        lines += Fault.allCases.map { Self.row($0.rawValue, "\(faults[$0] ?? 0)") }
+        lines += kinds.map { Self.row($0.rawValue, "\(faults[$0] ?? 0)") }
         lines += [
             Self.row("batches refused by their token", "\(refusals.values.reduce(0, +))")
         ]
@@ -59,7 +61,9 @@ struct SoakReport: Sendable {
         lines += violations.prefix(40).map { "  ! \($0)" }
         if violations.count > 40 { lines.append("  ! and \(violations.count - 40) more") }
         lines += evidence.map { "  evidence: \($0)" }
-        if !isClean { lines.append("  again: scripts/torture soak --seed \(seed)") }
+        if !isClean {
+            lines.append("  again: scripts/torture soak\(kinds == Fault.ofCluster ? " --cluster" : "") --seed \(seed)")
+        }
         return lines + ["", isClean ? "NOTHING LOST, DOUBLED OR OUT OF ORDER" : "VIOLATIONS"]
     }
 

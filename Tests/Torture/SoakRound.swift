@@ -58,7 +58,8 @@ struct SoakRound: Sendable {
     ) async throws -> Findings {
         let streams = (0..<submitters).map { number in
             SubmitStream(
-                number, arena.submittersShop, book, promise: number == 0 ? .applied : .logged,
+                number, arena.submittersShop, book,
+                promise: number == 0 ? .applied : number == 1 && arena.cluster != nil ? .replicated : .logged,
                 takesDurability: abilities.hasDurability)
         }
         let assault = Assault(

@@ -11,6 +11,8 @@ final class SubmitStream: Sendable {
         case logged
         /// Postgres has applied it.
         case applied
+        /// A replica has it.
+        case replicated
     }
 
     private struct State {
@@ -68,7 +70,8 @@ final class SubmitStream: Sendable {
             let (receipts, status) = try await submitOnce(open)
             let isApplied =
                 promise == .applied && (takesDurability || status == .exited(0))
-            let unanswered = book.answered(receipts, to: open, isApplied: isApplied)
+            let unanswered = book.answered(
+                receipts, to: open, isApplied: isApplied, isReplicated: promise == .replicated)
             // A submitter that doesn't keep its receipts submits all of it again.
             open = unanswered.isEmpty || runs.isMultiple(of: 2) ? unanswered : open
             if !unanswered.isEmpty { try await Task.sleep(for: .milliseconds(200)) }
@@ -84,6 +87,7 @@ final class SubmitStream: Sendable {
         let output = "\(shop.directory)/receipts-\(number)-\(run).json"
         try Data(changes.map { $0.json + "\n" }.joined().utf8).write(to: URL(filePath: input))
         var arguments = ["submit", "-", "--json", "--timeout", "10s"]
+        if promise == .replicated { arguments += ["--durability", "replicas=1"] }
         if promise == .applied { arguments += takesDurability ? ["--durability", "applied"] : ["--wait=postgres"] }
         let process = try await shop.spawn(
             arguments, input: .file(input), output: .appended(to: output),

@@ -9,9 +9,11 @@ import Testing
 struct ClusterTests {
     private static let partitions = Site.partitions
 
-    private func with(_ body: @Sendable (Site, PrivateCluster) async throws -> Void) async throws {
+    private func with(
+        hasLinks: Bool = false, _ body: @Sendable (Site, PrivateCluster) async throws -> Void
+    ) async throws {
         try await Site.open(isEmpty: true) { site in
-            let cluster = try await PrivateCluster.start(in: site.directory)
+            let cluster = try await PrivateCluster.start(in: site.directory, hasLinks: hasLinks)
             do {
                 try await site.shop(at: cluster.url).run(["init", "--partitions", "\(Self.partitions)"])
                 try await body(site, cluster)
@@ -61,6 +63,43 @@ struct ClusterTests {
             try await submitting
             try await site.drained(at: url)
             try await site.expectAgreement(orders.submissions, at: url)
+            #expect(try await site.shop(at: url).run(["audit"]).contains("\nagree"))
+        }
+    }
+
+    @Test(
+        "what a master takes that is cut off from the other nodes, and not from clients, is not twice and not in one store only"
+    )
+    func isolated() async throws {
+        try await with(hasLinks: true) { site, cluster in
+            let url = cluster.url
+            try await site.startWorkers(at: url)
+            let orders = Orders()
+            async let submitting: Void = orders.submit(to: site, at: url)
+            try await orders.until(60)
+            let slot = try await cluster.slot(of: "{onewrite:0}")
+            let master = try await cluster.owner(ofSlot: slot)
+            let witness = try #require(cluster.nodes.first { $0 !== master })
+            cluster.isolate(master)
+            try await eventually(within: .seconds(30), "a replica takes its place") {
+                do { return try await cluster.owner(ofSlot: slot, as: witness) !== master } catch is ServerError {
+                    return false
+                }
+            }
+            // It holds itself for the master still, and takes nothing any more.
+            #expect(try await master.replication("role") == "master")
+            try await orders.until(orders.count + 60)
+            cluster.reunite()
+            try await cluster.settle()
+            #expect(try await master.replication("role") == "slave")
+            orders.stop()
+            try await submitting
+            // What it took alone is lost, as `--durability server` allows, unless Postgres had it; then it is a duplicate.
+            let again = try await Submitters(servers: site.shop(at: url), pace: .zero).submit(
+                orders.submissions.map(\.change), named: "again")
+            #expect(again.allSatisfy { ["accepted", "duplicate"].contains($0.receipt.outcome) })
+            try await site.drained(at: url)
+            try await site.expectAgreement(again.map { Orders.accepted($0) }, at: url)
             #expect(try await site.shop(at: url).run(["audit"]).contains("\nagree"))
         }
     }
@@ -176,17 +215,19 @@ private final class Orders: Sendable {
     func submit(to site: Site, at url: String) async throws {
         while !state.withLock({ $0.isStopping }) {
             // Each is submitted once: a duplicate is one whose first answer was lost.
-            let more = try await site.submit(20, at: url).map { submission in
-                let told = submission.receipt
-                return Submission(
-                    change: submission.change,
-                    receipt: told.outcome == "duplicate"
-                        ? ReceiptLine(
-                            id: told.id, outcome: "accepted", partition: told.partition, seq: told.seq,
-                            entry: told.entry) : told)
-            }
+            let more = try await site.submit(20, at: url).map(Self.accepted)
             state.withLock { $0.submissions += more }
         }
+    }
+
+    /// A duplicate as the accepted one that it is of.
+    static func accepted(_ submission: Submission) -> Submission {
+        let told = submission.receipt
+        guard told.outcome == "duplicate" else { return submission }
+        return Submission(
+            change: submission.change,
+            receipt: ReceiptLine(
+                id: told.id, outcome: "accepted", partition: told.partition, seq: told.seq, entry: told.entry))
     }
 
     func until(_ count: Int) async throws {

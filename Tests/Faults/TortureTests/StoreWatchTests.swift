@@ -87,6 +87,27 @@ struct StoreWatchTests {
         }
     }
 
+    @Test("positions in Redis may go back and forth while a tail is being lost, and not afterwards")
+    func losingTail() async throws {
+        try await withServers { test in
+            let shop = try await applied(test)
+            let watch = StoreWatch(shop, partitions: 1, sessionsMax: 300)
+            let key = "{\(test.namespace):0}:position:delivery"
+            func look(at seq: Int) async throws -> [String] {
+                try await BlockingLane(name: "cut").run {
+                    _ = try shop.redis().call(RedisCommand("HSET", key, "seq", seq), until: .after(.seconds(10)))
+                }
+                await watch.look()
+                return await watch.findings.violations.filter { $0.contains("went back") }
+            }
+            await watch.tailIsBeingLost(true)
+            for seq in [3, 2, 3, 2] { #expect(try await look(at: seq) == []) }
+            await watch.tailIsBeingLost(false)
+            #expect(try await look(at: 2) == [])
+            #expect(try await look(at: 1).count == 1)
+        }
+    }
+
     /// Does it, looks, and undoes it.
     private func find(_ shop: Shop, _ tag: String, _ sabotage: Sabotage) async throws -> [String] {
         let watch = StoreWatch(shop, partitions: 1, sessionsMax: 300)

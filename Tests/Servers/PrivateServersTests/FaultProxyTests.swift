@@ -56,6 +56,23 @@ struct FaultProxyTests {
         }
     }
 
+    @Test("bars clients by their addresses, and lets the others through")
+    func bars() async throws {
+        try await withProxy { (proxy, _, client) async throws in
+            #expect(try await client.answers())
+            proxy.bar(["127.0.0.9"])
+            #expect(try await client.answers())
+            #expect(proxy.counts.cut == 0)
+            proxy.bar(["127.0.0.9", "127.0.0.1"])
+            #expect(proxy.counts.cut == 1)
+            await #expect(throws: RedisError.self) { try await client.call("PING") }
+            proxy.heal()
+            await #expect(throws: RedisError.self) { try await Client(of: proxy).call("PING") }
+            proxy.bar([])
+            #expect(try await client.answers())
+        }
+    }
+
     @Test("delays each way")
     func delays() async throws {
         try await withProxy { (proxy, _, client) async throws in
