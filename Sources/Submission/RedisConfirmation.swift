@@ -62,7 +62,6 @@ struct RedisConfirmation {
         case .fsync: question = try syncQuestion(connection, until: deadline)
         }
         let keys = connection.isCluster ? keys : Array(keys.prefix(1))
-        let generation = connection.generation
         let infos = try connection.pipeline(
             keys.map { RedisCommand("INFO", "replication").beside($0) }, until: deadline)
         let servers = Dictionary(try zip(infos, keys).map { (try $0.infoField("master_replid"), $1) }) { first, _ in
@@ -70,7 +69,8 @@ struct RedisConfirmation {
         }
         return RedisConfirmation(
             connection: connection, question: question, servers: servers.map { ($0.key, $0.value) },
-            generation: generation)
+            // The questions may have made sessions with masters that there were none with before.
+            generation: connection.generation)
     }
 
     private static func syncQuestion(_ connection: RedisConnection, until deadline: Deadline) throws -> Question {

@@ -268,12 +268,11 @@ final class ClusterSessions {
     }
 
     private func take(_ heard: SlotMap) {
-        let before = masters
+        if heard != map { changes += 1 }
         map = heard
         isMapDoubtful = false
         let now = masters
         known = now + known.filter { !now.contains($0) }
-        if before != now { changes += 1 }
         // Who has no slots any more is left, unless answers are still to come.
         for (endpoint, node) in nodes where !now.contains(endpoint) && !node.isWaitedFor {
             node.session?.close()

@@ -1,7 +1,7 @@
 /// Which master has which slot, as one node of a Redis Cluster said it, and as others have corrected it since.
 ///
 /// Redis: <https://redis.io/docs/latest/commands/cluster-slots/>
-struct SlotMap {
+struct SlotMap: Equatable {
     typealias Endpoint = RedisConfiguration.Endpoint
 
     private var owners: [Endpoint?] = Array(repeating: nil, count: HashSlot.count)

@@ -192,7 +192,15 @@ struct ClusterTests {
             // Nothing to be told.
             #expect(try await shop.run(["pending"]).isEmpty)
             #expect(try await shop.run(["dead", "list"]).isEmpty)
-            #expect(try await shop.run(["log"]).split(separator: "\n").count == 60)
+            #expect(try await shop.run(["log"]).split(separator: "\n").count == 62)
+            for durability in ["replicas=1", "applied"] {
+                let output = try await shop.run([
+                    "submit", "--id", "by-\(durability)", "--shop", order.change.shop, "--customer", "c", "--line", "TEA:1",
+                    "--durability", durability, "--timeout", "20s",
+                ])
+                #expect(output.contains("accepted"))
+            }
+            try await site.drained(at: cluster.url)
             #expect(try await shop.run(["functions", "load"]).contains("there already"))
             #expect(try await shop.run(["open"]).contains("\(Self.partitions) open already"))
             #expect(try await shop.run(["status"]).contains("postgres    0"))
