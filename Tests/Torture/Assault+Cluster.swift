@@ -67,8 +67,15 @@ extension Assault {
                 holdsAt -= 1
                 if holdsAt == 0 { _ = try await pause(300...2000, &generator) }
             }
-            // A failover of its new master before its replica has the slot's keys would lose them all.
+            // A failover of its new master before its replica has the slot's keys would lose them all; and so would a cut
+            // through the file that they were just written to.
             try await cluster.settle()
+            try await target.ask("BGREWRITEAOF")
+            let isWritten = try await holds(within: .seconds(10)) {
+                let state = try await target.ask("INFO", "persistence")
+                return state.contains("aof_rewrite_in_progress:0") && state.contains("aof_rewrite_scheduled:0")
+            }
+            if !isWritten { log.add("the file behind a move was not written anew within 10 s") }
             return "partition \(partition)"
         case .redisStop, .clientPause, .clientKill, .scriptFlush, .groupDestroy:
             let done = try await disturb(master, fault, &generator)

@@ -195,7 +195,8 @@ struct ClusterTests {
             #expect(try await shop.run(["log"]).split(separator: "\n").count == 62)
             for durability in ["replicas=1", "applied"] {
                 let output = try await shop.run([
-                    "submit", "--id", "by-\(durability)", "--shop", order.change.shop, "--customer", "c", "--line", "TEA:1",
+                    "submit", "--id", "by-\(durability)", "--shop", order.change.shop, "--customer", "c", "--line",
+                    "TEA:1",
                     "--durability", durability, "--timeout", "20s",
                 ])
                 #expect(output.contains("accepted"))
