@@ -62,15 +62,21 @@ struct RedisConfirmation {
         case .fsync: question = try syncQuestion(connection, until: deadline)
         }
         let keys = connection.isCluster ? keys : Array(keys.prefix(1))
-        let infos = try connection.pipeline(
-            keys.map { RedisCommand("INFO", "replication").beside($0) }, until: deadline)
+        var generation: Int
+        var infos: [RedisReply]
+        repeat {
+            // Again where asking made a session, as the first time does, or slots moved meanwhile: whoever has a slot
+            // when this ends was asked.
+            generation = connection.generation
+            infos = try connection.pipeline(
+                keys.map { RedisCommand("INFO", "replication").beside($0) }, until: deadline)
+        } while generation != connection.generation
         let servers = Dictionary(try zip(infos, keys).map { (try $0.infoField("master_replid"), $1) }) { first, _ in
             first
         }
         return RedisConfirmation(
             connection: connection, question: question, servers: servers.map { ($0.key, $0.value) },
-            // The questions may have made sessions with masters that there were none with before.
-            generation: connection.generation)
+            generation: generation)
     }
 
     private static func syncQuestion(_ connection: RedisConnection, until deadline: Deadline) throws -> Question {
