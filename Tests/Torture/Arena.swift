@@ -21,7 +21,7 @@ struct Arena: Sendable {
     /// With one Redis the workers' way to it and the submitters', with a cluster everybody's to each node; and the
     /// workers' to Postgres.
     let links: [Link]
-    /// Without a proxy between: for the check.
+    /// For the check: with one Redis without a proxy between; a cluster's nodes name their proxies to everybody.
     let shop: Shop
     let workersShop: Shop
     let submittersShop: Shop

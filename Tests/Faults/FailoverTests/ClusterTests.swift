@@ -86,7 +86,7 @@ struct ClusterTests {
                     return false
                 }
             }
-            // It holds itself for the master still, and takes nothing any more.
+            // It holds itself for the master still.
             #expect(try await master.replication("role") == "master")
             try await orders.until(orders.count + 60)
             cluster.reunite()
