@@ -126,7 +126,10 @@ package final class PrivateCluster: Sendable {
     /// The slot of a key.
     package func slot(of key: String) async throws -> Int {
         for node in nodes where node.isRunning {
-            if let slot = Int(try await node.ask("CLUSTER", "KEYSLOT", key)) { return slot }
+            // One that is paused says nothing.
+            do {
+                if let slot = Int(try await node.ask("CLUSTER", "KEYSLOT", key)) { return slot }
+            } catch is ServerError { continue }
         }
         throw ServerError.refused(operation: "find a key's slot", reason: "no node runs")
     }
@@ -168,7 +171,9 @@ package final class PrivateCluster: Sendable {
     /// The replica of a master; nil where none says that it is one.
     package func replica(of master: PrivateRedis) async throws -> PrivateRedis? {
         for node in nodes where node !== master && node.isRunning {
-            if try await node.ask("CLUSTER", "NODES").split(separator: "\n").contains(where: {
+            let nodes: String
+            do { nodes = try await node.ask("CLUSTER", "NODES") } catch is ServerError { continue }
+            if nodes.split(separator: "\n").contains(where: {
                 let words = $0.split(separator: " ")
                 return words.count > 3 && words[2].contains("myself") && words[3] == name(of: master)
             }) {

@@ -4,7 +4,7 @@ import ThreadedIO
 ///
 /// Redis: <https://redis.io/docs/latest/operate/oss_and_stack/management/replication/>
 extension PrivateRedis {
-    /// Asks the server one thing.
+    /// Asks the server one thing; one that loads its data is waited for.
     ///
     /// - Parameter words: The command and its arguments.
     /// - Returns: The reply's text.
@@ -20,8 +20,14 @@ extension PrivateRedis {
     @discardableResult
     package func ask(_ words: [String]) async throws -> String {
         let (path, password) = (socketPath, password)
-        let reply = await BlockingLane(name: "ask").run {
-            askRedis(words, at: path, password: password, within: .seconds(10))
+        let deadline = Deadline.after(.seconds(10))
+        func answer() async -> String? {
+            await BlockingLane(name: "ask").run { askRedis(words, at: path, password: password, within: .seconds(10)) }
+        }
+        var reply = await answer()
+        while let text = reply, text.hasPrefix("-LOADING"), !deadline.hasPassed {
+            try await Task.sleep(for: .milliseconds(50))
+            reply = await answer()
         }
         let name = words.prefix(1).joined()
         guard let reply else { throw ServerError.refused(operation: "ask Redis for \(name)", reason: "no answer") }

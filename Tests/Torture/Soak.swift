@@ -27,7 +27,10 @@ struct Soak: Sendable {
         let start = ContinuousClock.now
         let abilities = try await Abilities(of: executable)
         say("seed \(seed) · \(executable) · \(abilities)")
-        var report = SoakReport(seed: seed, kinds: faults)
+        let again =
+            "--seed \(seed)\(isCluster ? " --cluster" : "") --segment \(segment / .seconds(1))s --segments \(segments)"
+            + " --workers \(workers) --submitters \(submitters)"
+        var report = SoakReport(seed: seed, kinds: faults, again: again)
         var round = firstRound
         repeat {
             try await run(round, until: start + length, abilities, &report)

@@ -5,6 +5,8 @@ struct SoakReport: Sendable {
     let seed: UInt64
     /// What was to come.
     let kinds: [Fault]
+    /// The arguments that make the same run.
+    let again: String
     var elapsed: Duration = .zero
     var rounds = 0
     var faults: [Fault: Int] = [:]
@@ -62,7 +64,7 @@ struct SoakReport: Sendable {
         if violations.count > 40 { lines.append("  ! and \(violations.count - 40) more") }
         lines += evidence.map { "  evidence: \($0)" }
         if !isClean {
-            lines.append("  again: scripts/torture soak\(kinds == Fault.ofCluster ? " --cluster" : "") --seed \(seed)")
+            lines.append("  again: scripts/torture soak \(again)")
         }
         return lines + ["", isClean ? "NOTHING LOST, DOUBLED OR OUT OF ORDER" : "VIOLATIONS"]
     }
