@@ -263,6 +263,22 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        // Started by scripts/fuzz.
+        .target(name: "CFuzzDriver", path: "Tests/Fuzz/CFuzzDriver"),
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "OrderLog", "ChangeInput", "RedisClient", "RedisLog", "PostgresClient", "Inspection", "Dashboard",
+                "Reports",
+                "OnewriteCommand",
+            ],
+            path: "Tests/Fuzz/Targets", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "fuzz", dependencies: ["FuzzTargets", "CFuzzDriver"], path: "Tests/Fuzz/Command",
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzTargets", "Harness", "TestSupport"], path: "Tests/Unit/FuzzTests",
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "ThreadedIOTests", dependencies: ["ThreadedIO"], path: "Tests/Unit/ThreadedIOTests",
             swiftSettings: swiftSettings),

@@ -7,6 +7,9 @@
 // Pieces double from the first, up to this.
 enum { FIRST_ARRAY_BYTES = 1 << 10, PIECE_BYTES_MAX = 1 << 18 };
 
+// What all arrays of a reply may claim to hold together: twelve bytes can claim two thousand million parts.
+enum { PARTS_MAX = 1 << 26 };
+
 typedef struct Piece {
     struct Piece *older;
     size_t used, size;
@@ -16,6 +19,7 @@ typedef struct Piece {
 // Lies at the beginning of the oldest piece, so that a reply's root leads to all of them.
 typedef struct {
     Piece *newest;
+    size_t parts;
     redisReply root;
 } Arena;
 
@@ -45,6 +49,11 @@ static void *take(Arena *arena, size_t size) {
     return bytes;
 }
 
+static const redisReadTask *root_of(const redisReadTask *task) {
+    while (task->parent != NULL) task = task->parent;
+    return task;
+}
+
 // A part of a reply, in its place in the array that holds it, with room for `extra` bytes behind it.
 static redisReply *make(const redisReadTask *task, int type, size_t extra) {
     redisReply *reply;
@@ -56,11 +65,10 @@ static redisReply *make(const redisReadTask *task, int type, size_t extra) {
         piece->used = sizeof(Arena) + extra;
         piece->used = (piece->used + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
         arena->newest = piece;
+        arena->parts = 0;
         reply = &arena->root;
     } else {
-        const redisReadTask *root = task->parent;
-        while (root->parent != NULL) root = root->parent;
-        reply = take(arena_of(root->obj), sizeof(redisReply) + extra);
+        reply = take(arena_of(root_of(task)->obj), sizeof(redisReply) + extra);
         if (reply == NULL) return NULL;
         redisReply *parent = task->parent->obj;
         parent->element[task->idx] = reply;
@@ -108,14 +116,15 @@ static void *make_bool(const redisReadTask *task, int value) {
 typedef int ArrayCount;
 #endif
 
+// What is claimed costs address space, and memory only as the parts come: nobody looks at the others.
 static void *make_array(const redisReadTask *task, ArrayCount count) {
-    if (count > SIZE_MAX / 2 / sizeof(redisReply *)) return NULL;
-    size_t bytes = count * sizeof(redisReply *);
-    redisReply *reply = make(task, task->type, bytes);
+    size_t others = task->parent == NULL ? 0 : arena_of(root_of(task)->obj)->parts;
+    if ((size_t)count > PARTS_MAX - others) return NULL;
+    redisReply *reply = make(task, task->type, count * sizeof(redisReply *));
     if (reply == NULL) return NULL;
     reply->elements = count;
     reply->element = (redisReply **)(reply + 1);
-    memset(reply->element, 0, bytes);
+    arena_of(task->parent == NULL ? reply : root_of(task)->obj)->parts += count;
     return reply;
 }
 

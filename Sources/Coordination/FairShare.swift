@@ -15,21 +15,28 @@ package struct FairShare: Sendable, Equatable {
             owners = [:]
             return
         }
+        let (workers, partitions) = (workers.sorted(), partitions.sorted())
         let share = partitions.count / workers.count
         var extras = partitions.count % workers.count
-        let pairs = workers.flatMap { worker in
-            partitions.map { (score: Self.score(worker, $0), worker: worker, partition: $0) }
+        let numbers = partitions.map(\.description)
+        var pairs: [(score: UInt64, worker: Int, partition: Int)] = []
+        pairs.reserveCapacity(workers.count * numbers.count)
+        for (worker, name) in workers.enumerated() {
+            let hash = FNV1a.mix("\(name)#", into: FNV1a.start)
+            for (partition, number) in numbers.enumerated() {
+                pairs.append((Self.mixed(FNV1a.mix(number, into: hash)), worker, partition))
+            }
         }
         // The names decide between equal scores, so that the order never depends on the workers' own.
-        let ranked = pairs.sorted { ($0.score, $0.worker, $0.partition) > ($1.score, $1.worker, $1.partition) }
-        var loads: [WorkerName: Int] = [:]
+        pairs.sort { ($0.score, $0.worker, $0.partition) > ($1.score, $1.worker, $1.partition) }
+        var loads = [Int](repeating: 0, count: workers.count)
         var owners: [Partition: WorkerName] = [:]
-        for pair in ranked where owners[pair.partition] == nil {
-            let load = loads[pair.worker, default: 0]
+        for pair in pairs where owners[partitions[pair.partition]] == nil {
+            let load = loads[pair.worker]
             guard load < share || load == share && extras > 0 else { continue }
             if load == share { extras -= 1 }
             loads[pair.worker] = load + 1
-            owners[pair.partition] = pair.worker
+            owners[partitions[pair.partition]] = workers[pair.worker]
         }
         self.owners = owners
     }
@@ -39,10 +46,9 @@ package struct FairShare: Sendable, Equatable {
         Set(owners.lazy.filter { $0.value == worker }.map(\.key))
     }
 
-    /// FNV-1a, then a mixer.
-    private static func score(_ worker: WorkerName, _ partition: Partition) -> UInt64 {
-        var hash = FNV1a.mix("\(worker)#\(partition)", into: FNV1a.start)
-        hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
+    /// What mixes an FNV-1a hash, of `worker#partition`, into a score.
+    private static func mixed(_ hash: UInt64) -> UInt64 {
+        let hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
         return hash ^ hash >> 33
     }
 }

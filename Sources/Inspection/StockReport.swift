@@ -44,7 +44,8 @@ public struct StockReport: Sendable, Equatable {
         let key = servers.keys.stock(place, shop: shop)
         let fields = try redis.call(RedisCommand("HGETALL", key), until: .after(StreamLog.timeout)).requireArray()
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
-            let sku = try fields[index].requireString()
+            // Others may have put anything there: it is shown, repaired, beside what is ours.
+            guard let sku = fields[index].repairedText else { continue }
             guard skus.isEmpty || onHand[sku] != nil else { continue }
             onHand[sku, default: Row(sku: sku)].redis = fields[index + 1].string.flatMap { Int64($0) }
         }

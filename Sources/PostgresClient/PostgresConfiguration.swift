@@ -65,8 +65,8 @@ package struct PostgresConfiguration: Sendable {
         if let connectionString {
             keywords.append(("dbname", connectionString))
         }
-        do throws(PasswordFile.Trouble) {
-            if let passwordFile { keywords.append(("password", try PasswordFile.read(passwordFile))) }
+        do throws(SecretFile.Trouble) {
+            if let passwordFile { keywords.append(("password", try SecretFile.read(passwordFile))) }
         } catch {
             throw .invalidConfiguration(reason: error.description)
         }

@@ -163,7 +163,11 @@ final class HiredisContext {
 
     private var failure: Failure {
         let reason = String(cString: onewrite_redis_error_text(context))
-        return context.pointee.err == REDIS_ERR_PROTOCOL ? .malformed(reason) : .lost(reason)
+        return switch context.pointee.err {
+        case REDIS_ERR_PROTOCOL: .malformed(reason)
+        case REDIS_ERR_OOM: .malformed("a reply of more parts than there is room for")
+        default: .lost(reason)
+        }
     }
 
     private static func text(of code: Int32) -> String {

@@ -53,8 +53,8 @@ extension RedisSession {
     private func opening(of configuration: RedisConfiguration) throws(RedisError) -> [RedisCommand] {
         var commands: [RedisCommand] = []
         var password = configuration.password
-        do throws(PasswordFile.Trouble) {
-            if let path = configuration.passwordFile { password = try PasswordFile.read(path) }
+        do throws(SecretFile.Trouble) {
+            if let path = configuration.passwordFile { password = try SecretFile.read(path) }
         } catch {
             close()
             throw .sessionFailed(address: address, reason: error.description, passes: false)

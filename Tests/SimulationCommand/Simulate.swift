@@ -1,10 +1,18 @@
 import ArgumentParser
 import Simulation
 
-/// Runs simulations of the protocol, or replays one.
+/// Simulations: of the protocol, and of how partitions are shared out.
 @main
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
+        abstract: "Simulate the protocol under faults, or how workers share the partitions.",
+        subcommands: [SimulateProtocol.self, SimulateAssignment.self], defaultSubcommand: SimulateProtocol.self)
+}
+
+/// Runs simulations of the protocol, or replays one.
+struct SimulateProtocol: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "protocol",
         abstract: "Simulate the protocol under faults, or replay one simulation.",
         discussion: """
             Each seed is one run: workers, submitters, a Redis that loses its tail and a Postgres that leaves commits in doubt, \

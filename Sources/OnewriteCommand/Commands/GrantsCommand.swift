@@ -178,7 +178,7 @@ struct GrantsRedisCommand: AsyncParsableCommand {
 
     private static func password(in path: String) throws -> String {
         do {
-            return try PasswordFile.read(path)
+            return try SecretFile.read(path)
         } catch {
             throw Failure(.noInput, "--password-file: \(error)")
         }

@@ -7,6 +7,7 @@ import PostgresClient
 import RedisClient
 import RedisLog
 import Reports
+import ThreadedIO
 
 /// A thing that can be set: by flag, environment, configuration file, or left at its default.
 struct Setting: Sendable {
@@ -145,10 +146,12 @@ struct Settings: Sendable {
     ) -> Value? {
         let text = environment[name] ?? ""
         guard setting.isSecret, name.hasSuffix("_FILE") else { return Value(text: text, source: "environment \(name)") }
-        switch SecretFile.read(text, namedBy: name) {
-        case .success(let secret): return Value(text: secret, source: "file \(text) (\(name))")
-        case .failure(let problem):
-            problems.append(problem)
+        do throws(SecretFile.Trouble) {
+            return Value(text: try SecretFile.read(text), source: "file \(text) (\(name))")
+        } catch {
+            problems.append(
+                SettingsProblem(
+                    name: name, source: "environment", "\(name) in the environment: \(error)", isRefused: true))
             return nil
         }
     }

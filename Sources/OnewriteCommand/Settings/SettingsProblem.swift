@@ -54,29 +54,23 @@ enum ConfigurationFile {
     ///   - isOptional: Whether it may be missing.
     /// - Returns: The settings by their keys, and all that is wrong but for their own values, in the order of the names.
     static func read(_ path: String, isOptional: Bool) -> (values: [String: String], problems: [SettingsProblem]) {
-        func nothing(_ why: String) -> ([String: String], [SettingsProblem]) {
-            ([:], [SettingsProblem(file: path, why)])
-        }
-        let data: Data
         do {
-            data = try Data(contentsOf: URL(filePath: path))
+            return read(try Data(contentsOf: URL(filePath: path)), of: path)
         } catch CocoaError.fileReadNoSuchFile {
-            return isOptional ? ([:], []) : nothing("there is no such file")
+            return isOptional ? ([:], []) : ([:], [SettingsProblem(file: path, "there is no such file")])
         } catch {
-            return nothing("it can't be read")
+            return ([:], [SettingsProblem(file: path, "it can't be read")])
         }
-        let leaves: [(path: [String], value: Any)]
-        do {
-            guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-                return nothing("it is not a JSON object")
-            }
-            leaves = Self.leaves(of: object)
-        } catch {
-            return nothing("it is not a JSON object")
+    }
+
+    /// The same of what a file holds.
+    static func read(_ data: Data, of path: String) -> (values: [String: String], problems: [SettingsProblem]) {
+        guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+            return ([:], [SettingsProblem(file: path, "it is not a JSON object")])
         }
         let text = String(decoding: data, as: UTF8.self)
         var (values, problems): ([String: String], [SettingsProblem]) = ([:], [])
-        for leaf in leaves {
+        for leaf in leaves(of: object) {
             if let problem = problem(leaf.path, leaf.value, in: text, of: path) {
                 problems.append(problem)
             } else {

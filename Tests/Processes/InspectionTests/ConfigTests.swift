@@ -113,14 +113,20 @@ struct ConfigTests {
 
     @Test("a file that is named and is of no use is refused with its name, and no default stands for it")
     func uselessSecretFiles() async throws {
-        try await withConfiguration(" \n") { path, servers in
-            for (file, why) in [(path, "is empty"), (path + "x", "is not there"), ("/", "can't be read")] {
+        try await withConfiguration("\n") { path, servers in
+            let cases = [
+                (path, "holds no secret: expected one line"), (path + "x", "can't be read: No such file or directory"),
+                ("/", "can't be read"),
+                ("/dev/zero", "holds no secret: expected a line of at most 4096 bytes, in UTF-8"),
+            ]
+            for (file, why) in cases {
                 let environment: [String: String?] = [
                     "ONEWRITE_REDIS_URL": nil, "REDIS_URL": nil, "REDIS_URL_FILE": file,
                 ]
                 let ran = try await runAlone(["status"], servers, environment)
                 #expect(
-                    ran.code == 78 && ran.errors == "error: REDIS_URL_FILE in the environment: \(file) \(why)\n",
+                    ran.code == 78
+                        && ran.errors == "error: REDIS_URL_FILE in the environment: the file \(file) \(why)\n",
                     "\(ran.errors)")
             }
         }

@@ -30,6 +30,8 @@ struct ProtocolTests {
             ("?what\r\n", "reply type byte"),
             (":12a\r\n", "Bad integer value"),
             ("*5000000000\r\n", "Multi-bulk length out of range"),
+            ("*2147483647\r\n", "more parts than there is room for"),
+            ("*4\r\n" + String(repeating: "*20000000\r\n", count: 4), "more parts than there is room for"),
             ("$-5\r\n", "Bulk string length out of range"),
         ])
     func nonsense(_ text: String, _ complaint: String) throws {

@@ -43,6 +43,35 @@ struct FairShareTests {
         #expect(kept >= 40, "48 partitions were with those who stayed; \(kept) stayed with them")
     }
 
+    @Test("never changes between builds: workers of two share one log in a rolling upgrade", arguments: [2, 5, 9])
+    func lasting(_ workers: Int) throws {
+        let names = try names(workers)
+        let all = try partitions(24)
+        var expected: [Partition: WorkerName] = [:]
+        var loads: [WorkerName: Int] = [:]
+        let pairs = names.flatMap { name in all.map { (name, $0) } }
+        for (name, partition) in pairs.sorted(by: { Self.score($0) > Self.score($1) }) where expected[partition] == nil
+        {
+            let load = loads[name, default: 0]
+            let extras = loads.values.count { $0 > 24 / workers }
+            guard load < 24 / workers || load == 24 / workers && extras < 24 % workers else { continue }
+            loads[name] = load + 1
+            expected[partition] = name
+        }
+        let share = FairShare(of: all, among: names)
+        for name in names {
+            #expect(share.partitions(of: name) == Set(expected.filter { $0.value == name }.keys))
+        }
+    }
+
+    /// FNV-1a of `worker#partition`, and a mixer.
+    private static func score(_ pair: (WorkerName, Partition)) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in "\(pair.0)#\(pair.1)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
+        return hash ^ hash >> 33
+    }
+
     @Test("of nobody is nothing")
     func nobody() throws {
         let share = FairShare(of: try partitions(4), among: [WorkerName]())
