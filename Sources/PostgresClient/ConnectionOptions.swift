@@ -58,7 +58,7 @@ struct ConnectionOptions {
 
     /// A raw `@` or `/` in a password moves the rest of it into the host or the database, which are shown to people.
     private static func rejectUnescapedCredentials(_ url: String) throws(PostgresError) {
-        guard let scheme = url.firstRange(of: "://") else { return }
+        guard PostgresConfiguration.isURL(url), let scheme = url.firstRange(of: "://") else { return }
         var rest = url[scheme.upperBound...]
         if let end = rest.firstIndex(where: { $0 == "@" || $0 == "/" }), rest[end] == "@" {
             rest = rest[end...].dropFirst()

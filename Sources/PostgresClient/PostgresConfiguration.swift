@@ -52,6 +52,11 @@ package struct PostgresConfiguration: Sendable {
         }
     }
 
+    /// Whether libpq takes a text for a URL; otherwise it is keywords and values, whatever these hold.
+    package static func isURL(_ text: String) -> Bool {
+        text.hasPrefix("postgres://") || text.hasPrefix("postgresql://")
+    }
+
     /// What libpq gets, in the order in which later ones win.
     ///
     /// - Throws: ``PostgresError/invalidConfiguration(reason:)`` when there is no password in the file that should hold it.

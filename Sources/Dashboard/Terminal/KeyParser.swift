@@ -9,6 +9,8 @@ package struct KeyParser: Sendable {
     private static let sequenceBytesMax = 32
 
     private var buffer: [UInt8] = []
+    /// A sequence that is too long has begun, and not ended.
+    private var isInNoise = false
 
     /// Makes a parser that has read nothing.
     package init() {}
@@ -29,13 +31,17 @@ package struct KeyParser: Sendable {
 
     /// Ends what waits: a lone ESC is the Escape key, the rest is dropped.
     package mutating func flush() -> [Key] {
-        defer { buffer = [] }
+        defer { (buffer, isInNoise) = ([], false) }
         return buffer == [0x1B] ? [.escape] : []
     }
 
     /// The first key in the buffer (`nil` for bytes that mean nothing) and its length; `nil` when more bytes are needed.
-    private func next() -> (Key?, Int)? {
+    private mutating func next() -> (Key?, Int)? {
         guard let first = buffer.first else { return nil }
+        if isInNoise {
+            isInNoise = (0x20...0x3F).contains(first)
+            if (0x20...0x7E).contains(first) { return (nil, 1) }
+        }
         switch first {
         case 0x1B: return escapeSequence()
         case 0x09: return (.tab, 1)
@@ -48,7 +54,7 @@ package struct KeyParser: Sendable {
         }
     }
 
-    private func escapeSequence() -> (Key?, Int)? {
+    private mutating func escapeSequence() -> (Key?, Int)? {
         guard buffer.count > 1 else { return nil }
         switch buffer[1] {
         case UInt8(ascii: "["): return controlSequence()
@@ -63,10 +69,13 @@ package struct KeyParser: Sendable {
     }
 
     /// CSI, parameters, intermediates, final byte.
-    private func controlSequence() -> (Key?, Int)? {
+    private mutating func controlSequence() -> (Key?, Int)? {
         var end = 2
         while end < buffer.count, (0x20...0x3F).contains(buffer[end]) { end += 1 }
-        guard end < Self.sequenceBytesMax else { return (nil, end) }
+        guard end < Self.sequenceBytesMax else {
+            isInNoise = true
+            return (nil, end)
+        }
         guard end < buffer.count else { return nil }
         let final = buffer[end]
         // Another control character in the middle starts afresh.

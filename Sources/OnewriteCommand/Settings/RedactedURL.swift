@@ -25,7 +25,7 @@ struct RedactedURL {
     init(postgres string: String) {
         do throws(PostgresError) {
             _ = try PostgresConfiguration(url: string)
-            text = string.contains("://") ? Self.redacted(url: string) : Self.redacted(keywords: string)
+            text = PostgresConfiguration.isURL(string) ? Self.redacted(url: string) : Self.redacted(keywords: string)
         } catch {
             text = Self.mark
         }

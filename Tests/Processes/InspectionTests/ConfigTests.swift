@@ -55,6 +55,7 @@ struct ConfigTests {
             "postgres://u@h/d?password=hunter2",
             "postgres://u@h/d?pass%77ord=hunter2", "host=h password=hunter2", "host=h password = 'x hunter2' user=u",
             #"password='a\' hunter2' host=h"#, #"password=a\ hunter2 host=h"#, "host=h hunter2", "sslpassword=hunter2",
+            "host=h password=x://hunter2 user=u", "host=h password=postgres://u:hunter2@h",
         ])
     func postgresPasswords(text: String) {
         #expect(!RedactedURL(postgres: text).text.contains("er2"))
