@@ -14,17 +14,21 @@ if beat then redis.call('ZADD', workers_key, string.format('%d', now), worker) e
 local scores = redis.call('ZRANGE', workers_key, 0, -1, 'WITHSCORES')
 local channels = {}
 for k = 1, #scores, 2 do channels[#channels + 1] = prefix .. scores[k] end
+-- A thousand at a time: no command takes more than some thousand arguments from a script, and others may have added any.
+local subscribers = {}
+for k = 1, #channels, 1000 do
+  local found = redis.call('PUBSUB', 'NUMSUB', unpack(channels, k, math.min(k + 999, #channels)))
+  for i = 2, #found, 2 do subscribers[#subscribers + 1] = found[i] end
+end
 local reply = { now }
-if #channels == 0 then return reply end
-local subscribers = redis.call('PUBSUB', 'NUMSUB', unpack(channels))
-for k = 1, #scores, 2 do
-  local name, last = scores[k], tonumber(scores[k + 1])
-  if beat and subscribers[k + 1] == 0 and now - last > silence then
+for k = 1, #channels do
+  local name, last = scores[2 * k - 1], tonumber(scores[2 * k])
+  if beat and subscribers[k] == 0 and now - last > silence then
     redis.call('ZREM', workers_key, name)
   else
     reply[#reply + 1] = name
     reply[#reply + 1] = last
-    reply[#reply + 1] = subscribers[k + 1]
+    reply[#reply + 1] = subscribers[k]
   end
 end
 return reply

@@ -26,7 +26,8 @@ struct HostileStoreTests {
     )
     func everywhere() async throws {
         try await Trial.open { trial in
-            try await trial.allWorkers()
+            var workers: [Worker] = []
+            for group in Trial.groups { workers.append(try await trial.worker(group)) }
             try await trial.submit(3)
             try await trial.drained()
             let (tag, namespace) = (trial.tag, trial.demo.namespace)
@@ -44,6 +45,9 @@ struct HostileStoreTests {
                 text("\(tag):log"), text(">"))
             for group in Trial.groups {
                 try await put("ZADD", text("\(namespace):workers:\(group)"), text("9e300"), Self.evil)
+                try await trial.redis(
+                    "EVAL", "for i = 1, 10000 do redis.call('ZADD', KEYS[1], i % 2 * 9e15, 'junk-' .. i) end", "1",
+                    "\(namespace):workers:\(group)")
                 try await put("SET", text("\(namespace):worker:\(group):") + Self.evil, Self.evil)
                 try await put("SET", text("\(namespace):worker:\(group):nobody"), text("{\"state\":\"") + Self.evil)
             }
@@ -84,7 +88,9 @@ struct HostileStoreTests {
                 #expect(output.utf8.count < 8 << 20, "\(words) prints \(output.utf8.count) bytes")
                 if command.last == "--json", !output.isEmpty { _ = try ran.objects() }
             }
-            // And the log goes on.
+            // And the log goes on, with workers that have to find each other there.
+            for worker in workers { await worker.process.kill() }
+            for group in Trial.groups { try await trial.worker(group, "b") }
             try await trial.submit(3)
             for group in Trial.groups {
                 try await eventually("\(group) goes on") { try await trial.position(group) >= 6 }
