@@ -5,7 +5,7 @@ import OrderLog
 ///
 /// On a lane of its own, so that a slow sink can't keep leases from being renewed.
 actor Coordinator {
-    /// How often the members are looked at.
+    /// How often leases are seen to, and few members looked at.
     static let tick: Duration = PresenceWatch.interval
     static let heartbeat: Duration = .seconds(1)
     /// The rate that is shown covers about this long.
@@ -33,7 +33,10 @@ actor Coordinator {
     /// The holders of leases that should be ours, as last seen.
     private var holders: [Partition: (holder: WorkerName, remaining: Duration)] = [:]
     private var share: (members: [WorkerName], partitions: Set<Partition>) = ([], [])
+    /// Who was gone at the last look.
+    private var gone: Set<WorkerName> = []
     private var nextBeat: ContinuousClock.Instant
+    private var nextLook: ContinuousClock.Instant
     private var nextRenewal: ContinuousClock.Instant
     private var samples: [(at: ContinuousClock.Instant, applied: Int)] = []
     private var servedText: String?
@@ -53,6 +56,7 @@ actor Coordinator {
         self.board = board
         self.logger = logger
         nextBeat = pacing.now
+        nextLook = pacing.now
         nextRenewal = pacing.now
     }
 
@@ -113,16 +117,11 @@ actor Coordinator {
             nextBeat = pacing.now.advanced(by: Self.heartbeat)
             try await port.checkPresence()
         }
-        let members = try await port.members(isBeating: isBeating)
-        let (present, gone) = watch.observe(members, now: pacing.now, patience: settings.term.duration)
-        if present != share.members {
-            let fair = FairShare(of: settings.identity.partitioning.all, among: present)
-            share = (present, fair.partitions(of: settings.name))
-        }
+        if isBeating || pacing.now >= nextLook { try await look(port, isBeating: isBeating) }
         try await renewIfDue(port)
         try await giveBack(port)
         for partition in share.partitions.filter({ leases[$0] == nil }).sorted() {
-            try await unlessAway(partition) { try await acquire(partition, gone, port) }
+            try await unlessAway(partition) { try await acquire(partition, port) }
         }
         let clients = board.clientsToUnblock
         if !clients.isEmpty { try await port.unblock(clients) }
@@ -131,6 +130,18 @@ actor Coordinator {
             sayWhatIsServed(port.server)
             sayWhatWasReclaimed()
         }
+    }
+
+    /// Sees who is there, and whose share is what.
+    private func look(_ port: any CoordinationPort, isBeating: Bool) async throws {
+        let members = try await port.members(isBeating: isBeating)
+        let present: [WorkerName]
+        (present, gone) = watch.observe(members, now: pacing.now, patience: settings.term.duration)
+        nextLook = pacing.now.advanced(by: PresenceWatch.interval(of: members.count))
+        guard present != share.members else { return }
+        share = (
+            present, FairShare(of: settings.identity.partitioning.all, among: present).partitions(of: settings.name)
+        )
     }
 
     /// Does something about one partition's lease; when its server is away, that is told, and the others' are not concerned.
@@ -145,7 +156,7 @@ actor Coordinator {
         }
     }
 
-    private func acquire(_ partition: Partition, _ gone: Set<WorkerName>, _ port: any CoordinationPort) async throws {
+    private func acquire(_ partition: Partition, _ port: any CoordinationPort) async throws {
         let holder = holders[partition].flatMap { gone.contains($0.holder) ? $0 : nil }
         let sent = pacing.now
         switch try await port.acquire(partition, gone: holder) {

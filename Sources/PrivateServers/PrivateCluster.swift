@@ -128,7 +128,7 @@ package final class PrivateCluster: Sendable {
         for node in nodes where node.isRunning {
             // One that is paused says nothing.
             do {
-                if let slot = Int(try await node.ask("CLUSTER", "KEYSLOT", key)) { return slot }
+                if let slot = Int(try await node.askLoaded("CLUSTER", "KEYSLOT", key)) { return slot }
             } catch is ServerError { continue }
         }
         throw ServerError.refused(operation: "find a key's slot", reason: "no node runs")
@@ -149,7 +149,7 @@ package final class PrivateCluster: Sendable {
     ///
     /// - Throws: ``ServerError`` when it doesn't answer, or knows nobody who has it.
     package func owner(ofSlot slot: Int, as node: PrivateRedis) async throws -> PrivateRedis {
-        for line in try await node.ask("CLUSTER", "NODES").split(separator: "\n") {
+        for line in try await node.askLoaded("CLUSTER", "NODES").split(separator: "\n") {
             let words = line.split(separator: " ")
             guard words.count > 8, words[2].contains("master"), !words[2].contains("fail") else { continue }
             let has = words[8...].contains { range in
@@ -172,7 +172,7 @@ package final class PrivateCluster: Sendable {
     package func replica(of master: PrivateRedis) async throws -> PrivateRedis? {
         for node in nodes where node !== master && node.isRunning {
             let nodes: String
-            do { nodes = try await node.ask("CLUSTER", "NODES") } catch is ServerError { continue }
+            do { nodes = try await node.askLoaded("CLUSTER", "NODES") } catch is ServerError { continue }
             if nodes.split(separator: "\n").contains(where: {
                 let words = $0.split(separator: " ")
                 return words.count > 3 && words[2].contains("myself") && words[3] == name(of: master)
@@ -196,19 +196,19 @@ package final class PrivateCluster: Sendable {
         let source = try await owner(ofSlot: slot)
         guard source !== target, let port = target.port else { return }
         let (from, to) = (name(of: source), name(of: target))
-        try await target.ask("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", from)
-        try await source.ask("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", to)
+        try await target.askLoaded("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", from)
+        try await source.askLoaded("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", to)
         let deadline = Deadline.after(PrivateServer.startLimit)
-        while try await source.ask("CLUSTER", "COUNTKEYSINSLOT", "\(slot)") != "0" {
+        while try await source.askLoaded("CLUSTER", "COUNTKEYSINSLOT", "\(slot)") != "0" {
             guard !deadline.hasPassed else {
                 throw ServerError.refused(operation: "move slot \(slot)", reason: "not all keys in time")
             }
             let key = try await source.firstKey(inSlot: slot)
             guard let key else { continue }
-            try await source.ask("MIGRATE", "127.0.0.1", "\(port)", key, "0", "5000")
+            try await source.askLoaded("MIGRATE", "127.0.0.1", "\(port)", key, "0", "5000")
             try await between()
         }
-        for node in [target, source] { try await node.ask("CLUSTER", "SETSLOT", "\(slot)", "NODE", to) }
+        for node in [target, source] { try await node.askLoaded("CLUSTER", "SETSLOT", "\(slot)", "NODE", to) }
     }
 
     /// Cuts a node off from all other nodes, and their replicas and its own from it; clients reach it as ever.
@@ -238,7 +238,7 @@ package final class PrivateCluster: Sendable {
         try await waiting("the cluster to be whole") {
             var mastersSeen = 0
             for node in nodes where node.isRunning {
-                guard try await node.ask("CLUSTER", "INFO").contains("cluster_state:ok") else { return false }
+                guard try await node.askLoaded("CLUSTER", "INFO").contains("cluster_state:ok") else { return false }
                 let isReplica = try await node.replication("role") == "slave"
                 if isReplica, try await node.replication("master_link_status") != "up" { return false }
                 mastersSeen += isReplica ? 0 : 1

@@ -4,7 +4,7 @@ import ThreadedIO
 ///
 /// Redis: <https://redis.io/docs/latest/operate/oss_and_stack/management/replication/>
 extension PrivateRedis {
-    /// Asks the server one thing; one that loads its data is waited for.
+    /// Asks the server one thing.
     ///
     /// - Parameter words: The command and its arguments.
     /// - Returns: The reply's text.
@@ -20,14 +20,8 @@ extension PrivateRedis {
     @discardableResult
     package func ask(_ words: [String]) async throws -> String {
         let (path, password) = (socketPath, password)
-        let deadline = Deadline.after(.seconds(10))
-        func answer() async -> String? {
-            await BlockingLane(name: "ask").run { askRedis(words, at: path, password: password, within: .seconds(10)) }
-        }
-        var reply = await answer()
-        while let text = reply, text.hasPrefix("-LOADING"), !deadline.hasPassed {
-            try await Task.sleep(for: .milliseconds(50))
-            reply = await answer()
+        let reply = await BlockingLane(name: "ask").run {
+            askRedis(words, at: path, password: password, within: .seconds(10))
         }
         let name = words.prefix(1).joined()
         guard let reply else { throw ServerError.refused(operation: "ask Redis for \(name)", reason: "no answer") }
@@ -35,6 +29,23 @@ extension PrivateRedis {
             throw ServerError.refused(operation: "ask Redis for \(name)", reason: reply)
         }
         return reply
+    }
+
+    /// Asks the server one thing, and again for up to ten seconds while it loads its data.
+    ///
+    /// - Parameter words: The command and its arguments.
+    /// - Returns: The reply's text.
+    /// - Throws: As ``ask(_:)``; `CancellationError`.
+    @discardableResult
+    package func askLoaded(_ words: String...) async throws -> String {
+        let deadline = Deadline.after(.seconds(10))
+        while true {
+            do {
+                return try await ask(words)
+            } catch ServerError.refused(_, let reason) where reason.hasPrefix("-LOADING") && !deadline.hasPassed {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
     }
 
     /// Makes this server a replica of another, and returns when it has all that the other has.

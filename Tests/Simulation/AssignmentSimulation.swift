@@ -32,6 +32,8 @@ package struct AssignmentSimulation {
         var isAlive = true
         var isStopping = false
         var watch = PresenceWatch()
+        var nextLook = 0
+        var gone: Set<WorkerName> = []
         var members: [WorkerName] = []
         var share: Set<Partition> = []
         var leases: Set<Partition> = []
@@ -49,6 +51,8 @@ package struct AssignmentSimulation {
     private static let step = 5
     private static let tick = Int(PresenceWatch.interval / .milliseconds(1))
     private static let term = LeaseTerm()
+    /// A heartbeat has a look of its own.
+    private static let heartbeat: Duration = .seconds(1)
 
     private let partitions: [Partition]
     /// The longest that a batch in hand takes, in milliseconds.
@@ -171,16 +175,21 @@ package struct AssignmentSimulation {
 
     // MARK: - A worker's tick
 
-    private mutating func tick(_ worker: Worker) {
-        let moment = start.advanced(by: .milliseconds(now))
+    private mutating func look(_ worker: Worker) {
         let members = workers.map { Member(name: $0.name, silence: .zero, subscribers: $0.isAlive ? 1 : 0) }
-        let (present, gone) = worker.watch.observe(members, now: moment, patience: Self.term.duration)
-        if worker.isStopping {
-            worker.share = []
-        } else if present != worker.members {
-            worker.members = present
-            worker.share = share(among: present).partitions(of: worker.name)
-        }
+        let moment = start.advanced(by: .milliseconds(now))
+        let present: [WorkerName]
+        (present, worker.gone) = worker.watch.observe(members, now: moment, patience: Self.term.duration)
+        worker.nextLook =
+            now + Int(min(Self.heartbeat, PresenceWatch.interval(of: members.count)) / .milliseconds(1))
+        guard present != worker.members else { return }
+        worker.members = present
+        worker.share = share(among: present).partitions(of: worker.name)
+    }
+
+    private mutating func tick(_ worker: Worker) {
+        if now >= worker.nextLook { look(worker) }
+        if worker.isStopping { worker.share = [] }
         for partition in worker.leases.subtracting(worker.share) where worker.returning[partition] == nil {
             worker.returning[partition] = now + generator.below(batchMax)
             unserved[partition] = worker.returning[partition]
@@ -192,7 +201,7 @@ package struct AssignmentSimulation {
         }
         for partition in worker.share.subtracting(worker.leases).sorted() {
             if let holder = holders[partition] {
-                guard worker.holders[partition] == holder.name, gone.contains(holder.name) else {
+                guard worker.holders[partition] == holder.name, worker.gone.contains(holder.name) else {
                     worker.holders[partition] = holder.name
                     continue
                 }
