@@ -29,12 +29,14 @@ func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(FuzzFi
 }
 
 extension [UInt8] {
-    /// The bytes in pieces, as a slow sender's come: their lengths, 1 to 16, are drawn from the bytes themselves.
+    /// The bytes in pieces, as a slow sender's come: their lengths are drawn from the bytes themselves, 1 to 16, and far behind
+    /// the beginning up to 64 times as many.
     var pieces: [ArraySlice<UInt8>] {
         var pieces: [ArraySlice<UInt8>] = []
         var start = 0
         while start < count {
-            let end = Swift.min(start + 1 + Int(self[start] &* 167 >> 4), count)
+            let length = 1 + Int(self[start] &* 167 >> 4)
+            let end = Swift.min(start + length * (start < 256 ? 1 : 64), count)
             pieces.append(self[start..<end])
             start = end
         }
