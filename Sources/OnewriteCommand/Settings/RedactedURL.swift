@@ -15,7 +15,7 @@ struct RedactedURL {
     init(redis url: String) {
         do throws(RedisURLError) {
             _ = try RedisConfiguration(url: url)
-            text = Self.redacted(url: url)
+            text = Self.redacted(url: url, isOfLibpq: false)
         } catch {
             text = Self.mark
         }
@@ -25,7 +25,9 @@ struct RedactedURL {
     init(postgres string: String) {
         do throws(PostgresError) {
             _ = try PostgresConfiguration(url: string)
-            text = PostgresConfiguration.isURL(string) ? Self.redacted(url: string) : Self.redacted(keywords: string)
+            text =
+                PostgresConfiguration.isURL(string)
+                ? Self.redacted(url: string, isOfLibpq: true) : Self.redacted(keywords: string)
         } catch {
             text = Self.mark
         }
@@ -37,22 +39,28 @@ struct RedactedURL {
         return name.contains("pass") && name != "passfile" || name.contains("secret") || name.hasPrefix("scram_")
     }
 
-    private static func redacted(url: String) -> String {
-        guard let scheme = url.firstRange(of: "://") else { return mark }
-        let rest = url[scheme.upperBound...]
-        let path = rest.prefix { $0 != "?" }
-        var authority = String(path.prefix { $0 != "/" })
-        if let end = authority.lastIndex(of: "@") {
-            let user = authority[..<end].prefix { $0 != ":" }
-            let password = user.endIndex < end ? ":" + mark : ""
-            authority = user + password + authority[end...]
+    /// - Parameter isOfLibpq: For libpq a user and password may hold a question mark, and end at the first `@`.
+    private static func redacted(url: String, isOfLibpq: Bool) -> String {
+        guard let colon = url.firstIndex(of: ":") else { return mark }
+        var rest = url[url.index(after: colon)...]
+        var text = String(url[...colon])
+        if rest.hasPrefix("//") {
+            rest = rest.dropFirst(2)
+            text += "//"
+            let authority = rest.prefix { $0 != "/" && ($0 != "?" || isOfLibpq) }
+            if let end = isOfLibpq ? authority.firstIndex(of: "@") : authority.lastIndex(of: "@") {
+                let user = authority[..<end].prefix { $0 != ":" }
+                text += user + (user.endIndex < end ? ":" + mark : "")
+                rest = rest[end...]
+            }
         }
-        var text = url[..<scheme.upperBound] + authority + path.dropFirst(path.prefix { $0 != "/" }.count)
+        let path = rest.prefix { $0 != "?" }
+        text += path
         if path.endIndex < rest.endIndex {
             let options = rest[path.endIndex...].dropFirst().split(separator: "&", omittingEmptySubsequences: false)
             text += "?" + options.map(redacted(option:)).joined(separator: "&")
         }
-        return String(text)
+        return text
     }
 
     private static func redacted(option: Substring) -> String {
