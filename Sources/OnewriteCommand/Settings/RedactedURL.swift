@@ -39,7 +39,7 @@ struct RedactedURL {
         return name.contains("pass") && name != "passfile" || name.contains("secret") || name.hasPrefix("scram_")
     }
 
-    /// - Parameter isOfLibpq: For libpq a user and password may hold a question mark, and end at the first `@`.
+    /// The URL with marks for its secrets; for libpq a user and password may hold a question mark, and end at the first `@`.
     private static func redacted(url: String, isOfLibpq: Bool) -> String {
         guard let colon = url.firstIndex(of: ":") else { return mark }
         var rest = url[url.index(after: colon)...]
