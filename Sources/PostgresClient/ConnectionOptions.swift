@@ -27,8 +27,9 @@ struct ConnectionOptions {
             PQfreemem(message)
         }
         guard options != nil else {
-            // libpq quotes the URL, password and all: nothing after the first quotation mark may be shown.
-            let reason = message.map { String(cString: $0).prefix { $0 != "\"" } } ?? ""
+            // libpq quotes the URL, password and all: nothing after the first quotation mark may be shown, also where a combining
+            // mark makes one character of the two.
+            let reason = message.map { String(String(cString: $0).unicodeScalars.prefix { $0 != "\"" }) } ?? ""
             throw .invalidConfiguration(
                 reason: reason.split(whereSeparator: \.isWhitespace).joined(separator: " ")
                     + " … (expected postgres://user:password@host:port/database, or keyword=value pairs)")
@@ -58,8 +59,8 @@ struct ConnectionOptions {
 
     /// A raw `@` or `/` in a password moves the rest of it into the host or the database, which are shown to people.
     private static func rejectUnescapedCredentials(_ url: String) throws(PostgresError) {
-        guard PostgresConfiguration.isURL(url), let scheme = url.firstRange(of: "://") else { return }
-        var rest = url[scheme.upperBound...]
+        guard PostgresConfiguration.isURL(url) else { return }
+        var rest = url.unicodeScalars.drop { $0 != "/" }.dropFirst(2)
         if let end = rest.firstIndex(where: { $0 == "@" || $0 == "/" }), rest[end] == "@" {
             rest = rest[end...].dropFirst()
         }

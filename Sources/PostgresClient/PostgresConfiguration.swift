@@ -54,7 +54,7 @@ package struct PostgresConfiguration: Sendable {
 
     /// Whether libpq takes a text for a URL; otherwise it is keywords and values, whatever these hold.
     package static func isURL(_ text: String) -> Bool {
-        text.hasPrefix("postgres://") || text.hasPrefix("postgresql://")
+        text.utf8.starts(with: "postgres://".utf8) || text.utf8.starts(with: "postgresql://".utf8)
     }
 
     /// What libpq gets, in the order in which later ones win.

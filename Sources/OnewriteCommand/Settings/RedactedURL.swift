@@ -9,6 +9,9 @@ import RedisClient
 struct RedactedURL {
     let text: String
 
+    /// Clients look at bytes: to them a combining mark behind an `@` or a quotation mark makes no other character of it.
+    private typealias Scalars = Substring.UnicodeScalarView
+
     private static let mark = "***"
 
     /// - Parameter url: Where Redis is.
@@ -41,21 +44,22 @@ struct RedactedURL {
 
     /// The URL with marks for its secrets; for libpq a user and password may hold a question mark, and end at the first `@`.
     private static func redacted(url: String, isOfLibpq: Bool) -> String {
+        let url = url.unicodeScalars
         guard let colon = url.firstIndex(of: ":") else { return mark }
         var rest = url[url.index(after: colon)...]
         var text = String(url[...colon])
-        if rest.hasPrefix("//") {
+        if rest.starts(with: "//".unicodeScalars) {
             rest = rest.dropFirst(2)
             text += "//"
             let authority = rest.prefix { $0 != "/" && ($0 != "?" || isOfLibpq) }
             if let end = isOfLibpq ? authority.firstIndex(of: "@") : authority.lastIndex(of: "@") {
                 let user = authority[..<end].prefix { $0 != ":" }
-                text += user + (user.endIndex < end ? ":" + mark : "")
+                text += String(user) + (user.endIndex < end ? ":" + mark : "")
                 rest = rest[end...]
             }
         }
         let path = rest.prefix { $0 != "?" }
-        text += path
+        text += String(path)
         if path.endIndex < rest.endIndex {
             let options = rest[path.endIndex...].dropFirst().split(separator: "&", omittingEmptySubsequences: false)
             text += "?" + options.map(redacted(option:)).joined(separator: "&")
@@ -63,8 +67,8 @@ struct RedactedURL {
         return text
     }
 
-    private static func redacted(option: Substring) -> String {
-        let name = option.prefix { $0 != "=" }
+    private static func redacted(option: Scalars) -> String {
+        let name = String(option.prefix { $0 != "=" })
         return isSecret(name) ? "\(name)=\(mark)" : String(option)
     }
 
@@ -72,28 +76,31 @@ struct RedactedURL {
     ///
     /// libpq: <https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING>
     private static func redacted(keywords string: String) -> String {
-        var rest = Substring(string)
+        var rest = string.unicodeScalars[...]
         var options: [String] = []
         while true {
-            rest = rest.drop(while: \.isWhitespace)
+            rest = rest.drop(while: isBlank)
             if rest.isEmpty { return options.joined(separator: " ") }
-            let name = rest.prefix { $0 != "=" && !$0.isWhitespace }
-            rest = rest[name.endIndex...].drop(while: \.isWhitespace)
+            let name = rest.prefix { $0 != "=" && !isBlank($0) }
+            rest = rest[name.endIndex...].drop(while: isBlank)
             guard rest.first == "=" else { return mark }
-            rest = rest.dropFirst().drop(while: \.isWhitespace)
+            rest = rest.dropFirst().drop(while: isBlank)
             let value = Self.value(at: &rest)
-            options.append("\(name)=\(isSecret(name) ? mark : String(value))")
+            options.append("\(String(name))=\(isSecret(String(name)) ? mark : String(value))")
         }
     }
 
+    /// What libpq takes for white space.
+    private static func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || ("\t"..."\r").contains(scalar) }
+
     /// Takes a value off, which may be quoted, with what a backslash protects in it.
-    private static func value(at rest: inout Substring) -> Substring {
+    private static func value(at rest: inout Scalars) -> Scalars {
         let start = rest
         let isQuoted = rest.first == "'"
         if isQuoted { rest.removeFirst() }
-        while let character = rest.first, isQuoted ? character != "'" : !character.isWhitespace {
+        while let scalar = rest.first, isQuoted ? scalar != "'" : !isBlank(scalar) {
             rest.removeFirst()
-            if character == "\\", !rest.isEmpty { rest.removeFirst() }
+            if scalar == "\\", !rest.isEmpty { rest.removeFirst() }
         }
         if isQuoted, !rest.isEmpty { rest.removeFirst() }
         return start[..<rest.startIndex]

@@ -55,7 +55,10 @@ struct ConfigTests {
             "postgres://u@h/d?password=hunter2",
             "postgres://u@h/d?pass%77ord=hunter2", "host=h password=hunter2", "host=h password = 'x hunter2' user=u",
             #"password='a\' hunter2' host=h"#, #"password=a\ hunter2 host=h"#, "host=h hunter2", "sslpassword=hunter2",
-            "postgres://u:hunter2?x@h/d", "postgres://u:x@h/d?password=hunter2@", "host=h password=x://hunter2 user=u",
+            "postgres://u:hunter2?x@h/d", "postgres://u:hunter2@\u{301}h/d", "postgres://\u{301}u:hunter2@h/d",
+            "password='hunter2'\u{301}",
+            "host=h\u{301} password=\u{301}hunter2", "postgres://u:x@h/d?password=hunter2@",
+            "host=h password=x://hunter2 user=u",
             "host=h password=postgres://u:hunter2@h",
         ])
     func postgresPasswords(text: String) {
