@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Inspection
 import OrderLog
+import Synchronization
 @testable import RedisClient
 @testable import RedisLog
 
@@ -20,9 +21,11 @@ private final class Wire: Sendable {
 
     private let path: String
     private let listener: Int32
+    /// Held from connecting to accepting: two threads would take each other's connection.
+    private let pairing = Mutex(())
 
     private init() {
-        let path = NSTemporaryDirectory() + "/onewrite-fuzz-\(getpid())"
+        let path = "/tmp/onewrite-fuzz-\(getpid())"
         self.path = path
         unlink(path)
         listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
@@ -41,8 +44,9 @@ private final class Wire: Sendable {
     /// What the client makes of bytes that come in pieces: each reply as all who decode replies understand it, and how the
     /// connection ends.
     func texts(of pieces: [ArraySlice<UInt8>]) throws -> [String] {
-        let context = try HiredisContext(connectingTo: .unix(path: path))
-        let peer = accept(listener, nil, nil)
+        let (context, peer) = try pairing.withLock { _ in
+            (try HiredisContext(connectingTo: .unix(path: path)), accept(listener, nil, nil))
+        }
         defer { close(peer) }
         var texts: [String] = []
         do throws(HiredisContext.Failure) {
