@@ -19,9 +19,11 @@ extension PostgresServerError {
 
     /// Class 22, data exception, quotes the value that it complains of.
     private static func withoutValues(_ message: String, sqlState: String) -> String {
-        guard sqlState.hasPrefix("22"), let first = message.firstIndex(of: "\""),
-            let last = message.lastIndex(of: "\"")
+        // By scalars: with a combining mark behind it a quotation mark is another character.
+        let scalars = message.unicodeScalars
+        guard sqlState.hasPrefix("22"), let first = scalars.firstIndex(of: "\""),
+            let last = scalars.lastIndex(of: "\"")
         else { return message }
-        return message[..<first] + "…" + message[last...].dropFirst()
+        return String(scalars[..<first]) + "…" + String(scalars[last...].dropFirst())
     }
 }

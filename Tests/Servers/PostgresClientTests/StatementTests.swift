@@ -275,6 +275,13 @@ struct StatementTests {
         #expect(error.sqlState == "22P02" && !"\(error)".contains("cret"))
     }
 
+    @Test("a value that begins with a combining mark is cut out, too: with the quotation mark it is one character")
+    func quotedMark() throws {
+        let error = try #require(
+            postgresError { try connection.query("SELECT $1::bigint", [.text("\u{301}secret")], until: soon) })
+        #expect(error.sqlState == "22P02" && !"\(error)".contains("secret"))
+    }
+
     private func built(_ texts: [String?]) -> PostgresArray {
         var array = PostgresArray()
         for text in texts {
