@@ -287,7 +287,7 @@ let package = Package(
             path: "Tests/Servers/RedisClientTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "ClusterTests",
-            dependencies: ["RedisLog", "RedisClient", "ThreadedIO", "PrivateServers", "TestSupport"],
+            dependencies: ["OrderLog", "RedisLog", "RedisClient", "ThreadedIO", "PrivateServers", "TestSupport"],
             path: "Tests/Servers/ClusterTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "PostgresClientTests",

@@ -28,7 +28,7 @@ struct BareLoop: Sendable {
 
     private func run(_ arguments: [String]) async throws -> Double {
         var environment = servers.shop.environment
-        environment["BARELOOP_REDIS_PORT"] = "\(servers.redis.port ?? 0)"
+        environment["BARELOOP_REDIS_PORT"] = "\(servers.redis.processes[0].port ?? 0)"
         environment["BARELOOP_PG"] =
             "host=127.0.0.1 port=\(servers.postgres.port) user=\(PrivatePostgres.user) dbname=postgres"
         let done = try await ChildProcess.run(

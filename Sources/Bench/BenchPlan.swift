@@ -39,6 +39,8 @@ package struct BenchPlan: Sendable {
     let trim: String?
     /// Whether Redis is spoken to with TLS.
     let isEncrypted: Bool
+    /// The masters of the Redis Cluster that the log is on; nil for one Redis and no cluster.
+    let masters: Int?
 
     /// - Parameters:
     ///   - orders: Of two lines each.
@@ -54,10 +56,11 @@ package struct BenchPlan: Sendable {
     ///   - bare: The path of the yardstick's executable; nil to measure alone.
     ///   - trim: The workers' setting of that name; nil for none.
     ///   - isEncrypted: Whether Redis is spoken to with TLS; the yardstick doesn't.
+    ///   - masters: Of the Redis Cluster that the log is on, without replicas; nil for one Redis. The yardstick knows none.
     package init(
         orders: Int, rounds: Int, shops: Int, partitions: [Int], workers: Int, lanes: Int, skus: Int,
         stages: Set<Stage>, rates: [Int], seconds: Int, bare: String?, trim: String? = nil,
-        isEncrypted: Bool = false
+        isEncrypted: Bool = false, masters: Int? = nil
     ) {
         self.orders = orders
         self.rounds = rounds
@@ -72,6 +75,7 @@ package struct BenchPlan: Sendable {
         self.bare = bare
         self.trim = trim
         self.isEncrypted = isEncrypted
+        self.masters = masters
     }
 
     /// Where something is measured.

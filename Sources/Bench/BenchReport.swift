@@ -10,6 +10,8 @@ package struct BenchReport: Sendable, Encodable {
         let redis, postgres: String
         /// Whether Redis is spoken to with TLS.
         let tls: Bool
+        /// Of the Redis Cluster; nil for one Redis.
+        let masters: Int?
         /// `debug` figures say nothing.
         let build: String
     }
@@ -22,6 +24,8 @@ package struct BenchReport: Sendable, Encodable {
         let startUpMs: Double?
         /// Medians of CPU time, in µs an order: of the processes that did it and of the servers.
         let clientUsPerOrder, redisUsPerOrder, postgresUsPerOrder: Double
+        /// Of the same, each of Redis's processes; nil for one.
+        let redisUsPerOrderByProcess: [Double]?
         /// What each command has cost Redis in the last round, the dearest first.
         let redisCommands: [Command]
     }
@@ -83,7 +87,7 @@ package struct BenchReport: Sendable, Encodable {
             orders: plan.orders, rounds: plan.rounds, shops: plan.shops, partitions: plan.partitions[0],
             workers: plan.workers, lanes: plan.lanes, skus: plan.skus, seconds: plan.seconds,
             cores: ProcessInfo.processInfo.activeProcessorCount, redis: results.versions.redis,
-            postgres: results.versions.postgres, tls: plan.isEncrypted, build: Self.build)
+            postgres: results.versions.postgres, tls: plan.isEncrypted, masters: plan.masters, build: Self.build)
         stages = BenchPlan.Stage.allCases.flatMap { stage in
             let places = plan.partitions.map { BenchPlan.Place(stage: stage, partitions: $0) }
             return places.compactMap { place in
@@ -148,7 +152,13 @@ package struct BenchReport: Sendable, Encodable {
             ordersPerSecond: spread, rounds: rates,
             startUpMs: Spread(rounds.compactMap { $0.startUp.map { $0 / .milliseconds(1) } })?.median,
             clientUsPerOrder: median(\.client), redisUsPerOrder: median(\.redis),
-            postgresUsPerOrder: median(\.postgres), redisCommands: commands.sorted { $0.usPerOrder > $1.usPerOrder })
+            postgresUsPerOrder: median(\.postgres), redisUsPerOrderByProcess: byProcess(rounds),
+            redisCommands: commands.sorted { $0.usPerOrder > $1.usPerOrder })
+    }
+
+    private static func byProcess(_ rounds: [Measurement]) -> [Double]? {
+        guard let count = rounds.last?.redisByProcess.count, count > 1 else { return nil }
+        return (0..<count).map { process in Spread(rounds.map { $0.redisByProcess[process] })?.median ?? 0 }
     }
 
     private static func figures(_ place: BenchResults.LatencyPlace, _ rounds: [Latencies]) -> [LatencyFigures] {

@@ -39,7 +39,7 @@ package struct BenchRun: Sendable {
 
     private func run(in directory: PrivateDirectory) async throws -> BenchReport {
         say("starting a private Redis and Postgres in \(directory.path)")
-        let servers = try await BenchServers.start(in: directory, trim: plan.trim, isEncrypted: plan.isEncrypted)
+        let servers = try await BenchServers.start(in: directory, for: plan)
         do {
             let report = try await run(on: servers)
             await servers.stop()

@@ -53,10 +53,16 @@ package struct BenchTable {
                 count(setup.workers, "worker", "workers") + " a group with " + count(setup.lanes, "lane", "lanes"),
                 "medians of " + count(setup.rounds, "round", "rounds"),
             ].joined(separator: " · "),
-            "\(count(setup.cores, "core", "cores")) · Redis \(setup.redis)\(setup.tls ? " with TLS" : "") · Postgres \(setup.postgres)",
+            "\(count(setup.cores, "core", "cores")) · \(redis) · Postgres \(setup.postgres)",
         ]
         if setup.build != "release" { lines.append("a \(setup.build) build: these figures say nothing") }
         return lines
+    }
+
+    private var redis: String {
+        let setup = report.setup
+        guard let masters = setup.masters else { return "Redis \(setup.redis)\(setup.tls ? " with TLS" : "")" }
+        return "Redis Cluster \(setup.redis) of \(masters) \(masters == 1 ? "master" : "masters")"
     }
 
     private var stages: [String] {
@@ -71,7 +77,15 @@ package struct BenchTable {
                 rows.append(Self.row("  bare loop", bare, nil) + toFirst.map { _ in "" })
             }
         }
-        return Self.aligned(rows) + ["CLIENT, REDIS and POSTGRES: CPU time, in µs an order"]
+        return Self.aligned(rows) + ["CLIENT, REDIS and POSTGRES: CPU time, in µs an order"] + byProcess
+    }
+
+    /// What each of Redis's processes has cost, where there are several.
+    private var byProcess: [String] {
+        let rows = report.stages.compactMap { figures in
+            figures.onewrite.redisUsPerOrderByProcess.map { [name(figures)] + $0.map { Self.number($0, 1) } }
+        }
+        return rows.isEmpty ? [] : ["", "Redis by process, in µs an order:"] + Self.aligned(rows)
     }
 
     private static func row(_ name: String, _ side: BenchReport.Side, _ ratio: Spread?) -> [String] {

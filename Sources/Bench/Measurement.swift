@@ -13,10 +13,12 @@ struct Measurement: Sendable {
     let startUp: Duration?
     /// CPU time, in µs an order, of the processes that did it, from their start to their end.
     let client: Double
-    /// CPU time of the servers, in µs an order.
-    let redis: Double
+    /// CPU time of the servers, in µs an order; Redis's by process.
+    let redisByProcess: [Double]
     let postgres: Double
     let commands: [String: CommandCost]
+
+    var redis: Double { redisByProcess.reduce(0, +) }
 
     /// Measures a body that starts processes and waits for their end.
     static func of(
@@ -37,7 +39,7 @@ struct Measurement: Sendable {
         }
         return Measurement(
             ordersPerSecond: pace.ordersPerSecond, startUp: pace.startUp, client: each(clientAfter - clientBefore),
-            redis: each(serversAfter.redis - serversBefore.redis),
+            redisByProcess: zip(serversAfter.redis, serversBefore.redis).map { each($0 - $1) },
             postgres: each(serversAfter.postgres - serversBefore.postgres), commands: commands)
     }
 }

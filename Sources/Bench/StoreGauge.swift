@@ -60,10 +60,14 @@ actor StoreGauge {
     /// Removes all logs from both servers, the yardstick's too, and has Redis begin a new AOF.
     func clear() async throws {
         let (redis, postgres) = try connected()
-        try redis.call(RedisCommand("FLUSHALL", "SYNC"), until: limit)
-        try redis.call(RedisCommand("BGREWRITEAOF"), until: limit)
-        while try info("persistence", on: redis)["aof_rewrite_in_progress"] != "0" {
-            try await Task.sleep(for: .milliseconds(5))
+        for server in try redis.sessions(until: limit) {
+            try server.call(RedisCommand("FLUSHALL", "SYNC"), until: limit)
+            try server.call(RedisCommand("BGREWRITEAOF"), until: limit)
+        }
+        for server in try redis.sessions(until: limit) {
+            while try info("persistence", on: server)["aof_rewrite_in_progress"] != "0" {
+                try await Task.sleep(for: .milliseconds(5))
+            }
         }
         let schema = PostgresQuoting.quoted(identifier: servers.namespace)
         try postgres.script("DROP SCHEMA IF EXISTS \(schema) CASCADE", until: limit)
@@ -153,23 +157,26 @@ actor StoreGauge {
 
     // MARK: - Costs
 
-    /// What each command has cost Redis since it started; a script's own time includes that of what it calls.
+    /// What each command has cost all of Redis since it started; a script's own time includes that of what it calls.
     ///
     /// Redis: <https://redis.io/docs/latest/commands/info/>
     func commandTimes() throws -> [String: CommandTime] {
         var times: [String: CommandTime] = [:]
-        for (key, value) in try info("commandstats", on: connected().redis) {
-            // cmdstat_xadd → calls=3,usec=41,…
-            let numbers = value.split(separator: ",").map { $0.split(separator: "=") }
-            func number(_ name: String) -> Int { numbers.first { $0[0] == name }.flatMap { Int($0[1]) } ?? 0 }
-            let name = key.dropFirst("cmdstat_".count).replacing("|", with: " ")
-            times[String(name)] = CommandTime(calls: number("calls"), microseconds: number("usec"))
+        for server in try connected().redis.sessions(until: limit) {
+            for (key, value) in try info("commandstats", on: server) {
+                // cmdstat_xadd → calls=3,usec=41,…
+                let numbers = value.split(separator: ",").map { $0.split(separator: "=") }
+                func number(_ name: String) -> Int { numbers.first { $0[0] == name }.flatMap { Int($0[1]) } ?? 0 }
+                let name = key.dropFirst("cmdstat_".count).replacing("|", with: " ")
+                times[String(name), default: CommandTime()].calls += number("calls")
+                times[String(name), default: CommandTime()].microseconds += number("usec")
+            }
         }
         return times
     }
 
-    private func info(_ section: String, on redis: RedisConnection) throws -> [Substring: Substring] {
-        try redis.call(RedisCommand("INFO", section), until: limit).requireInfo()
+    private func info(_ section: String, on server: RedisSession) throws -> [Substring: Substring] {
+        try server.call(RedisCommand("INFO", section), until: limit).requireInfo()
     }
 
     /// How much of Redis's memory an order takes in the log and in the idempotency window.

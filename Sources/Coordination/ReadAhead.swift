@@ -75,10 +75,12 @@ package final class ReadAhead {
         // Ends: who brings nothing is asked no more.
         while parts.isEmpty, underWay != nil { try await receive(thenBegin: request) }
         let (served, budget, now) = (request.sessions.partitions, request.budget, request.now)
+        let hadNothing = parts.isEmpty
         if let read = plan.others(of: served, within: budget, now: now) {
             try await ask(read, request.sessions, wait: .zero)
         }
-        if parts.isEmpty, underWay == nil {
+        // Those that have work come to their turn although the others bring something each time.
+        if underWay == nil, parts.isEmpty || hadNothing && plan.hasBusy {
             let read = plan.next(of: served, within: budget, now: now)
             try await ask(read, request.sessions, wait: read.isOfBusy ? .zero : wait)
         }

@@ -34,6 +34,9 @@ package struct ReadPlan {
     /// Whether somebody is sure to have more than was read.
     package var hasMore: Bool { busy.contains { $0.isCut } }
 
+    /// Whether somebody is known to have work.
+    package var hasBusy: Bool { !busy.isEmpty }
+
     /// The next read: of those that have work, or of everybody when nobody is known to have any.
     ///
     /// - Parameters:

@@ -8,6 +8,7 @@ package struct DemoRun: Sendable {
     private let orders: Int
     private let seed: UInt64
     private let isKept: Bool
+    private let isCluster: Bool
     private let output: Output
 
     private static let partitions = 8
@@ -33,11 +34,13 @@ package struct DemoRun: Sendable {
     ///   - orders: How many are submitted.
     ///   - seed: Of the workload and the kills.
     ///   - isKept: Whether servers and workers run on at the end, until the task is cancelled.
+    ///   - isCluster: Whether Redis is a cluster of three masters and three replicas, which lose a master.
     ///   - output: Where lines go.
-    package init(orders: Int, seed: UInt64, isKept: Bool, output: Output) {
+    package init(orders: Int, seed: UInt64, isKept: Bool, isCluster: Bool, output: Output) {
         self.orders = orders
         self.seed = seed
         self.isKept = isKept
+        self.isCluster = isCluster
         self.output = output
     }
 
@@ -64,18 +67,21 @@ package struct DemoRun: Sendable {
     }
 
     private func run(in directory: PrivateDirectory, _ narration: Narration) async throws -> Bool {
-        async let startedRedis = PrivateRedis.start(in: directory)
+        async let startedRedis = startRedis(in: directory)
         async let startedPostgres = PrivatePostgres.start(in: directory)
         let (redis, postgres) = (try await startedRedis, try await startedPostgres)
-        let servers = Shop(
+        var servers = Shop(
             redisURL: redis.url, postgresURL: postgres.url, namespace: "onewrite",
             executable: try Shop.ownExecutable(), directory: directory.path)
+        // What a master takes along when it is killed, a submitter must not have been promised.
+        if isCluster { servers.variables["ONEWRITE_DURABILITY"] = "replicas=1" }
         let probe = StoreProbe(servers, partitions: Self.partitions)
         let fleet = WorkerFleet(servers, probe)
         let verdict: Result<Bool, any Error>
         do {
-            narration.say("a private Redis and Postgres answer on unix sockets")
-            verdict = .success(try await run(servers, probe, fleet, narration))
+            let name = isCluster ? "Redis Cluster of three masters and three replicas" : "Redis"
+            narration.say("a private \(name) and Postgres answer")
+            verdict = .success(try await run(servers, redis, probe, fleet, narration))
         } catch {
             if !(error is CancellationError) { fleet.logTails.forEach(output.warn) }
             verdict = .failure(error)
@@ -87,8 +93,13 @@ package struct DemoRun: Sendable {
         return try verdict.get()
     }
 
+    private func startRedis(in directory: PrivateDirectory) async throws -> PrivateRedisServers {
+        isCluster ? .cluster(try await .start(in: directory)) : .one(try await .start(in: directory))
+    }
+
     private func run(
-        _ servers: Shop, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration
+        _ servers: Shop, _ redis: PrivateRedisServers, _ probe: StoreProbe, _ fleet: WorkerFleet,
+        _ narration: Narration
     ) async throws -> Bool {
         var generator = SeededGenerator(seed: seed)
         let made = try await servers.run(["init", "--partitions", "\(Self.partitions)"])
@@ -96,11 +107,12 @@ package struct DemoRun: Sendable {
         try await fleet.startAll()
         narration.say("six workers: " + WorkerFleet.names.map(\.description).joined(separator: " "))
 
-        let (submissions, tally) = try await flow(servers, probe, fleet, narration, &generator)
+        let (submissions, tally) = try await flow(servers, redis, probe, fleet, narration, &generator)
         try await waiting(upTo: .seconds(60), "not everything was applied") { try await probe.backlog() == 0 }
         narration.say("every group has applied and acknowledged everything")
         let contents = try await servers.contents()
-        let check = StoreCheck(contents, submissions)
+        // What a killed master's clients didn't hear of, they submitted again.
+        let check = StoreCheck(contents, submissions, answersMayBeLost: isCluster)
         narration.say("compared with plain SQL and plain Redis commands, by none of Onewrite's code")
 
         let dualWrite = DualWriteKills(servers: servers, probe: probe, orders: orders, seed: seed)
@@ -121,8 +133,8 @@ package struct DemoRun: Sendable {
 
     /// Submits everything while workers are killed.
     private func flow(
-        _ servers: Shop, _ probe: StoreProbe, _ fleet: WorkerFleet, _ narration: Narration,
-        _ generator: inout SeededGenerator
+        _ servers: Shop, _ redis: PrivateRedisServers, _ probe: StoreProbe, _ fleet: WorkerFleet,
+        _ narration: Narration, _ generator: inout SeededGenerator
     ) async throws -> ([Submission], KillSchedule.Tally) {
         let workload = Workload(orders: orders, filesEach: Self.files, using: &generator)
         narration.say(
@@ -132,6 +144,11 @@ package struct DemoRun: Sendable {
                 + "\(workload.receptions) receptions")
         let submitters = Submitters(servers: servers, pace: Self.pace)
         async let submitted = submitters.run(workload)
+        if case .cluster(let cluster) = redis {
+            try await ClusterTrouble(cluster: cluster, namespace: servers.namespace, narration: narration)
+                .run(partitions: Self.partitions)
+            await probe.renew()
+        }
         let tally = try await KillSchedule(fleet: fleet, probe: probe, narration: narration).run(using: &generator)
         var submissions = try await submitted
         let accepted = submissions.count { $0.receipt.outcome == "accepted" }

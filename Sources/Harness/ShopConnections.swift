@@ -11,6 +11,9 @@ final class ShopConnections {
         self.shop = shop
     }
 
+    /// Has the next use connect anew: a cluster's connection tells only the next one who asks that a node went away.
+    func renew() { (openRedis, openPostgres) = (nil, nil) }
+
     func redis() throws -> RedisConnection {
         if let openRedis, openRedis.isUsable { return openRedis }
         let made = try shop.redis()

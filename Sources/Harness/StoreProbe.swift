@@ -29,6 +29,9 @@ package actor StoreProbe {
         self.partitions = partitions
     }
 
+    /// Connects anew with the next look, after servers went away.
+    package func renew() { connections.renew() }
+
     /// The worker that holds each partition of a group; nil where nobody does.
     package func holders(of group: String) throws -> [String?] {
         let commands = tags.map { RedisCommand("GET", "\($0):lease:\(group)") }

@@ -35,7 +35,7 @@ package struct Submitters: Sendable {
         let path = "\(servers.directory)/\(name).ndjson"
         let text = changes.map { $0.json + "\n" }.joined()
         try Data(text.utf8).write(to: URL(filePath: path))
-        let output = try await servers.run(["submit", "-", "--json"], input: .file(path))
+        let output = try await submit(path)
         try FileManager.default.removeItem(atPath: path)
         let decoder = JSONDecoder()
         let receipts = try output.split(separator: "\n").map {
@@ -45,5 +45,20 @@ package struct Submitters: Sendable {
             throw HarnessError.receipts(receipts.count, changes: changes.count)
         }
         return zip(changes, receipts).map(Submission.init)
+    }
+
+    /// Submits all of a file until it is accepted: what was known before is a duplicate then.
+    private func submit(_ path: String) async throws -> String {
+        let limit: Duration = .seconds(60)
+        let deadline = ContinuousClock.now + limit
+        while ContinuousClock.now < deadline {
+            do {
+                return try await servers.run(["submit", "-", "--json"], input: .file(path))
+            } catch HarnessError.ended(_, with: .exited(let code), _) where [69, 75].contains(code) {
+                // A server is away: whether all of it is there, and as durable as it should be, isn't known.
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
+        throw HarnessError.notInTime("a file was not accepted", within: limit)
     }
 }

@@ -11,11 +11,17 @@ final class ShardReads {
     private let listener: ShardListener
     private let bell: Interrupt?
     private var underWay: [Partition] = []
+    /// The channels on which something was heard since they were asked.
+    private var heard: Set<String> = []
     /// Partitions that had nothing when they were last asked, and of which nothing was heard since.
     private var quiet: Set<Partition> = []
+    /// When all are asked: a message can be lost, and not everybody who writes says so.
+    private var allDue: ContinuousClock.Instant?
 
     /// How long a partition waits that can't be listened to, until it is asked again.
     private static let deafWait: Duration = .milliseconds(20)
+    /// How long a partition isn't asked of which nothing is heard.
+    private static let rest: Duration = .milliseconds(500)
 
     init(_ connection: RedisConnection, keys: Keys, bell: Interrupt?) {
         (self.connection, self.keys, self.bell) = (connection, keys, bell)
@@ -35,17 +41,25 @@ final class ShardReads {
     ) throws(RedisError) -> [Delivered] {
         // Before they are asked: what comes afterwards is heard.
         try listener.listen(to: partitions.map(channel))
-        hear(listener.wait(until: Deadline(.now), interrupt: nil), partitions)
-        let asked = wait == .zero ? partitions : partitions.filter { !quiet.contains($0) }
+        hear(listener.wait(until: Deadline(.now), interrupt: nil))
+        let asked = wait == .zero ? partitions : due(partitions)
         let delivered = try readNow(asked, command)
         guard delivered.isEmpty, wait > .zero else { return delivered }
         let isDeaf = partitions.contains { !listener.hears(channel($0)) }
         let told = listener.wait(until: .after(isDeaf ? min(wait, Self.deafWait) : wait), interrupt: bell)
         bell?.clear()
-        hear(told, partitions)
-        // Whoever heard nothing for so long asks all: a message can be lost, and not everybody who writes says so.
-        if told.isEmpty { quiet = [] }
-        return try readNow(partitions.filter { !quiet.contains($0) }, command)
+        hear(told)
+        return try readNow(due(partitions), command)
+    }
+
+    /// Those that may have something.
+    private func due(_ partitions: [Partition]) -> [Partition] {
+        let now = ContinuousClock.now
+        if allDue.map({ now >= $0 }) ?? true {
+            quiet = []
+            allDue = now + Self.rest
+        }
+        return partitions.filter { !quiet.contains($0) }
     }
 
     private func readNow(
@@ -60,6 +74,7 @@ final class ShardReads {
     func send(to partitions: [Partition], _ command: (Partition) -> RedisCommand) throws(RedisError) {
         precondition(underWay.isEmpty, "two reads of shards sent ahead")
         underWay = partitions
+        heard = []
         for partition in partitions {
             try connection.sendAhead(command(partition), until: .after(StreamLog.timeout))
         }
@@ -69,7 +84,10 @@ final class ShardReads {
     func receive() -> [Delivered] {
         defer { underWay = [] }
         let deadline = Deadline.after(StreamLog.timeout)
-        return receive(underWay) { () throws(RedisError) in try connection.receiveAhead(until: deadline) }
+        let delivered = receive(underWay) { () throws(RedisError) in try connection.receiveAhead(until: deadline) }
+        // It may have been written behind the answer.
+        stir(heard)
+        return delivered
     }
 
     private func receive(
@@ -99,9 +117,14 @@ final class ShardReads {
         return delivered
     }
 
-    private func hear(_ channels: Set<String>, _ partitions: [Partition]) {
+    private func hear(_ channels: Set<String>) {
+        heard.formUnion(channels)
+        stir(channels)
+    }
+
+    private func stir(_ channels: Set<String>) {
         guard !channels.isEmpty else { return }
-        quiet.subtract(partitions.filter { channels.contains(channel($0)) })
+        quiet.subtract(quiet.filter { channels.contains(channel($0)) })
     }
 
     /// Where whoever appends says so: the log's own name.

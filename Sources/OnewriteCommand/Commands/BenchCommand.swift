@@ -27,6 +27,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
               scripts/bench --rounds 3
               onewrite bench --partitions 1,8,64 --stages stock,postgres
               onewrite bench --shops 1000 --lanes 2 --stages all --rounds 1
+              onewrite bench --shops 1000 --masters 3
             """)
 
     @Option(help: ArgumentHelp("Orders of two lines, 1 to 100000000.", valueName: "n"))
@@ -41,7 +42,8 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     @Option(
         help: ArgumentHelp(
             """
-            Partitions of the log, 1 to \(Limits.partitions.upperBound) (default: 1 for one shop, else 8). Of a list, as \
+            Partitions of the log, 1 to \(Limits.partitions.upperBound) (default: 1 for one shop, else 8, or \
+            \(Self.partitionsAMaster) for each master). Of a list, as \
             1,8,64, each is measured in turn and compared with the first.
             """,
             valueName: "P"))
@@ -81,15 +83,24 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
     @Flag(help: "Speak TLS to Redis, on a port with a certificate of the benchmark's own.")
     var tls = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Put the log on a Redis Cluster of so many masters, 1 to 16, without replicas.", valueName: "n"))
+    var masters: Int?
+
     @Flag(help: "One JSON object (onewrite/bench/v1).")
     var json = false
 
+    /// Enough for the cluster's hash slots to spread the log.
+    private static let partitionsAMaster = 8
+
     func validate() throws {
-        let numbers = [
+        var numbers = [
             ("--orders", orders, 1...100_000_000), ("--rounds", rounds, 1...100), ("--shops", shops, 1...1_000_000),
             ("--workers", workers, 1...16), ("--lanes", lanes, 1...64), ("--skus", skus, 2...10_000_000),
             ("--seconds", seconds, 1...3600),
         ]
+        if let masters { numbers.append(("--masters", masters, 1...16)) }
         for (option, number, range) in numbers where !range.contains(number) {
             throw ValidationError("\(option): expected \(range.lowerBound) to \(range.upperBound), got \(number)")
         }
@@ -98,6 +109,10 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             throw ValidationError("--trim: expected a duration like 1s 10m 7d, got \(FieldError.quote(trim))")
         }
         if tls, bare != nil { throw ValidationError("--tls: the bare loop (--bare) speaks none") }
+        if masters != nil, tls || bare != nil {
+            throw ValidationError(
+                "--masters: can't be combined with --tls, nor with --bare, whose loop knows no cluster")
+        }
         if let bare, !FileManager.default.isExecutableFile(atPath: bare) {
             throw ValidationError("--bare: there is no program \(bare). scripts/bench builds it")
         }
@@ -108,7 +123,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             BenchPlan(
                 orders: orders, rounds: rounds, shops: shops, partitions: try chosenPartitions(), workers: workers,
                 lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
-                bare: bare.map { URL(filePath: $0).path }, trim: trim, isEncrypted: tls),
+                bare: bare.map { URL(filePath: $0).path }, trim: trim, isEncrypted: tls, masters: masters),
             notice: Console.error)
         let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
         if json {
@@ -120,7 +135,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 
     private func chosenPartitions() throws -> [Int] {
         let chosen = try partitions.map { try Self.numbers($0, within: Limits.partitions, "--partitions") }
-        let counts = chosen ?? [shops == 1 ? 1 : 8]
+        let counts = chosen ?? [shops == 1 ? 1 : Self.partitionsAMaster * (masters ?? 1)]
         guard Set(counts).count == counts.count else {
             throw ValidationError("--partitions: \(partitions ?? "") has a number twice")
         }

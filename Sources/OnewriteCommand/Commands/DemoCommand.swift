@@ -14,8 +14,12 @@ struct DemoCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             killed with kill -9 while thousands of orders flow; then everything is compared with plain SQL and plain Redis \
             commands. The same happens to a naive dual write. Takes about 20 seconds and removes everything.
 
-            Example:
+            With --cluster Redis is a cluster of three masters and three replicas: while orders flow, partitions move to \
+            another master, and a master is killed.
+
+            Examples:
               onewrite demo --orders 3000 --seed 42
+              onewrite demo --cluster
             """,
         subcommands: [DualWriteCommand.self])
 
@@ -24,6 +28,9 @@ struct DemoCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 
     @Option(help: ArgumentHelp("Repeats the workload and the order of the kills (default: made up).", valueName: "N"))
     var seed: UInt64?
+
+    @Flag(help: "Redis is a Redis Cluster, and loses a master too.")
+    var cluster = false
 
     @Flag(help: "Leave servers and workers running at the end, until Ctrl-C.")
     var keep = false
@@ -36,7 +43,7 @@ struct DemoCommand: AsyncParsableCommand, ShowsItsOwnProgress {
 
     func run() async throws {
         let demo = DemoRun(
-            orders: orders, seed: seed ?? UInt64.random(in: 0..<1_000_000), isKept: keep,
+            orders: orders, seed: seed ?? UInt64.random(in: 0..<1_000_000), isKept: keep, isCluster: cluster,
             output: DemoRun.Output(say: Console.print, warn: Console.error))
         guard try await PrivateRun.run("the demo", { try await demo.run() }) else { throw Failure(.no, "") }
     }

@@ -75,6 +75,29 @@ struct BenchRunTests {
         #expect(!table.contains("bare loop") && !table.contains("append "), "\(table)")
     }
 
+    @Test("on a Redis Cluster all of its processes are counted, and each is named")
+    func cluster() async throws {
+        let plan = ["--orders", "400", "--rounds", "1", "--shops", "20", "--masters", "3", "--stages", "append,stock"]
+        let done = try await bench(plan + ["--json"])
+        let report = try Ran(done).succeeded().object()
+        #expect(try report.object("setup").int("masters") == 3)
+        #expect(try report.object("setup").int("partitions") == 24, "eight for each")
+        let stages = try report.objects("stages")
+        #expect(stages.map { $0.text("stage") } == ["append", "stock"])
+        for stage in stages {
+            let side = try stage.object("onewrite")
+            let each = try #require(side["redis_us_per_order_by_process"] as? [Double])
+            #expect(each.count == 3)
+            // Times are counted in hundredths of a second, so that a process may show none.
+            #expect(abs(each.reduce(0, +) - (side["redis_us_per_order"] as? Double ?? -1)) < 0.01)
+            let commands = try side.objects("redis_commands")
+            #expect(commands.contains { $0.text("name") == "xadd" } == (stage.text("stage") == "append"))
+        }
+        let table = try Ran(try await bench(plan)).succeeded().output
+        #expect(table.contains("Redis Cluster ") && table.contains(" of 3 masters"), "\(table)")
+        #expect(table.contains("Redis by process, in µs an order:"), "\(table)")
+    }
+
     @Test("logs of several sizes are measured in turn, and compared with the first, round by round")
     func severalSizes() async throws {
         let done = try await bench([

@@ -20,6 +20,20 @@ struct DemoRunTests {
         try await expectNothing(of: directory(in: done.output))
     }
 
+    @Test("on a Redis Cluster partitions move and a master is killed, and it ends VERIFIED all the same")
+    func cluster() async throws {
+        let done = try await ChildProcess.run(
+            [BuiltExecutable.path, "demo", "--cluster", "--orders", "150", "--seed", "7"], within: .seconds(240))
+        #expect(done.status == .exited(0), "\(done.errors)")
+        let lines = done.output.split(separator: "\n")
+        #expect(lines.last == "VERIFIED", "\(done.output)")
+        for words in [" partitions to node-", "kill -9 node-", " has its place after ", " is back, as a replica"] {
+            #expect(lines.count { $0.contains(words) } == 1, "\(words): \(done.output)")
+        }
+        #expect(lines.count { $0.contains("  kill -9 ") && !$0.hasPrefix("  kill") } == 9)
+        try await expectNothing(of: directory(in: done.output))
+    }
+
     @Test("SIGTERM in the middle stops it and leaves nothing behind")
     func stopped() async throws {
         let demo = try await ChildProcess.spawn(

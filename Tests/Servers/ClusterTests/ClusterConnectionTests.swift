@@ -1,3 +1,4 @@
+import OrderLog
 import PrivateServers
 import RedisClient
 import RedisLog
@@ -69,6 +70,30 @@ struct ClusterConnectionTests {
                 #expect(try redis.receive(until: .soon).string == "OK")
                 #expect(try redis.receive(until: .soon).string == "last")
             }
+        }
+    }
+
+    @Test("what is written behind the answer to a read that is under way is read at once")
+    func writtenBehindAnAnswer() async throws {
+        try await with(masters: 1) { _, redis in
+            let keys = try #require(Keys(namespace: "onewrite"))
+            let partitions = [Partition(0), Partition(1)]
+            for partition in partitions {
+                try redis.call(
+                    RedisCommand("XGROUP", "CREATE", keys.log(partition), "stock", "0", "MKSTREAM"), until: .soon)
+            }
+            let log = StreamLog(redis, keys: keys, group: .stock, consumer: try #require(WorkerName("a")))
+            // All are asked, and so soon not again.
+            #expect(try await log.read(from: partitions, limit: 10, wait: .milliseconds(1)).isEmpty)
+            try await log.sendRead(from: [partitions[0]], limit: 10)
+            try redis.call(RedisCommand("XADD", keys.log(partitions[0]), "*", "a", "b"), until: .soon)
+            try redis.call(RedisCommand("SPUBLISH", keys.log(partitions[0]), ""), until: .soon)
+            // Another read hears of it first.
+            #expect(try await log.read(from: [partitions[1]], limit: 10, wait: .zero).isEmpty)
+            #expect(try await log.receiveRead().isEmpty)
+            let start = ContinuousClock.now
+            #expect(try await log.read(from: partitions, limit: 10, wait: .seconds(60)).map(\.count) == [1])
+            #expect(start.duration(to: .now) < .seconds(30), "it waited until all are asked")
         }
     }
 
