@@ -33,7 +33,9 @@ package final class PrivateCluster: Sendable {
     /// Where clients find it: by the masters that it began with.
     package var url: String {
         let ports = links.isEmpty ? masters.map { $0.port ?? 0 } : links.prefix(masters.count).map(\.clients.port)
-        return "redis+cluster://" + ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+        let places = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+        guard let tls = masters[0].tls else { return "redis+cluster://\(places)" }
+        return "rediss+cluster://\(places)?tls_ca=\(percentEncoded(tls.authority.file))"
     }
 
     /// Starts a cluster and returns when all its nodes know it, and its replicas have what their masters have.
@@ -45,11 +47,12 @@ package final class PrivateCluster: Sendable {
     ///   - hasLinks: Whether a proxy stands in front of each node, for clients and for other nodes, so that it can be
     ///     cut off from either. They make themselves known by the proxies' ports.
     ///   - options: Lines of the nodes' configuration files.
+    ///   - tls: What nodes speak, to clients and to each other; nil for no TLS.
     /// - Returns: A cluster that takes writes.
     /// - Throws: ``ServerError``; `CancellationError`.
     package static func start(
         in directory: PrivateDirectory, masters count: Int = 3, hasReplicas: Bool = true, hasLinks: Bool = false,
-        options: [String] = []
+        options: [String] = [], tls: PrivateTLS? = nil
     ) async throws -> PrivateCluster {
         var nodes: [PrivateRedis] = []
         var buses: [Int] = []
@@ -58,13 +61,14 @@ package final class PrivateCluster: Sendable {
         for index in 0..<(hasReplicas ? 2 * count : count) {
             buses.append(try freePort())
             let source = "127.0.0.\(index + 2)"
-            let own = [
-                "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
-                "cluster-port \(buses[index])",
-            ]
+            let own =
+                [
+                    "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
+                    "cluster-port \(buses[index])",
+                ] + (tls == nil ? [] : ["tls-cluster yes"])
             let node = try await PrivateRedis.start(
                 in: directory, name: "node-\(index)",
-                options: own + (hasLinks ? ["bind-source-addr \(source)"] : []) + options, tcp: true)
+                options: own + (hasLinks ? ["bind-source-addr \(source)"] : []) + options, tcp: true, tls: tls)
             nodes.append(node)
             names.append(try await node.ask("CLUSTER", "MYID"))
             guard hasLinks else { continue }
@@ -209,6 +213,26 @@ package final class PrivateCluster: Sendable {
             try await between()
         }
         for node in [target, source] { try await node.askLoaded("CLUSTER", "SETSLOT", "\(slot)", "NODE", to) }
+    }
+
+    /// Whether a slot can be moved as a whole, as Valkey does since 9.0.
+    package func movesSlotsWhole() async throws -> Bool {
+        let info = try await masters[0].ask("INFO", "server")
+        let version = info.firstMatch(of: /valkey_version:(\d+)/).flatMap { Int($0.1) }
+        return version.map { $0 >= 9 } ?? false
+    }
+
+    /// Moves a slot to another master as a whole, while the cluster is used: the new master has a copy, and then the slot.
+    ///
+    /// Valkey: <https://valkey.io/topics/atomic-slot-migration/>
+    ///
+    /// - Throws: ``ServerError``, also when it isn't there in time.
+    package func moveWhole(slot: Int, to target: PrivateRedis) async throws {
+        let source = try await owner(ofSlot: slot)
+        guard source !== target else { return }
+        try await source.ask(
+            "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", "\(slot)", "\(slot)", "NODE", name(of: target))
+        try await waiting("slot \(slot) to move") { try await owner(ofSlot: slot, as: source) === target }
     }
 
     /// Cuts a node off from all other nodes, and their replicas and its own from it; clients reach it as ever.

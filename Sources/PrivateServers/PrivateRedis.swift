@@ -147,7 +147,7 @@ func quoted(_ text: String) -> String {
 }
 
 /// The text as a part of a URL.
-private func percentEncoded(_ text: String) -> String {
+func percentEncoded(_ text: String) -> String {
     text.utf8.map { byte in
         let character = Character(UnicodeScalar(byte))
         let isPlain = character.isASCII && (character.isLetter || character.isNumber || "-._~".contains(character))

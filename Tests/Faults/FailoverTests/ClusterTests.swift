@@ -51,6 +51,10 @@ struct ClusterTests {
                 for other in 0..<Self.partitions where target === source { target = try await owner(other, cluster) }
                 try await cluster.move(slot: try await cluster.slot(of: "{onewrite:\(partition)}"), to: target)
                 #expect(try await owner(partition, cluster) === target)
+                guard try await cluster.movesSlotsWhole(), source.isRunning else { continue }
+                try await orders.until(orders.count + 20)
+                try await cluster.moveWhole(slot: try await cluster.slot(of: "{onewrite:\(partition)}"), to: source)
+                #expect(try await owner(partition, cluster) === source)
             }
             try await orders.until(orders.count + 60)
             for group in ["postgres", "stock", "delivery"] {

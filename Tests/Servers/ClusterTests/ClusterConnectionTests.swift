@@ -1,3 +1,4 @@
+import Foundation
 import OrderLog
 import PrivateServers
 import RedisClient
@@ -13,11 +14,18 @@ struct ClusterConnectionTests {
     private static let keys = (0..<12).map { "{onewrite:\($0)}:log" }
 
     private func with(
-        masters: Int = 3, hasReplicas: Bool = false,
+        masters: Int = 3, hasReplicas: Bool = false, options: [String] = [], hasTLS: Bool = false,
         _ body: @Sendable (PrivateCluster, RedisConnection) async throws -> Void
     ) async throws {
         let directory = try await PrivateDirectory()
-        let cluster = try await PrivateCluster.start(in: directory, masters: masters, hasReplicas: hasReplicas)
+        var tls: PrivateTLS?
+        if hasTLS {
+            let authority = try await PrivateAuthority(in: directory)
+            tls = PrivateTLS(
+                try await authority.issue("redis", holding: ["DNS:localhost", "IP:127.0.0.1"]), of: authority)
+        }
+        let cluster = try await PrivateCluster.start(
+            in: directory, masters: masters, hasReplicas: hasReplicas, options: options, tls: tls)
         do {
             let lane = Lane()
             try await lane.run { _ in
@@ -70,6 +78,57 @@ struct ClusterConnectionTests {
                 #expect(try redis.receive(until: .soon).string == "OK")
                 #expect(try redis.receive(until: .soon).string == "last")
             }
+        }
+    }
+
+    /// How nodes name each other to clients.
+    enum Naming: String, CaseIterable {
+        case hostNames, hostNamesWithTLS, addressesWithTLS, addressesOfIPv6, nothing
+
+        var options: [String] {
+            switch self {
+            case .hostNames, .hostNamesWithTLS:
+                ["cluster-announce-hostname localhost", "cluster-preferred-endpoint-type hostname"]
+            case .addressesWithTLS: []
+            case .addressesOfIPv6: ["bind 127.0.0.1 ::1", "cluster-announce-ip ::1"]
+            // Behind a balancer, for example: as whom the client asked.
+            case .nothing: ["cluster-preferred-endpoint-type unknown-endpoint"]
+            }
+        }
+
+        /// Not every container has IPv6.
+        var isPossible: Bool {
+            self != .addressesOfIPv6 || FileManager.default.contents(atPath: "/proc/net/if_inet6")?.isEmpty == false
+        }
+
+        var host: String {
+            switch self {
+            case .hostNames, .hostNamesWithTLS: "localhost"
+            case .addressesWithTLS, .nothing: "127.0.0.1"
+            case .addressesOfIPv6: "::1"
+            }
+        }
+    }
+
+    @Test(
+        "goes to nodes by the names that they give themselves, also where a slot has moved",
+        arguments: Naming.allCases.filter(\.isPossible))
+    func naming(_ naming: Naming) async throws {
+        let hasTLS = [.hostNamesWithTLS, .addressesWithTLS].contains(naming)
+        try await with(options: naming.options, hasTLS: hasTLS) { cluster, redis in
+            for key in Self.keys { try redis.call(RedisCommand("SET", key, 1), until: .soon) }
+            let sessions = try redis.sessions(until: .soon)
+            #expect(sessions.count == 3)
+            for session in sessions { #expect(session.address.contains(naming.host), "\(session.address)") }
+            for node in cluster.masters { #expect(try await node.ask("DBSIZE") != "0") }
+            let slot = try await cluster.slot(of: Self.keys[0])
+            let source = try await cluster.owner(ofSlot: slot)
+            let target = try #require(cluster.masters.first { $0 !== source })
+            let before = try #require(Int(try await target.ask("DBSIZE")))
+            try await cluster.move(slot: slot, to: target)
+            for key in Self.keys { #expect(try redis.call(RedisCommand("GET", key), until: .soon).string == "1") }
+            #expect(try await target.ask("DBSIZE") == "\(before + 1)")
+            #expect(try redis.isAuthoritative(for: Self.keys[0], until: .soon))
         }
     }
 
