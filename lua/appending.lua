@@ -13,6 +13,10 @@
 --   {'CLOSED'}                             the server's history is not the head's, or it is not a master
 --   {'OK', epoch, seq before, then for each change:
 --     its entry ID when it is accepted, under the next seq, or in one string 'duplicate' | 'conflict', seq, entry ID}
+local function encoded(name)
+  return (string.gsub(string.gsub(name, '%%', '%%25'), ' ', '%%20'))
+end
+
 local function append(keys, args)
   local head_key, log_key, seen_key, old_key = keys[1], keys[2], keys[3], keys[4]
   local log_id, partitions, window = args[1], args[2], tonumber(args[3])
@@ -23,12 +27,16 @@ local function append(keys, args)
   local replid, is_master, in_cluster = server()
   if not is_master or replid ~= head[3] then return { 'CLOSED' } end
 
-  -- Where each change begins in args, and the names under which the window knows them: "<shop> <change ID>".
+  -- Where each change begins in args, and the names under which the window knows them: "<shop> <change ID>", with what
+  -- could be taken for the blank between them percent-encoded.
   local starts, names, count = { 4 }, {}, 0
   while starts[count + 1] <= #args do
     count = count + 1
     local at = starts[count]
-    names[count] = args[at + 3] .. ' ' .. args[at + 2]
+    local shop, id = args[at + 3], args[at + 2]
+    if string.find(shop, '[ %%]') then shop = encoded(shop) end
+    if string.find(id, '[ %%]') then id = encoded(id) end
+    names[count] = shop .. ' ' .. id
     starts[count + 1] = at + 5 + args[at + 4]
   end
   if count == 0 then return { 'OK', head[4], head[5] } end

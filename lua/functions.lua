@@ -12,6 +12,9 @@
 --
 -- No answer says nothing: send the same again, under the same ID.
 
+-- Whether the log's names are UTF-8, as from format 3 on: whoever loads the library sets it.
+local has_wide_names = false
+
 -- Made at the first call: while a library is loaded there is nothing of Lua's own.
 local function make()
   local byte, find, format, match, sub, floor = string.byte, string.find, string.format, string.match, string.sub, math.floor
@@ -88,11 +91,66 @@ local function make()
 
   local function refuse(field, why) error({ field = field, why = why }, 0) end
 
+  -- What a name has nowhere, and what it has at neither end: NameRule.swift says why.
+  local invisible = { 0x00, 0x1F, 0x7F, 0x9F, 0xAD, 0xAD, 0x600, 0x605, 0x61C, 0x61C, 0x6DD, 0x6DD, 0x70F, 0x70F,
+    0x890, 0x891, 0x8E2, 0x8E2, 0x180E, 0x180E, 0x200B, 0x200F, 0x2028, 0x202E, 0x2060, 0x206F, 0xFEFF, 0xFEFF,
+    0xFFF9, 0xFFFB, 0x110BD, 0x110BD, 0x110CD, 0x110CD, 0x13430, 0x1343F, 0x1BCA0, 0x1BCA3, 0x1D173, 0x1D17A,
+    0xE0000, 0xE007F }
+  local blanks = { 0x20, 0x20, 0xA0, 0xA0, 0x1680, 0x1680, 0x2000, 0x200A, 0x202F, 0x202F, 0x205F, 0x205F, 0x3000, 0x3000 }
+  local function is_in(ranges, code)
+    for index = 1, #ranges, 2 do
+      if code >= ranges[index] and code <= ranges[index + 1] then return true end
+    end
+    return false
+  end
+  local name_rule = '1 to 128 bytes of UTF-8 without invisible characters, and no blank at either end'
+  local function is_name(text)
+    if #text < 1 or #text > 128 or not is_utf8(text) then return false end
+    local at = 1
+    while at <= #text do
+      local lead, second, third, fourth = byte(text, at, at + 3)
+      local code, length
+      if lead < 0x80 then
+        code, length = lead, 1
+      elseif lead < 0xE0 then
+        code, length = lead % 32 * 64 + second % 64, 2
+      elseif lead < 0xF0 then
+        code, length = (lead % 16 * 64 + second % 64) * 64 + third % 64, 3
+      else
+        code, length = ((lead % 8 * 64 + second % 64) * 64 + third % 64) * 64 + fourth % 64, 4
+      end
+      if is_in(invisible, code) then return false end
+      if (at == 1 or at + length > #text) and is_in(blanks, code) then return false end
+      at = at + length
+    end
+    return true
+  end
+
   local function check_identifier(field, text)
     if not text then refuse(field, 'is missing') end
-    if #text < 1 or #text > 128 or find(text, '[^A-Za-z0-9._:/-]') then
+    if has_wide_names then
+      if not is_name(text) then refuse(field, 'expected ' .. name_rule) end
+    elseif #text < 1 or #text > 128 or find(text, '[^A-Za-z0-9._:/-]') then
       refuse(field, 'expected 1 to 128 of A-Z a-z 0-9 . _ : / -')
     end
+  end
+
+  -- A SKU as it stands in lines: what would part them is percent-encoded, and nothing else.
+  local escaped = { ['%25'] = '%', ['%20'] = ' ', ['%3A'] = ':' }
+  local function check_sku(text)
+    if not has_wide_names then
+      if #text < 1 or #text > 64 or find(text, '[^A-Za-z0-9._-]') then
+        refuse('sku', 'expected 1 to 64 of A-Z a-z 0-9 . _ -')
+      end
+      return
+    end
+    local is_wrong = false
+    local sku = string.gsub(text, '%%.?.?', function(escape)
+      is_wrong = is_wrong or not escaped[escape]
+      return escaped[escape]
+    end)
+    if is_wrong then refuse('sku', 'expected no % but as %25, %20 for a blank or %3A for a colon') end
+    if not is_name(sku) then refuse('sku', 'expected ' .. name_rule) end
   end
 
   local function check_customer(text)
@@ -116,9 +174,9 @@ local function make()
       count = count + 1
       local stop = find(text, ' ', at, true) or #text + 1
       local word = sub(text, at, stop - 1)
-      local sku, number = match(word, '^([A-Za-z0-9._-]*):(.*)$')
+      local sku, number = match(word, '^([^:]*):(.*)$')
       if not sku or number == '' and sku == '' then refuse('lines', 'expected SKU:quantity parted by one space') end
-      if #sku < 1 or #sku > 64 then refuse('sku', 'expected 1 to 64 of A-Z a-z 0-9 . _ -') end
+      check_sku(sku)
       local quantity = whole_number(number)
       if not quantity or quantity < least or quantity > most then
         refuse('quantity', format('expected a whole number from %d to %.0f', least, most))
@@ -266,7 +324,8 @@ local function make()
       check_identifier('order', change.order)
       change.id = change.id or change.order .. '/cancel'
     end
-    check_identifier('id', change.id)
+    -- A cancellation's is as long as its order's and a little more.
+    if not own.order or not has_wide_names then check_identifier('id', change.id) end
     if own.order and change.id ~= change.order .. '/cancel' then
       refuse('id', 'expected ' .. change.order .. '/cancel, the cancellation\'s own ID')
     end

@@ -1,6 +1,7 @@
 package import OrderLog
 import PostgresClient
 import Reports
+import Sinks
 
 /// What Postgres can compare by itself, set by set: the ledger without holes, and orders and lines against the ledger.
 ///
@@ -74,16 +75,16 @@ package struct LedgerChecks {
 
     /// Every shop is in its partition, and no other has stock.
     package func checkShops(
-        _ shops: [Partition: Set<String>], _ partitioning: Partitioning, _ findings: inout AuditFindings
+        _ shops: [Partition: Set<Name>], _ partitioning: Partitioning, _ findings: inout AuditFindings
     ) throws {
         for (partition, names) in shops.sorted(by: { $0.key < $1.key }) {
-            for shop in names.sorted() where partitioning.partition(ofShop: shop) != partition {
+            for shop in names.sorted() where partitioning.partition(ofShop: shop.text) != partition {
                 findings.differ(
                     .ledger, in: partition.number, "shop \(shop)",
-                    expected: "partition \(partitioning.partition(ofShop: shop))", found: "partition \(partition)")
+                    expected: "partition \(partitioning.partition(ofShop: shop.text))", found: "partition \(partition)")
             }
         }
-        try snapshot.forEachRow(Self.stockOfNobody, [.texts(shops.values.flatMap(\.self))]) { row in
+        try snapshot.forEachRow(Self.stockOfNobody, [.texts(shops.values.flatMap { $0.map(\.text) })]) { row in
             findings.differ(
                 .stockInPostgres, in: nil, "\(try row.requireString(0)) \(try row.requireString(1))",
                 expected: "no such SKU", found: "\(try row.requireInt64(2))")
@@ -140,8 +141,8 @@ package struct LedgerChecks {
     /// Each order against the entry at its place, which must be the first that placed it (see ``missing``).
     private static let orders = """
         WITH lined AS (
-            SELECT shop, order_id, string_agg(sku || ':' || quantity, ' ') AS lines FROM order_lines
-            GROUP BY shop, order_id
+            SELECT shop, order_id, string_agg(\(LinesSQL.encoded("sku")) || ':' || quantity, ' ') AS lines
+            FROM order_lines GROUP BY shop, order_id
         ),
         -- An order is cancelled by a cancellation that came after it; one that came before found no order.
         cancelled AS (

@@ -80,10 +80,10 @@ package struct LedgerSnapshot {
     }
 
     /// The partitions' shops, as the ledger knows them.
-    package func shops() throws(PostgresError) -> [Partition: Set<String>] {
-        var found: [Partition: Set<String>] = [:]
+    package func shops() throws(PostgresError) -> [Partition: Set<Name>] {
+        var found: [Partition: Set<Name>] = [:]
         for row in try connection.query("SELECT DISTINCT partition, shop FROM ledger", until: deadline) {
-            found[Partition(Int(try row.requireInt64(0))), default: []].insert(try row.requireString(1))
+            found[Partition(Int(try row.requireInt64(0))), default: []].insert(Name(try row.requireString(1)))
         }
         return found
     }
@@ -100,11 +100,11 @@ package struct LedgerSnapshot {
     }
 
     /// The stock of some shops.
-    package func stock(of shops: some Sequence<String>) throws -> [String: [String: Int64]] {
-        var found: [String: [String: Int64]] = [:]
+    package func stock(of shops: some Sequence<Name>) throws -> [Name: [Name: Int64]] {
+        var found: [Name: [Name: Int64]] = [:]
         try connection.forEachRow(
-            "SELECT shop, sku, on_hand FROM stock WHERE shop = ANY ($1)", [.texts(Array(shops))], until: deadline
-        ) { found[try $0.requireString(0), default: [:]][try $0.requireString(1)] = try $0.requireInt64(2) }
+            "SELECT shop, sku, on_hand FROM stock WHERE shop = ANY ($1)", [.texts(shops.map(\.text))], until: deadline
+        ) { found[Name(try $0.requireString(0)), default: [:]][Name(try $0.requireString(1))] = try $0.requireInt64(2) }
         return found
     }
 
@@ -148,13 +148,14 @@ package struct LedgerCursor {
 
         /// The first field in which it is another than `change`; nil when it is the same.
         package func difference(from change: Change) -> String? {
-            if row.string(1) != change.kind.rawValue { return "type" }
-            if row.string(2) != change.id { return "id" }
-            if row.string(3) != change.shop { return "shop" }
-            if row.string(4) != change.order { return "order" }
-            if row.string(5) != change.customer { return "customer" }
-            if row.string(6) != change.lines.text { return "lines" }
-            if row.string(7) != change.attributes { return "attributes" }
+            let fields = [
+                ("type", change.kind.rawValue), ("id", change.id), ("shop", change.shop), ("order", change.order),
+                ("customer", change.customer), ("lines", change.lines.text), ("attributes", change.attributes),
+            ]
+            for (index, field) in fields.enumerated()
+            where row.string(1 + index).map(Name.init) != field.1.map(Name.init) {
+                return field.0
+            }
             if row.string(8) != Digest(of: change).description { return "digest" }
             return nil
         }

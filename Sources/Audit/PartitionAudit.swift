@@ -32,18 +32,18 @@ package struct PartitionAudit {
     package let log: StreamLog
     package let reader: SinkReader
     /// The shops that have anything, in the ledger or in Redis.
-    package let shops: Set<String>
+    package let shops: Set<Name>
 
     /// What is compared with what, and how far the pass has come.
     private struct Pass {
         var findings: AuditFindings
         let letters: LedgerSnapshot.Letters
-        let stockInPostgres: [String: [String: Int64]]
+        let stockInPostgres: [Name: [Name: Int64]]
         let taken: (stock: Set<Seq>, delivery: Set<Seq>)
         /// Redis's counters, the ones that were read at a higher position first.
-        var counters: [(shop: String, stock: SinkReader.Stock)]
+        var counters: [(shop: Name, stock: SinkReader.Stock)]
         var deliveries: DeliveryCheck
-        var shops: [String: ShopStock] = [:]
+        var shops: [Name: ShopStock] = [:]
     }
 
     /// Compares.
@@ -91,7 +91,7 @@ package struct PartitionAudit {
                     expected: "at most \(most), \(why)", found: "\(seq)")
             }
         }
-        let home = shops.filter { identity.partitioning.partition(ofShop: $0) == partition }
+        let home = shops.filter { identity.partitioning.partition(ofShop: $0.text) == partition }
         let deliveries = DeliveryCheck(
             list, endingAt: start.deliveryEnded, in: partition, taken: aside.1.taken, &findings)
         var letters = try snapshot?.letters(of: partition) ?? LedgerSnapshot.Letters()
@@ -208,7 +208,8 @@ package struct PartitionAudit {
     private func apply(
         _ change: Change, at seq: Seq, _ letter: LedgerSnapshot.Letter?, _ pass: inout Pass
     ) {
-        if pass.shops[change.shop] == nil, !shops.contains(change.shop), seq <= start.stock,
+        let shop = Name(change.shop)
+        if pass.shops[shop] == nil, !shops.contains(shop), seq <= start.stock,
             !pass.taken.stock.contains(seq)
         {
             // Only without Postgres: with it every shop of the ledger is looked for in Redis.
@@ -216,8 +217,8 @@ package struct PartitionAudit {
                 .stockInRedis, in: partition.number, at: seq.number, change.shop, expected: "its counters",
                 found: "none")
         }
-        let stock = pass.shops[change.shop] ?? ShopStock()
-        pass.shops[change.shop] = stock
+        let stock = pass.shops[shop] ?? ShopStock()
+        pass.shops[shop] = stock
         stock.apply(
             change, toPostgres: seq <= accounted && letter == nil, toRedis: !pass.taken.stock.contains(seq))
         pass.deliveries.next(change, at: seq, &pass.findings)
@@ -236,9 +237,10 @@ package struct PartitionAudit {
     /// Compares the stock of the sinks that stand at this place.
     private func compareStock(at seq: Seq, _ position: Seq, _ pass: inout Pass) {
         if seq == position, snapshot != nil {
-            for shop in shops.sorted() where identity.partitioning.partition(ofShop: shop) == partition {
+            for shop in shops.sorted() where identity.partitioning.partition(ofShop: shop.text) == partition {
                 ShopStock.compare(
-                    .stockInPostgres, of: shop, in: partition, at: seq, expected: pass.shops[shop]?.inPostgres ?? [:],
+                    .stockInPostgres, of: shop.text, in: partition, at: seq,
+                    expected: pass.shops[shop]?.inPostgres ?? [:],
                     found: (pass.stockInPostgres[shop] ?? [:]).mapValues { String($0) }, &pass.findings)
             }
         }
@@ -246,11 +248,12 @@ package struct PartitionAudit {
             pass.counters.removeLast()
             guard let onHand = stock.onHand else {
                 pass.findings.differ(
-                    .stockInRedis, in: partition.number, shop, expected: "a hash of its SKUs", found: "something else")
+                    .stockInRedis, in: partition.number, shop.text, expected: "a hash of its SKUs",
+                    found: "something else")
                 continue
             }
             ShopStock.compare(
-                .stockInRedis, of: shop, in: partition, at: seq, expected: pass.shops[shop]?.inRedis ?? [:],
+                .stockInRedis, of: shop.text, in: partition, at: seq, expected: pass.shops[shop]?.inRedis ?? [:],
                 found: onHand, &pass.findings)
         }
     }

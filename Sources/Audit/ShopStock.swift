@@ -4,14 +4,14 @@ package import OrderLog
 ///
 /// Made apart from the fold that the sinks apply: it shares nothing with it.
 package final class ShopStock {
-    private(set) var inPostgres: [String: Int64] = [:]
-    private(set) var inRedis: [String: Int64] = [:]
+    private(set) var inPostgres: [Name: Int64] = [:]
+    private(set) var inRedis: [Name: Int64] = [:]
 
     /// Does what a change does.
     package func apply(_ change: Change, toPostgres: Bool, toRedis: Bool) {
         for line in change.lines.items {
-            if toPostgres { Self.apply(line, change.kind, &inPostgres[line.sku, default: 0]) }
-            if toRedis { Self.apply(line, change.kind, &inRedis[line.sku, default: 0]) }
+            if toPostgres { Self.apply(line, change.kind, &inPostgres[Name(line.sku), default: 0]) }
+            if toRedis { Self.apply(line, change.kind, &inRedis[Name(line.sku), default: 0]) }
         }
     }
 
@@ -25,8 +25,8 @@ package final class ShopStock {
 
     /// Compares what the log gives with what a sink has.
     package static func compare(
-        _ subject: AuditSubject, of shop: String, in partition: Partition, at seq: Seq, expected: [String: Int64],
-        found: [String: String], _ findings: inout AuditFindings
+        _ subject: AuditSubject, of shop: String, in partition: Partition, at seq: Seq, expected: [Name: Int64],
+        found: [Name: String], _ findings: inout AuditFindings
     ) {
         findings.count(subject, expected.count)
         var differing = expected.filter { found[$0.key] != String($0.value) }.map(\.key)

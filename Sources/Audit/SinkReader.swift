@@ -16,7 +16,7 @@ package struct SinkReader {
     package struct Stock {
         package let seq: Seq
         /// SKU → on hand, as it stands there; nil when the key holds something else than a hash.
-        package let onHand: [String: String]?
+        package let onHand: [Name: String]?
     }
 
     /// Why a sink can't be looked at.
@@ -85,23 +85,26 @@ package struct SinkReader {
     /// The shops that have counters, whether or not they should have.
     ///
     /// Looks through all keys of the database, a thousand at a time.
-    package func shops(_ partitioning: Partitioning) throws(RedisError) -> [Partition: Set<String>] {
+    package func shops(_ partitioning: Partitioning) throws(RedisError) -> [Partition: Set<Name>] {
         let prefixes = partitioning.all.map { ($0, keys.stock($0, shop: "")) }
-        var found: [Partition: Set<String>] = [:]
+        var found: [Partition: Set<Name>] = [:]
         try redis.forEachKey(like: "{\(keys.namespace):*}:stock:*") { names in
             for key in names {
                 // No name that isn't UTF-8 is ours.
-                guard let key = key.string, let (partition, prefix) = prefixes.first(where: { key.hasPrefix($0.1) })
+                guard let key = key.string,
+                    let (partition, prefix) = prefixes.first(where: { key.utf8.starts(with: $0.1.utf8) })
                 else { continue }
-                found[partition, default: []].insert(String(key.dropFirst(prefix.count)))
+                // By bytes: a name may begin with what Swift takes for a part of the character before it.
+                let shop = String(decoding: key.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+                found[partition, default: []].insert(Name(shop))
             }
         }
         return found
     }
 
     /// The counters of shops.
-    package func stock(of shops: some Sequence<String>, in partition: Partition) throws -> [String: Stock] {
-        var found: [String: Stock] = [:]
+    package func stock(of shops: some Sequence<Name>, in partition: Partition) throws -> [Name: Stock] {
+        var found: [Name: Stock] = [:]
         let shops = Array(shops)
         for start in stride(from: 0, to: shops.count, by: Self.shopsMax) {
             let some = shops[start..<min(start + Self.shopsMax, shops.count)]
@@ -109,7 +112,7 @@ package struct SinkReader {
                 some.flatMap { shop in
                     [
                         RedisCommand("MULTI"), RedisCommand("HGET", keys.position(partition, .stock), "seq"),
-                        RedisCommand("HGETALL", keys.stock(partition, shop: shop)), RedisCommand("EXEC"),
+                        RedisCommand("HGETALL", keys.stock(partition, shop: shop.text)), RedisCommand("EXEC"),
                     ]
                 }, until: deadline)
             for (index, shop) in some.enumerated() {
@@ -165,12 +168,12 @@ package struct SinkReader {
         return Seq(number)
     }
 
-    private static func hash(_ reply: RedisReply) -> [String: String]? {
+    private static func hash(_ reply: RedisReply) -> [Name: String]? {
         guard reply.kind == .array else { return nil }
-        var hash: [String: String] = [:]
+        var hash: [Name: String] = [:]
         hash.reserveCapacity(reply.count / 2)
         for index in stride(from: 0, to: reply.count - 1, by: 2) {
-            hash[reply[index].repairedText ?? "?"] = reply[index + 1].repairedText ?? "?"
+            hash[Name(reply[index].repairedText ?? "?")] = reply[index + 1].repairedText ?? "?"
         }
         return hash
     }

@@ -5,16 +5,18 @@ import OrderLog
 /// <https://datatracker.ietf.org/doc/html/rfc4180#section-2>
 enum CSVFields {
     private static let quote = UInt8(ascii: "\"")
-    private static let comma = UInt8(ascii: ",")
 
     /// Parts a row into its fields.
     ///
     /// - Parameters:
     ///   - bytes: Where the row is in.
     ///   - row: The row, without its line break.
+    ///   - comma: What parts the fields.
     ///   - fields: Emptied, and filled: the best reading even of a row that is quoted wrongly.
     /// - Returns: What is wrong with the quotes; nil when nothing is.
-    static func split(_ bytes: [UInt8], _ row: Range<Int>, into fields: inout [String]) -> FieldError? {
+    static func split(
+        _ bytes: [UInt8], _ row: Range<Int>, at comma: UInt8 = UInt8(ascii: ","), into fields: inout [String]
+    ) -> FieldError? {
         fields.removeAll(keepingCapacity: true)
         var problem: FieldError?
         var at = row.lowerBound
@@ -33,6 +35,18 @@ enum CSVFields {
             if plain == start { fields.append(String(decoding: bytes[start..<at], as: UTF8.self)) }
             if at == row.upperBound { return problem }
             at += 1
+        }
+    }
+
+    /// Parts a row by tabs.
+    ///
+    /// Quotation marks are letters there, but for those around a whole field, which spreadsheets write.
+    static func splitAtTabs(_ bytes: [UInt8], _ row: Range<Int>, into fields: inout [String]) {
+        fields = bytes[row].split(separator: 0x09, omittingEmptySubsequences: false).map { field in
+            guard field.count > 1, field.first == quote, field.last == quote else {
+                return String(decoding: field, as: UTF8.self)
+            }
+            return String(decoding: field.dropFirst().dropLast(), as: UTF8.self).replacing("\"\"", with: "\"")
         }
     }
 
@@ -59,37 +73,118 @@ enum CSVFields {
 
 /// Which of a CSV's columns is which.
 struct CSVColumns {
+    typealias Part = ExportMapping.Part
+
+    private enum Source {
+        case column(Int, values: Set<String>)
+        case constant(String)
+    }
+
     let count: Int
-    let id: Int
-    let shop: Int
-    let customer: Int
-    let sku: Int
-    let quantity: Int
-    let attributes: Int?
+    /// What becomes of items without a SKU in an export; nil for a CSV of our own, which is taken as it is written.
+    let missingSKU: ExportMapping.MissingSKU?
+    private var sources: [Part: [Source]] = [:]
+
+    var isOfExport: Bool { missingSKU != nil }
 
     static let expected = "id,shop,customer,sku,quantity, and perhaps attributes, in any order"
-    private static let known: Set<String> = ["id", "shop", "customer", "sku", "quantity", "attributes"]
+    private static let own: [Part] = [.id, .shop, .customer, .sku, .quantity, .attributes]
 
+    /// The columns of a CSV of our own.
     init(_ names: [String]) throws(InputError) {
-        if let unknown = names.first(where: { !Self.known.contains($0) }) {
+        missingSKU = nil
+        count = names.count
+        if let unknown = names.first(where: { !Self.own.map(\.rawValue).contains($0) }) {
             throw .header("the column \(FieldError.quote(unknown)) is unknown; expected \(Self.expected)")
         }
-        func column(_ name: String) throws(InputError) -> Int {
-            guard let index = names.firstIndex(of: name) else {
-                throw .header("the column \"\(name)\" is missing; expected \(Self.expected)")
+        for part in Self.own {
+            if let index = names.firstIndex(of: part.rawValue) {
+                sources[part] = [.column(index, values: [])]
+            } else if part != .attributes {
+                throw .header("the column \"\(part.rawValue)\" is missing; expected \(Self.expected)")
             }
-            return index
         }
-        id = try column("id")
-        shop = try column("shop")
-        customer = try column("customer")
-        sku = try column("sku")
-        quantity = try column("quantity")
-        attributes = names.firstIndex(of: "attributes")
-        count = names.count
         if let doubled = names.indices.first(where: { names[..<$0].contains(names[$0]) }) {
             throw .header("the column \"\(names[doubled])\" is there twice")
         }
+    }
+
+    /// The columns of an export.
+    init(_ names: [String], _ mapping: ExportMapping) throws(InputError) {
+        missingSKU = mapping.missingSKU
+        count = names.count
+        func key(_ name: String) -> String { name.trimmingBlanks.lowercased() }
+        let known = names.map(key)
+        for part in Part.allCases {
+            guard let sources = mapping.sources[part] else { continue }
+            let found = sources.compactMap { source -> Source? in
+                switch source {
+                case .constant(let value): .constant(value)
+                case .column(let name, let values):
+                    known.firstIndex(of: key(name)).map { .column($0, values: Set(values.map(key))) }
+                }
+            }
+            // What an order can do without may be missing.
+            if found.isEmpty, ![.name, .attributes, .cancelled].contains(part) {
+                let wanted = sources.map { source in
+                    if case .column(let name, _) = source { FieldError.quote(name) } else { "" }
+                }
+                throw .header(
+                    "no column \(wanted.joined(separator: " or ")) for \(part.rawValue); there are: "
+                        + names.prefix(60).map { $0.trimmingBlanks }.joined(separator: ", "))
+            }
+            self.sources[part] = found
+        }
+    }
+
+    /// A part of a row's order as it stands there; the first of an export's that is not blank.
+    func text(_ part: Part, _ fields: [String]) -> String? {
+        guard let sources = sources[part] else { return nil }
+        var first: String?
+        for source in sources {
+            let text: String
+            switch source {
+            case .constant(let value): text = value
+            case .column(let index, _): text = index < fields.count ? fields[index] : ""
+            }
+            guard isOfExport else { return text }
+            let trimmed = text.trimmingBlanks
+            if !trimmed.isEmpty { return trimmed }
+            first = first ?? trimmed
+        }
+        return first
+    }
+
+    func has(_ part: Part) -> Bool { sources[part]?.isEmpty == false }
+
+    /// Whether a row says that its order was cancelled.
+    func isCancelled(_ fields: [String]) -> Bool {
+        (sources[.cancelled] ?? []).contains { source in
+            guard case .column(let index, let values) = source, index < fields.count else { return false }
+            let text = fields[index].trimmingBlanks.lowercased()
+            return values.isEmpty ? !text.isEmpty : values.contains(text)
+        }
+    }
+
+    /// Whether all columns that tell a row's order are within it.
+    func tellsOrder(_ fields: [String]) -> Bool {
+        [Part.id, .shop].allSatisfy { part in
+            (sources[part] ?? []).contains {
+                if case .column(let index, _) = $0 { index < fields.count } else { true }
+            }
+        }
+    }
+
+    /// What parts the fields of a header: whichever of `,` `;` and tab it has most of, outside quotation marks.
+    static func separator(of header: ArraySlice<UInt8>) -> UInt8 {
+        var counts: [UInt8: Int] = [:]
+        var isQuoted = false
+        for byte in header {
+            if byte == UInt8(ascii: "\"") { isQuoted.toggle() }
+            if !isQuoted { counts[byte, default: 0] += 1 }
+        }
+        let known = [UInt8(ascii: ","), UInt8(ascii: ";"), 0x09]
+        return known.max { counts[$0, default: 0] < counts[$1, default: 0] } ?? known[0]
     }
 }
 

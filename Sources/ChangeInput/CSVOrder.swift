@@ -8,7 +8,7 @@ struct CSVRow {
         let id: String
 
         /// Whether an order may be called so.
-        var isPlausible: Bool { shop.isIdentifier && id.isIdentifier }
+        var isPlausible: Bool { shop.isName && id.isName }
     }
 
     let line: Int
@@ -22,26 +22,66 @@ struct CSVRow {
     let problem: FieldError?
     /// Whether its order can't be told: its columns can't, or they hold no shop and ID.
     let isStray: Bool
+    /// Whether it says that its order was cancelled.
+    var isCancelled = false
+    /// Whether it has an item; of an export not each row has one.
+    var hasItem = true
+    /// The item without a SKU that is left out.
+    var skipped: String?
 
     init(
-        line: Int, _ text: ArraySlice<UInt8>, _ fields: [String], _ columns: CSVColumns, _ unreadable: FieldError?
+        line: Int, _ text: ArraySlice<UInt8>, _ fields: [String], _ columns: CSVColumns, _ unreadable: FieldError?,
+        before: Key? = nil
     ) {
-        func field(_ column: Int) -> String { column < fields.count ? fields[column] : "" }
+        func field(_ part: ExportMapping.Part) -> String { columns.text(part, fields) ?? "" }
         self.line = line
         self.text = text
         isTextCut = false
-        key =
-            max(columns.id, columns.shop) < fields.count
-            ? Key(shop: fields[columns.shop], id: fields[columns.id]) : nil
-        customer = field(columns.customer)
-        item = (field(columns.sku), field(columns.quantity))
-        attributes = columns.attributes.map(field).flatMap { $0.isEmpty ? nil : $0 }
-        let hasAllColumns = fields.count == columns.count
-        problem =
+        // An export's later rows may leave out whose they are.
+        let id = field(.id).inNormalForm
+        let ownKey = columns.tellsOrder(fields) ? Key(shop: field(.shop).inNormalForm, id: id) : nil
+        key = columns.isOfExport && id.isEmpty ? before ?? ownKey : ownKey
+        customer = field(.customer)
+        attributes = columns.text(.attributes, fields).flatMap { $0.isEmpty ? nil : $0 }
+        // Spreadsheets leave out what is empty at a row's end.
+        let hasAllColumns = columns.isOfExport ? fields.count <= columns.count : fields.count == columns.count
+        var problem =
             unreadable
             ?? (text.isUTF8 ? nil : .notUTF8)
             ?? (hasAllColumns ? nil : .row("expected \(columns.count) columns, got \(fields.count)"))
+        if let missingSKU = columns.missingSKU {
+            isCancelled = columns.isCancelled(fields)
+            var (sku, name, quantity) = (field(.sku), field(.name), Self.wholeNumber(field(.quantity)))
+            hasItem = !(sku.isEmpty && (columns.has(.name) ? name.isEmpty : quantity.isEmpty))
+            if hasItem, sku.isEmpty {
+                let item = name.isEmpty ? "an item" : name
+                switch missingSKU {
+                case .name: sku = name
+                case .skip: (hasItem, skipped) = (false, item)
+                case .refuse:
+                    problem =
+                        problem
+                        ?? FieldError(
+                            "sku",
+                            "is missing for \(FieldError.quote(item)): --no-sku skip leaves such items out, --no-sku name "
+                                + "knows them by their name")
+                }
+            }
+            if !hasItem { (sku, quantity) = ("", "") }
+            item = (sku.inNormalForm, quantity)
+        } else {
+            item = (field(.sku).inNormalForm, field(.quantity))
+        }
+        self.problem = problem
         isStray = unreadable != nil || !hasAllColumns || key?.isPlausible != true
+    }
+
+    /// A whole number as spreadsheets may write it: `2`, `2.0`, `2,00`.
+    private static func wholeNumber(_ text: String) -> String {
+        guard let point = text.lastIndex(where: { $0 == "." || $0 == "," }), point > text.startIndex,
+            text[text.index(after: point)...].allSatisfy({ $0 == "0" })
+        else { return text }
+        return String(text[..<point])
     }
 
     /// A row beyond the limit, of which only the beginning is known.
@@ -66,8 +106,14 @@ struct CSVOrder {
     let line: Int
     private(set) var lastLine: Int
     let key: CSVRow.Key?
-    private let customer: String
+    private var customer: String
     private let attributes: String?
+    private let isOfExport: Bool
+    /// Whether one of its rows says that it was cancelled.
+    private(set) var isCancelled = false
+    /// Whether it has items at all.
+    var hasItems: Bool { failure != nil || !items.isEmpty }
+    var textCount: Int { text.count }
     private var items: [ChangeDraft.Item] = []
     private var itemLines: [Int] = []
     private var text: [UInt8] = []
@@ -76,7 +122,8 @@ struct CSVOrder {
     /// The line of its last row if that is stray: then it may have been the next order's first.
     private(set) var strayLine: Int?
 
-    init(_ row: CSVRow) {
+    init(_ row: CSVRow, isOfExport: Bool = false) {
+        self.isOfExport = isOfExport
         line = row.line
         lastLine = row.line
         key = row.key
@@ -95,19 +142,55 @@ struct CSVOrder {
         lastLine = row.line
         strayLine = row.isStray ? row.line : nil
         if let problem = row.problem { reject(line: row.line, problem) }
-        if !row.customer.utf8.elementsEqual(customer.utf8) { reject(line: row.line, differs("customer")) }
+        isCancelled = isCancelled || row.isCancelled
+        note(customer: row.customer, line: row.line)
         if let own = row.attributes, !own.utf8.elementsEqual((attributes ?? "").utf8) {
             reject(line: row.line, differs("attributes"))
         }
-        guard failure == nil else { return }
+        guard failure == nil, row.hasItem else { return }
         items.append(row.item)
         itemLines.append(row.line)
         // What is surely wrong is not kept until the order's last row: there may be no end of it.
-        if row.isStray || items.count > Limits.lines.upperBound || row.item.sku.utf8.count > Limits.skuBytes.upperBound
-            || row.item.quantity.utf8.count > Limits.skuBytes.upperBound
+        if row.isStray || items.count > Limits.lines.upperBound || row.item.sku.utf8.count > Limits.nameBytes.upperBound
+            || row.item.quantity.utf8.count > Limits.nameBytes.upperBound
         {
             if let failure = firstFailure() { reject(line: failure.line, failure.error) }
         }
+    }
+
+    /// Takes rows of an export's order in that stand further down.
+    mutating func merge(_ other: CSVOrder) {
+        lastLine = other.lastLine
+        isCancelled = isCancelled || other.isCancelled
+        note(customer: other.customer, line: other.line)
+        keep(other.text[...], isCut: other.isTextCut)
+        if let failure = other.failure { reject(line: failure.line, failure.error) }
+        guard failure == nil else { return }
+        items += other.items
+        itemLines += other.itemLines
+        if items.count > Limits.lines.upperBound, let failure = firstFailure() {
+            reject(line: failure.line, failure.error)
+        }
+    }
+
+    private mutating func note(customer other: String, line: Int) {
+        if isOfExport, customer.isEmpty { customer = other }
+        if isOfExport, other.isEmpty || other == customer { return }
+        if !other.utf8.elementsEqual(customer.utf8) { reject(line: line, differs("customer")) }
+    }
+
+    /// The cancellation that follows it, as ``finish()`` gave it.
+    func cancellation(of change: Change) -> InputRow? {
+        guard isCancelled else { return nil }
+        // In the order in which `cancel` gives them: the same cancellation, by whichever way it comes.
+        let lines = change.lines.items.sorted { Name($0.sku) < Name($1.sku) }
+        let result: Result<Change, RowError>
+        do throws(FieldError) {
+            result = .success(try Change.orderCancelled(order: change.id, shop: change.shop, lines: lines))
+        } catch {
+            result = .failure(RowError(line: line, error: error))
+        }
+        return InputRow(line: line, id: change.id, text: text, isTextCut: isTextCut, result: result)
     }
 
     /// Rejects the order, unless it is already.
@@ -133,7 +216,7 @@ struct CSVOrder {
 
     /// The first row up to which the order is wrong: its line is what a person has to look at.
     private func firstFailure() -> RowError? {
-        for count in 1...items.count {
+        for count in stride(from: 1, through: items.count, by: 1) {
             do {
                 _ = try change(count)
             } catch {
@@ -154,12 +237,14 @@ struct CSVOrder {
         FieldError(field, "differs from the order's first row, line \(FieldError.spaced(line))")
     }
 
-    private mutating func keep(_ row: CSVRow) {
+    private mutating func keep(_ row: CSVRow) { keep(row.text, isCut: row.isTextCut) }
+
+    private mutating func keep(_ row: ArraySlice<UInt8>, isCut: Bool) {
         // A cut text gets no more rows, not even one that would fit: it is a beginning.
         if isTextCut { return }
         if !text.isEmpty { text.append(0x0A) }
-        let kept = row.text.prefix(RecordFramer.keptBytesMax - text.count)
+        let kept = row.prefix(max(0, RecordFramer.keptBytesMax - text.count))
         text += kept
-        isTextCut = row.isTextCut || kept.count < row.text.count
+        isTextCut = isCut || kept.count < row.count
     }
 }

@@ -33,7 +33,7 @@ struct CSVWindow {
     }
 
     private struct Held {
-        var order: InputRow?
+        var order: CSVOrder?
         let key: CSVRow.Key?
         let lines: ClosedRange<Int>
         var parts: Parts?
@@ -55,8 +55,15 @@ struct CSVWindow {
     private var parted: [CSVRow.Key: Parts] = [:]
     private var partedKeys: [CSVRow.Key] = []
 
+    /// Whether orders are an export's, whose rows needn't stand together.
+    let isOfExport: Bool
+
+    init(isOfExport: Bool = false) { self.isOfExport = isOfExport }
+
     var isFull: Bool {
-        held.count - given >= Limits.inputOrdersAheadMax || bytes >= Limits.inputBytesAheadMax
+        let orders = isOfExport ? Limits.exportOrdersAheadMax : Limits.inputOrdersAheadMax
+        return held.count - given >= orders
+            || bytes >= (isOfExport ? Limits.exportBytesAheadMax : Limits.inputBytesAheadMax)
     }
 
     /// Until when more may be waited for; nil when there is nothing to be given.
@@ -68,15 +75,19 @@ struct CSVWindow {
         let lines = order.line...order.lastLine
         // What can't be an ID is rejected anyway.
         let key = order.key?.isPlausible == true ? order.key : nil
-        let row = order.finish()
+        if isOfExport, let key, let position = positions[key] {
+            bytes += order.textCount
+            held[position - base].order?.merge(order)
+            return
+        }
         var parts: Parts?
         if let key {
             parts = partsBefore(key)
             parts?.add(lines)
             if parts == nil { positions[key] = base + held.count }
         }
-        bytes += row.text.count
-        held.append(Held(order: row, key: key, lines: lines, parts: parts, readAt: .now))
+        bytes += order.textCount
+        held.append(Held(order: order, key: key, lines: lines, parts: parts, readAt: .now))
     }
 
     /// The parts of an order that came before; nil when there are none.
@@ -99,22 +110,24 @@ struct CSVWindow {
     }
 
     /// The next order; nil when none is held.
-    mutating func give() -> InputRow? {
-        guard given < held.count, let order = held[given].order else { return nil }
+    mutating func give() -> (order: CSVOrder, row: InputRow)? {
+        guard given < held.count, let whole = held[given].order else { return nil }
+        let order = whole.finish()
         let (key, parts) = (held[given].key, held[given].parts)
         held[given].order = nil
         if let key, parts == nil { positions[key] = nil }
         given += 1
-        bytes -= order.text.count
+        bytes -= whole.textCount
         // Now and then, so that each is moved at most twice.
         if given >= 1024, given * 2 >= held.count {
             held.removeFirst(given)
             base += given
             given = 0
         }
-        guard let parts, case .success(let change) = order.result else { return order }
-        return InputRow(
+        guard let parts, case .success(let change) = order.result else { return (whole, order) }
+        let row = InputRow(
             line: order.line, id: order.id, text: order.text, isTextCut: order.isTextCut,
             result: .failure(RowError(line: order.line, error: parts.error(change.id))))
+        return (whole, row)
     }
 }

@@ -16,7 +16,15 @@ package struct ChangeReader: ~Copyable {
     private var columns: CSVColumns?
     private var fields: [String] = []
     private var order: CSVOrder?
-    private var window = CSVWindow()
+    private var window: CSVWindow
+    private let mapping: ExportMapping?
+    private let decoder: TextDecoder?
+    /// What parts an export's fields.
+    private var separator = UInt8(ascii: ",")
+    /// Whose the last row was, for those of an export that don't say.
+    private var lastKey: CSVRow.Key?
+    /// The cancellation of the order that was given last.
+    private var cancellation: InputRow?
     /// Whether the input has come to its end, with an error or without.
     private var isAtEnd = false
     private var failure: InputError?
@@ -26,6 +34,23 @@ package struct ChangeReader: ~Copyable {
     /// A CSV's first row, byte for byte, once it is read: rejected rows are a CSV again behind it.
     package private(set) var header: [UInt8]?
 
+    /// What an export had that is no order: items that were left out, and orders that had no other.
+    package private(set) var leftOut = LeftOut()
+
+    /// What was left out of an export.
+    package struct LeftOut: Sendable, Equatable {
+        package fileprivate(set) var items = 0
+        package fileprivate(set) var orders = 0
+        /// The first of the items' names.
+        package fileprivate(set) var names: [String] = []
+    }
+
+    /// How an export is encoded, when it isn't UTF-8.
+    package var foreignEncoding: String? {
+        guard let encoding = decoder?.encoding, encoding != .utf8 else { return nil }
+        return encoding.rawValue
+    }
+
     /// Bytes of the input that were taken in, for showing progress.
     package var bytesConsumed: Int { framer.bytesConsumed }
 
@@ -33,14 +58,29 @@ package struct ChangeReader: ~Copyable {
     ///
     /// - Parameters:
     ///   - format: nil: NDJSON when the first byte that isn't white space is a brace, otherwise CSV.
+    ///   - mapping: Where an export, which is a CSV, has what; nil for a CSV of our own.
     ///   - isReady: Waits until `read` would not block, or that moment has come; true in the first case.
     ///   - read: Gives the next bytes, and nil at the end; for example ``DescriptorSource/read()``.
     package init(
-        format: InputFormat?, isReady: @escaping (ContinuousClock.Instant) -> Bool = { _ in true },
+        format: InputFormat?, mapping: ExportMapping? = nil,
+        isReady: @escaping (ContinuousClock.Instant) -> Bool = { _ in true },
         read: @escaping () throws(InputError) -> [UInt8]?
     ) {
-        self.format = format
-        framer = RecordFramer(isReady: isReady, read: read)
+        self.format = mapping == nil ? format : .csv
+        self.mapping = mapping
+        window = CSVWindow(isOfExport: mapping != nil)
+        guard mapping != nil else {
+            decoder = nil
+            framer = RecordFramer(isReady: isReady, read: read)
+            return
+        }
+        let decoder = TextDecoder()
+        self.decoder = decoder
+        framer = RecordFramer(isReady: isReady) { () throws(InputError) in
+            guard let chunk = try read() else { return nil }
+            if decoder.encoding == nil, let kind = Self.foreignKind(chunk[...]) { throw .header(kind) }
+            return decoder.decoded(chunk)
+        }
     }
 
     /// Reads up to the next change's end.
@@ -51,9 +91,10 @@ package struct ChangeReader: ~Copyable {
     package mutating func next() throws(InputError) -> InputRow? {
         if format == .csv, framer.line > 0 { return try nextOrder() }
         if let failure { throw failure }
-        do {
+        do throws(InputError) {
             if framer.line == 0 {
                 let beginning = try framer.beginning()
+                if let kind = Self.foreignKind(beginning) { throw .header(kind) }
                 format = format ?? InputFormat(beginning: beginning)
             }
             if format != .csv { return try nextObject() }
@@ -63,6 +104,17 @@ package struct ChangeReader: ~Copyable {
             throw error
         }
         return try nextOrder()
+    }
+
+    /// What an input is that is no text, and what to do about it.
+    private static func foreignKind(_ beginning: ArraySlice<UInt8>) -> String? {
+        let kinds: [([UInt8], String)] = [
+            ([0x1F, 0x8B], "it is compressed: gzip -dc FILE | onewrite submit -"),
+            ([0x28, 0xB5, 0x2F, 0xFD], "it is compressed: zstd -dc FILE | onewrite submit -"),
+            (Array("PK\u{3}\u{4}".utf8), "it is a workbook or a ZIP archive. Save the sheet as CSV (UTF-8)"),
+            ([0xD0, 0xCF, 0x11, 0xE0], "it is an old Excel workbook. Save the sheet as CSV (UTF-8)"),
+        ]
+        return kinds.first { beginning.starts(with: $0.0) }?.1
     }
 
     private mutating func nextObject() throws(InputError) -> InputRow? {
@@ -96,9 +148,21 @@ package struct ChangeReader: ~Copyable {
                 failure = error
             }
         }
-        if let row = window.give() { return row }
+        if let row = cancellation {
+            cancellation = nil
+            return row
+        }
+        while let (order, row) = window.give() {
+            if window.isOfExport, !order.hasItems {
+                leftOut.orders += 1
+                continue
+            }
+            if case .success(let change) = row.result { cancellation = order.cancellation(of: change) }
+            return row
+        }
         if let failure { throw failure }
-        return nil
+        // A stretch of orders without items may have been all that was held.
+        return window.isOfExport && !isAtEnd ? try nextOrder() : nil
     }
 
     /// Reads up to the beginning of the order behind the next one.
@@ -107,7 +171,7 @@ package struct ChangeReader: ~Copyable {
     private mutating func readOrder() throws(InputError) -> CSVOrder? {
         while let row = try nextRow() {
             guard var last = order else {
-                order = CSVOrder(row)
+                order = CSVOrder(row, isOfExport: window.isOfExport)
                 continue
             }
             if last.isContinued(by: row) {
@@ -116,7 +180,7 @@ package struct ChangeReader: ~Copyable {
                 order = last
                 continue
             }
-            var next = CSVOrder(row)
+            var next = CSVOrder(row, isOfExport: window.isOfExport)
             if row.isStray { last.reject(line: row.line, .strayNeighbour) }
             if let line = last.strayLine { next.reject(line: line, .strayNeighbour) }
             order = next
@@ -129,16 +193,31 @@ package struct ChangeReader: ~Copyable {
 
     private mutating func nextRow() throws(InputError) -> CSVRow? {
         guard let columns else { return nil }
-        while let record = try framer.next(quoted: true, until: window.deadline) {
+        let isTabbed = separator == 0x09
+        while let record = try framer.next(quoted: !isTabbed, until: window.deadline) {
             switch record {
             case .tooLong(let beginning):
                 let hint = framer.endsInQuotes ? FieldError.unclosedQuote : .tooLong
                 return CSVRow(line: framer.line, tooLong: beginning, hint)
             case .whole(let range):
                 if framer.bytes[range].allSatisfy(\.isSpace) { continue }
-                let split = CSVFields.split(framer.bytes, range, into: &fields)
-                let unreadable = framer.endsInQuotes ? FieldError.unclosedQuote : split
-                return CSVRow(line: framer.line, framer.bytes[range], fields, columns, unreadable)
+                var unreadable: FieldError?
+                if isTabbed {
+                    CSVFields.splitAtTabs(framer.bytes, range, into: &fields)
+                } else {
+                    unreadable = CSVFields.split(framer.bytes, range, at: separator, into: &fields)
+                    if framer.endsInQuotes { unreadable = .unclosedQuote }
+                }
+                let row = CSVRow(line: framer.line, framer.bytes[range], fields, columns, unreadable, before: lastKey)
+                guard columns.isOfExport else { return row }
+                if let name = row.skipped {
+                    leftOut.items += 1
+                    if leftOut.names.count < 5, !leftOut.names.contains(name) { leftOut.names.append(name) }
+                }
+                // A line of sums, or what an order has beside its items.
+                if !row.hasItem, row.skipped == nil, row.problem == nil, !row.isCancelled { continue }
+                if row.key?.isPlausible == true { lastKey = row.key }
+                return row
             }
         }
         return nil
@@ -150,11 +229,14 @@ package struct ChangeReader: ~Copyable {
             let bytes = framer.bytes[range]
             if bytes.allSatisfy(\.isSpace) { continue }
             guard bytes.isUTF8 else { throw .header("the header is not UTF-8") }
-            if let problem = CSVFields.split(framer.bytes, range, into: &fields) {
+            if mapping != nil { separator = CSVColumns.separator(of: bytes) }
+            if let problem = CSVFields.split(framer.bytes, range, at: separator, into: &fields) {
                 throw .header("the header \(problem.message)")
             }
             header = Array(bytes)
-            return try CSVColumns(fields)
+            guard let mapping else { return try CSVColumns(fields) }
+            framer.separator = separator
+            return try CSVColumns(fields, mapping)
         }
         throw .header("there is no header; expected \(CSVColumns.expected)")
     }

@@ -21,7 +21,7 @@ package struct InputRow: Sendable {
         switch result {
         case .success(let change): self.id = change.id
         // Rejected rows hold anything: only what could have been an ID is shown as one.
-        case .failure: self.id = id.flatMap { $0.isIdentifier ? $0 : nil }
+        case .failure: self.id = id.flatMap { $0.isName ? $0 : nil }
         }
     }
 }
@@ -42,6 +42,7 @@ extension InputRow {
             guard row.isUTF8 else { throw .notUTF8 }
             try ChangeObject.read(range, of: bytes, into: &draft)
             draft.id = draft.id ?? fallbackID
+            draft = draft.inNormalForm
             result = .success(try Change(draft))
         } catch {
             result = .failure(RowError(line: line, error: error))

@@ -17,6 +17,8 @@ struct RecordFramer {
 
     private let read: () throws(InputError) -> [UInt8]?
     private let isReady: (ContinuousClock.Instant) -> Bool
+    /// What parts a CSV's fields: only behind it, or at a row's beginning, a quotation mark opens a field.
+    var separator = UInt8(ascii: ",")
     private(set) var bytes: [UInt8] = []
     /// Where the next record begins in `bytes`.
     private var start = 0
@@ -120,7 +122,7 @@ struct RecordFramer {
             default: break
             }
             if byte == 0x0A { return index }
-            quotes = byte == UInt8(ascii: ",") ? .fieldStart : .plain
+            quotes = byte == separator ? .fieldStart : .plain
         }
         return nil
     }

@@ -43,9 +43,10 @@ package struct LogSearch {
                 ).requireArray()
                 for entry in page {
                     let fields = EntryFields(ofEntry: entry)
-                    guard fields.text("id") == id, fields.text("type") == type.rawValue, let seq = fields.seq,
-                        let named = fields.text("shop"), named == shop ?? named,
-                        !found.contains(where: { $0.shop == named })
+                    guard fields.text("id")?.hasSameBytes(as: id) == true, fields.text("type") == type.rawValue,
+                        let seq = fields.seq,
+                        let named = fields.text("shop"), named.hasSameBytes(as: shop ?? named),
+                        !found.contains(where: { $0.shop.hasSameBytes(as: named) })
                     else { continue }
                     let place = OrderTrail.LogPlace(
                         seq: seq, epoch: fields.text("epoch").flatMap { Int($0) }, entry: try entry[0].requireString())

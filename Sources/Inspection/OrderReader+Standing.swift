@@ -43,7 +43,7 @@ extension OrderReader {
             if case .interrupted = error { throw error }
             trouble = "\(error)"
         }
-        let recent = try seen("\(shop) \(id)", partition)
+        let recent = try seen(NameEncoding.windowName(shop: shop, id: id), partition)
         guard let place = try trouble == nil || recent != nil ? recent : search(id, .orderPlaced, shop, partition)
         else {
             return trouble.map { .unknown("it is not in the log, and Postgres can't tell: \($0)") } ?? .absent
@@ -57,7 +57,8 @@ extension OrderReader {
                     + (trouble.map { "can't tell: \($0)" } ?? "has not applied it"))
         }
         switch entry.content {
-        case .change(let change) where change.kind == .orderPlaced && change.id == id && change.shop == shop:
+        case .change(let change)
+        where change.kind == .orderPlaced && Name(change.id) == Name(id) && Name(change.shop) == Name(shop):
             if trouble == nil,
                 let dead = try ledger?.change(id, ofShop: shop, partition: partition, seq: place.seq)?.dead
             {

@@ -46,8 +46,8 @@ package struct OrderReader {
     package func trail(of id: String, ofShop shop: String) throws -> OrderTrail? {
         let partition = partitioning.partition(ofShop: shop)
         let cancelID = "\(id)/cancel"
-        let placedSeen = try seen("\(shop) \(id)", partition)
-        let cancelSeen = try seen("\(shop) \(cancelID)", partition)
+        let placedSeen = try seen(NameEncoding.windowName(shop: shop, id: id), partition)
+        let cancelSeen = try seen(NameEncoding.windowName(shop: shop, id: cancelID), partition)
         let account = try account(id, cancelID, shop, partition, placedSeen?.seq, cancelSeen?.seq)
         var place = Self.merged(placedSeen, account.placed?.place)
         if account.trouble != nil, place == nil {

@@ -39,27 +39,27 @@ public struct StockReport: Sendable, Equatable {
         let place = try servers.identity(redis).partitioning.partition(ofShop: shop)
         partition = place.number
         let postgres = try servers.postgres()
-        var onHand: [String: Row] = [:]
-        for sku in skus { onHand[sku] = Row(sku: sku) }
+        var onHand: [Name: Row] = [:]
+        for sku in skus { onHand[Name(sku)] = Row(sku: sku) }
         let key = servers.keys.stock(place, shop: shop)
         let fields = try redis.call(RedisCommand("HGETALL", key), until: .after(StreamLog.timeout)).requireArray()
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
             // Others may have put anything there: it is shown, repaired, beside what is ours.
             guard let sku = fields[index].repairedText else { continue }
-            guard skus.isEmpty || onHand[sku] != nil else { continue }
-            onHand[sku, default: Row(sku: sku)].redis = fields[index + 1].string.flatMap { Int64($0) }
+            guard skus.isEmpty || onHand[Name(sku)] != nil else { continue }
+            onHand[Name(sku), default: Row(sku: sku)].redis = fields[index + 1].string.flatMap { Int64($0) }
         }
         if let postgres {
             let found = try postgres.query(
                 "SELECT sku, on_hand FROM stock WHERE shop = $1", [.text(shop)], until: .after(StreamLog.timeout))
             for row in found {
                 let sku = try row.requireString(0)
-                guard skus.isEmpty || onHand[sku] != nil else { continue }
-                onHand[sku, default: Row(sku: sku)].postgres = try row.requireInt64(1)
+                guard skus.isEmpty || onHand[Name(sku)] != nil else { continue }
+                onHand[Name(sku), default: Row(sku: sku)].postgres = try row.requireInt64(1)
             }
             for (sku, row) in onHand { onHand[sku]?.differs = row.redis != row.postgres }
         }
-        rows = onHand.values.sorted { $0.sku < $1.sku }
+        rows = onHand.values.sorted { Name($0.sku) < Name($1.sku) }
     }
 }
 

@@ -23,8 +23,8 @@ public actor MemoryLog: ChangeSubmitting {
     }
 
     private struct Key: Hashable {
-        let shop: String
-        let id: String
+        let shop: Name
+        let id: Name
     }
 
     private struct Follower {
@@ -94,7 +94,7 @@ public actor MemoryLog: ChangeSubmitting {
         let trouble = troubles.isEmpty ? nil : troubles.removeFirst()
         if case .unreachable = trouble { return Receipt(unsent: change, "nobody can be reached") }
         let partition = partitioning.partition(ofShop: change.shop)
-        let key = Key(shop: change.shop, id: change.id)
+        let key = Key(shop: Name(change.shop), id: Name(change.id))
         let outcome: Receipt.Outcome
         let seq: Seq
         if let known = places[key] {

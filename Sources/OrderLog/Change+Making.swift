@@ -1,4 +1,4 @@
-// How an application makes changes.
+// How an application makes changes. Names are brought into Unicode's normal form C.
 extension Change {
     /// An order.
     ///
@@ -14,7 +14,8 @@ extension Change {
         id: String, shop: String, customer: String, lines: [Line], attributes: String? = nil
     ) throws(FieldError) -> Change {
         try Change(
-            ChangeDraft(id: id, shop: shop, customer: customer, lines: drafts(lines), attributes: attributes))
+            ChangeDraft(id: id, shop: shop, customer: customer, lines: drafts(lines), attributes: attributes)
+                .inNormalForm)
     }
 
     /// The cancellation of an order.
@@ -27,21 +28,24 @@ extension Change {
     /// - Throws: ``FieldError`` for the first field that can't be taken.
     public static func orderCancelled(order: String, shop: String, lines: [Line]) throws(FieldError) -> Change {
         try Change(
-            ChangeDraft(type: Kind.orderCancelled.rawValue, shop: shop, order: order, lines: drafts(lines)))
+            ChangeDraft(type: Kind.orderCancelled.rawValue, shop: shop, order: order, lines: drafts(lines)).inNormalForm
+        )
     }
 
     /// Stock that came in.
     ///
     /// - Throws: ``FieldError`` for the first field that can't be taken.
     public static func stockReceived(id: String, shop: String, lines: [Line]) throws(FieldError) -> Change {
-        try Change(ChangeDraft(type: Kind.stockReceived.rawValue, id: id, shop: shop, lines: drafts(lines)))
+        try Change(
+            ChangeDraft(type: Kind.stockReceived.rawValue, id: id, shop: shop, lines: drafts(lines)).inNormalForm)
     }
 
     /// Stock as somebody counted it.
     ///
     /// - Throws: ``FieldError`` for the first field that can't be taken.
     public static func stockCounted(id: String, shop: String, lines: [Line]) throws(FieldError) -> Change {
-        try Change(ChangeDraft(type: Kind.stockCounted.rawValue, id: id, shop: shop, lines: drafts(lines)))
+        try Change(
+            ChangeDraft(type: Kind.stockCounted.rawValue, id: id, shop: shop, lines: drafts(lines)).inNormalForm)
     }
 
     private static func drafts(_ lines: [Line]) -> ChangeDraft.DraftLines {

@@ -1,8 +1,11 @@
 /// What a producer submits: an order placed or cancelled, stock received or counted.
 ///
-/// A value of this type is valid: it was checked when it was made, before the append and again by whoever applies it. IDs
-/// and shops are 1 to 128 of `[A-Za-z0-9._:/-]`; a customer is 1 to 256 bytes of UTF-8 without control characters; there
-/// are 1 to 100 lines, each of 1 to 1 000 000 (counted: 0 to 10¹²); attributes are at most 16 KiB, 32 levels deep.
+/// A value of this type is valid: it was checked when it was made, before the append and again by whoever applies it. IDs,
+/// shops and SKUs are 1 to 128 bytes of UTF-8 without invisible characters, and no blank at either end; a customer is 1 to
+/// 256 bytes of UTF-8 without control characters; there are 1 to 100 lines, each of 1 to 1 000 000 (counted: 0 to 10¹²);
+/// attributes are at most 16 KiB, 32 levels deep.
+///
+/// Names are what their bytes are: two changes are the same if all their bytes are.
 public struct Change: Hashable, Sendable {
     /// What happened.
     ///
@@ -32,6 +35,8 @@ public struct Change: Hashable, Sendable {
     public let lines: Lines
     /// A JSON object, byte for byte as it was submitted; only for ``Kind/orderPlaced``.
     public let attributes: String?
+    /// The first format whose logs take it: those before ``LogFormat/names`` have few characters for names.
+    package let format: LogFormat
 
     /// Checks unchecked fields and makes a change of them.
     ///
@@ -44,41 +49,59 @@ public struct Change: Hashable, Sendable {
             throw FieldError("type", "expected one of \(known), got \(FieldError.quote(draft.type))")
         }
         self.kind = kind
-        shop = try Self.identifier(draft.shop, "shop")
+        var isPlain = true
+        shop = try Self.name(draft.shop, "shop", &isPlain)
         switch kind {
         case .orderPlaced:
-            id = try Self.identifier(draft.id, "id")
+            id = try Self.name(draft.id, "id", &isPlain)
             customer = try Self.customer(draft.customer)
             order = try Self.absent(draft.order, "order", kind)
             attributes = try draft.attributes.map { text throws(FieldError) in try AttributesCheck.check(text) }
         case .orderCancelled:
-            let order = try Self.identifier(draft.order, "order")
+            let order = try Self.name(draft.order, "order", &isPlain)
             self.order = order
-            id = try Self.identifier(draft.id ?? order + Self.cancelSuffix, "id")
-            guard id == order + Self.cancelSuffix else {
-                throw FieldError("id", "expected \(order)\(Self.cancelSuffix), the cancellation's own ID")
+            id = order + Self.cancelSuffix
+            guard draft.id?.hasSameBytes(as: id) ?? true else {
+                throw FieldError("id", "expected \(FieldError.shown(id)), the cancellation's own ID")
             }
+            // Longer than former builds take an ID.
+            if !Limits.nameBytes.contains(id.utf8.count) { isPlain = false }
             customer = try Self.absent(draft.customer, "customer", kind)
             attributes = try Self.absent(draft.attributes, "attributes", kind)
         case .stockReceived, .stockCounted:
-            id = try Self.identifier(draft.id, "id")
+            id = try Self.name(draft.id, "id", &isPlain)
             order = try Self.absent(draft.order, "order", kind)
             customer = try Self.absent(draft.customer, "customer", kind)
             attributes = try Self.absent(draft.attributes, "attributes", kind)
         }
         lines = try Lines(draft.lines, kind: kind)
+        format = isPlain && lines.isPlain ? LogFormat(1) : .names
+    }
+
+    /// Whether all of their bytes are the same.
+    public static func == (left: Change, right: Change) -> Bool {
+        left.kind == right.kind && left.names == right.names && left.lines == right.lines
+    }
+
+    /// Hashes what `==` compares.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(names)
+        hasher.combine(lines)
+    }
+
+    private var names: [Name?] {
+        [Name(id), Name(shop), customer.map(Name.init), order.map(Name.init), attributes.map(Name.init)]
     }
 
     private static let cancelSuffix = "/cancel"
 
-    private static func identifier(_ text: String?, _ field: String) throws(FieldError) -> String {
+    private static func name(_ text: String?, _ field: String, _ areAllPlain: inout Bool) throws(FieldError) -> String {
         guard let text else { throw FieldError(field, "is missing") }
-        guard text.isIdentifier else {
-            throw FieldError(
-                field,
-                "expected 1 to \(Limits.identifierBytes.upperBound) of A-Z a-z 0-9 . _ : / -, got "
-                    + FieldError.quote(text))
+        guard let isPlain = NameRule.isPlain(text, among: .identifier, Limits.nameBytes) else {
+            throw FieldError(field, "expected \(NameRule.text), got \(FieldError.quote(text))")
         }
+        if !isPlain { areAllPlain = false }
         return text
     }
 
@@ -112,11 +135,8 @@ public struct Change: Hashable, Sendable {
 }
 
 extension String {
-    /// Whether an `id`, an `order` or a `shop` may look like this.
-    package var isIdentifier: Bool {
-        let bytes = utf8.span
-        return Limits.identifierBytes.contains(bytes.count) && Alphabet.identifier.containsAll(bytes)
-    }
+    /// Whether an `id`, an `order`, a `shop` or a SKU may look like this.
+    package var isName: Bool { NameRule.isPlain(self, among: .identifier, Limits.nameBytes) != nil }
 }
 
 /// The unchecked fields of a change.
@@ -185,13 +205,18 @@ public struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
     /// - Parameter text: What somebody wrote.
     /// - Returns: The quoted text.
     package static func quote(_ text: String) -> String {
+        "\"\(shown(text))\(text.unicodeScalars.count > 40 ? "…" : "")\""
+    }
+
+    /// A name for an error's text, as ``quote(_:)`` has it, without quotation marks.
+    package static func shown(_ text: String) -> String {
         let printable = text.unicodeScalars.prefix(40).map { scalar -> String in
             switch scalar.properties.generalCategory {
             case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse: "�"
             default: String(scalar)
             }
         }
-        return "\"\(printable.joined())\(text.unicodeScalars.count > 40 ? "…" : "")\""
+        return printable.joined()
     }
 
     /// A number as people read it: 1 000 000 rather than 1000000.

@@ -15,12 +15,11 @@ package enum DeliveryJob {
         case .orderCancelled: (job, order) = ("cancel", change.order ?? "")
         case .stockReceived, .stockCounted: return nil
         }
-        // IDs, shops and SKUs are of an alphabet that needs no escaping; a customer may need it.
-        var json = "{\"job\":\"\(job)\",\"order\":\"\(order)\",\"shop\":\"\(change.shop)\",\"customer\":"
+        var json = "{\"job\":\"\(job)\",\"order\":\(quoted(order)),\"shop\":\(quoted(change.shop)),\"customer\":"
         json += change.customer.map(quoted) ?? "null"
         json += ",\"lines\":["
         for (index, line) in change.lines.items.enumerated() {
-            json += "\(index == 0 ? "" : ","){\"sku\":\"\(line.sku)\",\"quantity\":\(line.quantity)}"
+            json += "\(index == 0 ? "" : ","){\"sku\":\(quoted(line.sku)),\"quantity\":\(line.quantity)}"
         }
         json += "],\"attributes\":\(change.attributes ?? "null"),\"partition\":\(partition)"
         json += ",\"epoch\":\(entry.place.epoch),\"seq\":\(entry.place.seq)}"
@@ -29,8 +28,10 @@ package enum DeliveryJob {
 
     /// A JSON string.
     ///
-    /// A customer holds no control characters, so two escapes are enough.
+    /// Names and customers hold no control characters, so two escapes are enough.
     private static func quoted(_ text: String) -> String {
+        // As nearly all are.
+        if !text.utf8.contains(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) { return "\"\(text)\"" }
         var json = "\""
         for scalar in text.unicodeScalars {
             if scalar == "\"" || scalar == "\\" { json += "\\" }

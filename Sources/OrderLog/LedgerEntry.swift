@@ -42,12 +42,12 @@ package struct LedgerEntry: Hashable, Sendable {
 
 /// How the idempotency window knows a change.
 package struct AppendedChange: Hashable, Sendable {
-    /// Shop and change ID.
+    /// Shop and change ID, with a blank between; those within them are encoded.
     package let name: String
     package let digest: String
 
     package init(shop: String, id: String, digest: String) {
-        name = "\(shop) \(id)"
+        name = NameEncoding.windowName(shop: shop, id: id)
         self.digest = digest
     }
 

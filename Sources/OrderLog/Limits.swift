@@ -1,9 +1,9 @@
 /// Every bound of the log, each with its reason.
 package enum Limits {
-    /// `id`, `order` and `shop`, in bytes: long enough for a URL-like ID, short enough to index.
-    package static let identifierBytes = 1...128
-    /// A SKU, in bytes.
-    package static let skuBytes = 1...64
+    /// `id`, `order`, `shop` and SKU, in bytes: long enough for a URL-like ID, short enough to index.
+    package static let nameBytes = 1...128
+    /// A SKU of a log of a format before ``LogFormat/names``, in bytes.
+    package static let plainSKUBytes = 1...64
     /// Lines of a change: keeps an entry, and the scripts that apply it, small.
     package static let lines = 1...100
     /// What a line orders, receives or gives back.
@@ -40,6 +40,10 @@ package enum Limits {
     package static let inputOrdersAheadMax = 8 * 1024
     /// The same in bytes of input.
     package static let inputBytesAheadMax = 2 << 20
+    /// Orders of an export that are read ahead, so that rows of one needn't stand together.
+    package static let exportOrdersAheadMax = 256 * 1024
+    /// The same in bytes of input; with what is made of them some 200 MB.
+    package static let exportBytesAheadMax = 64 << 20
     /// Changes of a submission that are read, and have no receipt yet.
     ///
     /// Two calls for each of a dozen partitions; a few MB.

@@ -1,6 +1,6 @@
 /// One SKU and how many of it.
 public struct Line: Hashable, Sendable {
-    /// Which item: 1 to 64 of `[A-Za-z0-9._-]`.
+    /// Which item: 1 to 128 bytes of UTF-8 without invisible characters, and no blank at either end.
     public let sku: String
     /// How many of it.
     public let quantity: Int64
@@ -10,14 +10,27 @@ public struct Line: Hashable, Sendable {
         self.sku = sku
         self.quantity = quantity
     }
+
+    /// Whether quantity and the SKU's bytes are the same.
+    public static func == (left: Line, right: Line) -> Bool {
+        left.quantity == right.quantity && left.sku.hasSameBytes(as: right.sku)
+    }
+
+    /// Hashes what `==` compares.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(Name(sku))
+        hasher.combine(quantity)
+    }
 }
 
 /// A change's lines: as the log holds them, and as they count.
 public struct Lines: Hashable, Sendable {
-    /// `TEA-250:2 MUG-1:1`, byte for byte as in the log.
+    /// `TEA-250:2 MUG-1:1`, byte for byte as in the log; `%`, blanks and colons of a SKU are percent-encoded.
     public let text: String
     /// Each SKU once, in the order of its first mention; a SKU twice is summed, and in a count refused.
     public let items: [Line]
+    /// Whether logs of formats before ``LogFormat/names`` take them.
+    let isPlain: Bool
 
     init(_ draft: ChangeDraft.DraftLines, kind: Change.Kind) throws(FieldError) {
         let limit = kind == .stockCounted ? Limits.countedQuantity : Limits.quantity
@@ -25,85 +38,112 @@ public struct Lines: Hashable, Sendable {
         case .missing:
             throw FieldError("lines", "is missing")
         case .text(let text):
-            items = try Self.parse(text, kind, limit)
+            (items, isPlain) = try Self.parse(text, kind, limit)
             self.text = text
         case .items(let drafts):
-            items = try Self.sum(drafts, kind, limit)
+            (items, isPlain) = try Self.sum(drafts, kind, limit)
             text = Self.joined(items)
         }
     }
 
+    /// Whether their texts are the same byte for byte, which says it all.
+    public static func == (left: Lines, right: Lines) -> Bool { left.text.hasSameBytes(as: right.text) }
+
+    /// Hashes what `==` compares.
+    public func hash(into hasher: inout Hasher) { hasher.combine(Name(text)) }
+
     /// The SKUs and quantities of `TEA-250:2 MUG-1:1`, on its bytes: this runs once an entry in every sink.
     private static func parse(
         _ text: String, _ kind: Change.Kind, _ limit: ClosedRange<Int64>
-    ) throws(FieldError) -> [Line] {
+    ) throws(FieldError) -> ([Line], isPlain: Bool) {
         let bytes = text.utf8.span
         let alphabet = Alphabet.sku
         var items: [Line] = []
         items.reserveCapacity(4)
+        var areAllPlain = true
         var mentions = 0
         var start = 0
         while true {
             mentions += 1
             var colon = start
             while colon < bytes.count, alphabet.contains(bytes[colon]) { colon += 1 }
+            let isPlain =
+                colon < bytes.count && bytes[colon] == UInt8(ascii: ":") && Limits.plainSKUBytes.contains(colon - start)
+            if !isPlain {
+                areAllPlain = false
+                while colon < bytes.count, bytes[colon] != UInt8(ascii: ":"), bytes[colon] != UInt8(ascii: " ") {
+                    colon += 1
+                }
+            }
             var end = colon
             while end < bytes.count, bytes[end] != UInt8(ascii: " ") { end += 1 }
-            guard colon < end, bytes[colon] == UInt8(ascii: ":"), Limits.skuBytes.contains(colon - start) else {
-                throw skuError(in: bytes.extracting(start..<end))
-            }
+            guard colon < end else { throw wordError(bytes.extracting(start..<end)) }
+            let sku =
+                isPlain ? Self.text(bytes.extracting(start..<colon)) : try decoded(bytes.extracting(start..<colon))
             guard let quantity = wholeNumber(bytes.extracting(colon + 1..<end)), limit.contains(quantity) else {
                 throw quantityError(quote(bytes.extracting(colon + 1..<end)), limit)
             }
-            let line = Line(sku: Self.text(bytes.extracting(start..<colon)), quantity: quantity)
-            try add(line, to: &items, mentions, kind, limit)
-            if end == bytes.count { return items }
+            try add(Line(sku: sku, quantity: quantity), to: &items, mentions, kind, limit)
+            if end == bytes.count { return (items, areAllPlain) }
             start = end + 1
         }
     }
 
-    /// What is wrong with the SKU of a word, or with the word as a whole.
-    private static func skuError(in word: Span<UInt8>) -> FieldError {
-        for index in word.indices where word[index] == UInt8(ascii: ":") {
-            return skuError(quote(word.extracting(..<index)))
+    /// A SKU as a word of `lines` has it, which is no plain one.
+    private static func decoded(_ bytes: Span<UInt8>) throws(FieldError) -> String {
+        guard let sku = NameEncoding.decoded(bytes) else {
+            throw FieldError("sku", "expected no % but as %25, %20 for a blank or %3A for a colon, got \(quote(bytes))")
         }
-        return FieldError("lines", "expected SKU:quantity parted by one space, got \(quote(word))")
+        return try checked(sku).sku
+    }
+
+    private static func checked(_ sku: String) throws(FieldError) -> (sku: String, isPlain: Bool) {
+        guard let isPlain = NameRule.isPlain(sku, among: .sku, Limits.plainSKUBytes) else {
+            throw FieldError("sku", "expected \(NameRule.text), got \(FieldError.quote(sku))")
+        }
+        return (sku, isPlain)
+    }
+
+    private static func wordError(_ word: Span<UInt8>) -> FieldError {
+        FieldError("lines", "expected SKU:quantity parted by one space, got \(quote(word))")
     }
 
     private static func sum(
         _ drafts: [ChangeDraft.Item], _ kind: Change.Kind, _ limit: ClosedRange<Int64>
-    ) throws(FieldError) -> [Line] {
+    ) throws(FieldError) -> ([Line], isPlain: Bool) {
         guard Limits.lines.contains(drafts.count) else { throw countError(drafts.count) }
         var items: [Line] = []
         items.reserveCapacity(drafts.count)
+        var areAllPlain = true
         for (index, draft) in drafts.enumerated() {
-            let sku = draft.sku.utf8.span
-            guard Limits.skuBytes.contains(sku.count), Alphabet.sku.containsAll(sku) else {
-                throw skuError(FieldError.quote(draft.sku))
-            }
+            areAllPlain = try checked(draft.sku).isPlain && areAllPlain
             guard let quantity = wholeNumber(draft.quantity.utf8.span), limit.contains(quantity) else {
                 throw quantityError(FieldError.quote(draft.quantity), limit)
             }
             try add(Line(sku: draft.sku, quantity: quantity), to: &items, index + 1, kind, limit)
         }
-        return items
+        return (items, areAllPlain)
     }
 
     private static func add(
         _ line: Line, to items: inout [Line], _ mentions: Int, _ kind: Change.Kind, _ limit: ClosedRange<Int64>
     ) throws(FieldError) {
         guard mentions <= Limits.lines.upperBound else { throw countError(mentions) }
-        guard let index = items.firstIndex(where: { $0.sku == line.sku }) else {
+        guard let index = items.firstIndex(where: { $0.sku.hasSameBytes(as: line.sku) }) else {
             items.append(line)
             return
         }
         guard kind != .stockCounted else {
-            throw FieldError("lines", "\(line.sku) is there twice: a count says of each SKU once how many there are")
+            throw FieldError(
+                "lines",
+                "\(FieldError.shown(line.sku)) is there twice: a count says of each SKU once how many there are")
         }
         let total = items[index].quantity + line.quantity
         guard total <= limit.upperBound else {
             throw FieldError(
-                "quantity", "\(line.sku) sums to \(total), expected at most \(FieldError.spaced(limit.upperBound))")
+                "quantity",
+                "\(FieldError.shown(line.sku)) sums to \(total), expected at most \(FieldError.spaced(limit.upperBound))"
+            )
         }
         items[index] = Line(sku: line.sku, quantity: total)
     }
@@ -124,7 +164,7 @@ public struct Lines: Hashable, Sendable {
         var text = ""
         for item in items {
             if !text.isEmpty { text += " " }
-            text += item.sku
+            text += NameEncoding.encodedInLines(item.sku)
             text += ":"
             text += String(item.quantity)
         }
@@ -139,10 +179,6 @@ public struct Lines: Hashable, Sendable {
 
     private static func countError(_ count: Int) -> FieldError {
         FieldError("lines", "expected \(Limits.lines.lowerBound) to \(Limits.lines.upperBound) lines, got \(count)")
-    }
-
-    private static func skuError(_ got: String) -> FieldError {
-        FieldError("sku", "expected 1 to \(Limits.skuBytes.upperBound) of A-Z a-z 0-9 . _ -, got \(got)")
     }
 
     private static func quantityError(_ got: String, _ limit: ClosedRange<Int64>) -> FieldError {

@@ -8,10 +8,13 @@ package struct LogFormat: Hashable, Comparable, Sendable, CustomStringConvertibl
     package init(_ number: Int) { self.number = number }
 
     /// The formats that this program serves; what each of them brought is in `Migration`.
-    package static let supported = LogFormat(1)...LogFormat(2)
+    package static let supported = LogFormat(1)...LogFormat(3)
 
     /// The first one in which a log's beginning may be missing: a program that knows only earlier ones would miss it.
     package static let trimmed = LogFormat(2)
+
+    /// The first one whose names are UTF-8: a program that knows only earlier ones would set their entries aside.
+    package static let names = LogFormat(3)
 
     package var description: String { String(number) }
 

@@ -8,7 +8,7 @@ package struct StockFold: Sendable {
         /// One whose additions cancel out is there too: it makes the SKU known, so that stores with other batches hold
         /// the same SKUs.
         package fileprivate(set) var steps: [Step] = []
-        fileprivate var index: [String: Int] = [:]
+        fileprivate var index: [Name: Int] = [:]
     }
 
     /// One SKU's step.
@@ -24,15 +24,15 @@ package struct StockFold: Sendable {
 
     /// Folds the changes of a batch, in log order.
     package init(_ applied: [Batch.Applied]) {
-        var index: [String: Int] = [:]
+        var index: [Name: Int] = [:]
         var current = 0
         for entry in applied {
             let change = entry.change
             // Neighbours are often of one shop.
-            if shops.isEmpty || shops[current].name != change.shop {
-                current = index[change.shop] ?? shops.count
+            if shops.isEmpty || !shops[current].name.hasSameBytes(as: change.shop) {
+                current = index[Name(change.shop)] ?? shops.count
                 if current == shops.count {
-                    index[change.shop] = current
+                    index[Name(change.shop)] = current
                     shops.append(Shop(name: change.shop))
                 }
             }
@@ -49,7 +49,7 @@ package struct StockFold: Sendable {
 
 extension StockFold.Shop {
     fileprivate mutating func add(_ quantity: Int64, _ sku: String) {
-        if let at = index[sku] {
+        if let at = index[Name(sku)] {
             steps[at].quantity += quantity
         } else {
             insert(StockFold.Step(sku: sku, isAbsolute: false, quantity: quantity))
@@ -57,7 +57,7 @@ extension StockFold.Shop {
     }
 
     fileprivate mutating func set(_ quantity: Int64, _ sku: String) {
-        if let at = index[sku] {
+        if let at = index[Name(sku)] {
             steps[at].isAbsolute = true
             steps[at].quantity = quantity
         } else {
@@ -66,7 +66,7 @@ extension StockFold.Shop {
     }
 
     private mutating func insert(_ step: StockFold.Step) {
-        index[step.sku] = steps.count
+        index[Name(step.sku)] = steps.count
         steps.append(step)
     }
 }

@@ -1,3 +1,4 @@
+package import OrderLog
 package import RedisClient
 import ThreadedIO
 
@@ -8,7 +9,14 @@ import ThreadedIO
 /// Redis: <https://redis.io/docs/latest/develop/interact/programmability/functions-intro/>
 package enum FunctionLibrary {
     /// What FUNCTION LOAD takes.
-    package static var source: String { Scripts.functions }
+    ///
+    /// - Parameter format: The log's: from ``LogFormat/names`` on names are UTF-8.
+    /// - Returns: The library's text.
+    package static func source(for format: LogFormat) -> String {
+        format < .names
+            ? Scripts.functions
+            : Scripts.functions.replacing("local has_wide_names = false", with: "local has_wide_names = true")
+    }
 
     /// What the server holds of it.
     package enum State: Hashable, Sendable {
@@ -20,29 +28,33 @@ package enum FunctionLibrary {
 
     /// Looks whether a server holds the library.
     ///
-    /// - Parameter server: Which.
+    /// - Parameters:
+    ///   - server: Which.
+    ///   - format: The log's.
     /// - Returns: What it holds.
     /// - Throws: `RedisError`.
-    package static func state(on server: RedisSession) throws(RedisError) -> State {
+    package static func state(on server: RedisSession, for format: LogFormat) throws(RedisError) -> State {
         let reply = try server.call(
             RedisCommand("FUNCTION", "LIST", "LIBRARYNAME", "onewrite", "WITHCODE"), until: .after(StreamLog.timeout)
         ).requireArray()
         guard let library = reply.first else { return .missing }
         let parts = try library.requireArray()
         for index in stride(from: 0, to: parts.count - 1, by: 2) where parts[index].string == "library_code" {
-            return parts[index + 1].string == source ? .current : .different
+            return parts[index + 1].string == source(for: format) ? .current : .different
         }
         return .different
     }
 
     /// Looks what the masters hold of it.
     ///
-    /// - Parameter connection: To the masters.
+    /// - Parameters:
+    ///   - connection: To the masters.
+    ///   - format: The log's.
     /// - Returns: What they all hold, or what one of them holds instead of the current one.
     /// - Throws: `RedisError`.
-    package static func state(on connection: RedisConnection) throws(RedisError) -> State {
+    package static func state(on connection: RedisConnection, for format: LogFormat) throws(RedisError) -> State {
         for server in try connection.sessions(until: .after(StreamLog.timeout)) {
-            let state = try state(on: server)
+            let state = try state(on: server, for: format)
             if state != .current { return state }
         }
         return .current
@@ -50,12 +62,14 @@ package enum FunctionLibrary {
 
     /// Loads the library on every master where it isn't there, or is another version's.
     ///
-    /// - Parameter connection: To the masters.
+    /// - Parameters:
+    ///   - connection: To the masters.
+    ///   - format: The log's.
     /// - Returns: Why that can't be: a right that is missing, mostly; nil when it is there now.
     /// - Throws: `RedisError` for anything else than the server's refusal.
-    package static func ensure(on connection: RedisConnection) throws(RedisError) -> String? {
+    package static func ensure(on connection: RedisConnection, for format: LogFormat) throws(RedisError) -> String? {
         do throws(RedisError) {
-            if try state(on: connection) != .current { try load(on: connection) }
+            if try state(on: connection, for: format) != .current { try load(on: connection, for: format) }
             return nil
         } catch .reply(let error) {
             return "\(error)"
@@ -66,14 +80,14 @@ package enum FunctionLibrary {
     ///
     /// Replicas get it from their master.
     ///
-    /// - Parameter connection: To the masters.
+    /// - Parameters:
+    ///   - connection: To the masters.
+    ///   - format: The log's.
     /// - Throws: `RedisError`.
-    package static func load(on connection: RedisConnection) throws(RedisError) {
-        for server in try connection.sessions(until: .after(StreamLog.timeout)) { try load(on: server) }
-    }
-
-    private static func load(on server: RedisSession) throws(RedisError) {
-        _ = try server.call(RedisCommand("FUNCTION", "LOAD", "REPLACE", source), until: .after(StreamLog.timeout))
-            .requireString()
+    package static func load(on connection: RedisConnection, for format: LogFormat) throws(RedisError) {
+        let command = RedisCommand("FUNCTION", "LOAD", "REPLACE", source(for: format))
+        for server in try connection.sessions(until: .after(StreamLog.timeout)) {
+            _ = try server.call(command, until: .after(StreamLog.timeout)).requireString()
+        }
     }
 }

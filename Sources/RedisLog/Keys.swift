@@ -38,12 +38,12 @@ package struct Keys: Hashable, Sendable {
 
     /// A shop's counters while they are made anew, by somebody of this name.
     package func stockShadow(_ partition: Partition, shop: String, by maker: WorkerName) -> String {
-        "{\(namespace):\(partition)}:rebuild:\(maker):\(shop)"
+        "{\(namespace):\(partition)}:rebuild:\(maker):stock:\(shop)"
     }
 
-    /// The remembered IDs while they are made anew, by somebody of this name: a shop's name has no blank.
+    /// The remembered IDs while they are made anew, by somebody of this name.
     package func seenShadow(_ partition: Partition, by maker: WorkerName) -> String {
-        "{\(namespace):\(partition)}:rebuild:\(maker):seen again"
+        "{\(namespace):\(partition)}:rebuild:\(maker):seen"
     }
 
     /// The shops that have stock there.

@@ -19,7 +19,10 @@ extension RedisConnection {
     ) throws(RedisError) {
         _ = try evaluate(
             Scripts.forget, keys: [keys.seen(partition), keys.seenBefore(partition)],
-            arguments: ["\(change.shop) \(change.id)", Digest(of: change).description, seq.description],
+            arguments: [
+                NameEncoding.windowName(shop: change.shop, id: change.id), Digest(of: change).description,
+                seq.description,
+            ],
             until: .after(StreamLog.timeout)
         ).requireInteger()
     }

@@ -44,7 +44,7 @@ package struct StockShadow {
     ///   - shop: Not written before.
     ///   - onHand: SKU → on hand; not empty.
     /// - Throws: ``RedisError``.
-    package mutating func write(_ shop: String, _ onHand: [String: Int64]) throws(RedisError) {
+    package mutating func write(_ shop: String, _ onHand: [Name: Int64]) throws(RedisError) {
         let key = keys.stockShadow(partition, shop: shop, by: maker)
         let weights = StockSum.Weights(shop: shop)
         let all = Array(onHand)
@@ -52,9 +52,9 @@ package struct StockShadow {
         for start in stride(from: 0, to: all.count, by: Self.slice) {
             var command = RedisCommand("HSET", key)
             for (sku, quantity) in all[start..<min(start + Self.slice, all.count)] {
-                command.append(sku)
+                command.append(sku.text)
                 command.append(String(quantity))
-                sum.add(quantity, weight: weights.weight(of: sku))
+                sum.add(quantity, weight: weights.weight(of: sku.text))
             }
             commands.append(command)
         }
@@ -74,9 +74,9 @@ package struct StockShadow {
     /// - Returns: What came of it.
     /// - Throws: ``RedisError``.
     package func swapIn(
-        _ position: Position, under history: History, former: some Sequence<String>
+        _ position: Position, under history: History, former: some Sequence<Name>
     ) throws(RedisError) -> Outcome {
-        let gone = Set(former).subtracting(shops).sorted()
+        let gone = Set(former).subtracting(shops.map(Name.init)).sorted()
         let arguments: RedisArguments = [
             history.epoch.description, history.replid, position.seq.description, position.entry?.description ?? "",
             String(sum.value), maker.text, shops.count,
@@ -84,7 +84,7 @@ package struct StockShadow {
         let names =
             [
                 keys.head(partition), keys.log(partition), keys.position(partition, .stock), keys.shops(partition),
-            ] + pairs + gone.map { keys.stock(partition, shop: $0) }
+            ] + pairs + gone.map { keys.stock(partition, shop: $0.text) }
         let reply = try call(Scripts.stockSwap, names, arguments)
         return reply.code == "SWAPPED" ? .done(before: Seq(try reply.number(1))) : try outcome(reply)
     }

@@ -15,8 +15,8 @@ struct BatchRows {
     }
 
     private struct OrderKey: Hashable {
-        let shop: String
-        let id: String
+        let shop: Name
+        let id: Name
     }
 
     /// The status at the batch's end of each order placed in it, beside the entry that placed it; nil beside any other,
@@ -31,13 +31,13 @@ struct BatchRows {
             var status: String?
             switch change.kind {
             case .orderPlaced:
-                let key = OrderKey(shop: change.shop, id: change.id)
+                let key = OrderKey(shop: Name(change.shop), id: Name(change.id))
                 if placedAt[key] == nil {
                     placedAt[key] = index
                     status = "placed"
                 }
             case .orderCancelled:
-                let key = OrderKey(shop: change.shop, id: change.order ?? "")
+                let key = OrderKey(shop: Name(change.shop), id: Name(change.order ?? ""))
                 if let placed = placedAt[key] { statuses[placed] = "cancelled" }
             case .stockReceived, .stockCounted: break
             }

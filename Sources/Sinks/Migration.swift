@@ -11,6 +11,8 @@ package struct Migration: Sendable {
     package let title: String
     /// What it does in Postgres, and in Redis, in a line each.
     package let postgresPlan, redisPlan: String
+    /// How long it may take, once it has its locks.
+    var limit: Duration = .seconds(30)
     /// Statements of PL/pgSQL, which take no lock where there is nothing to do.
     let statements: String
 
@@ -37,6 +39,28 @@ package struct Migration: Sendable {
                         partition int, seqs text, what text NOT NULL, reason text NOT NULL
                     );
                 END IF;
-                """)
+                """),
+        Migration(
+            format: .names,
+            title: "names are UTF-8: those of shops, orders, changes and SKUs",
+            postgresPlan:
+                "key columns compare bytes (COLLATE \"C\"): indexes of orders, order_lines and stock are built anew, meanwhile nothing is applied",
+            redisPlan: "changes the version, and loads the functions: entries, heads and positions stay as they are",
+            limit: .seconds(3600),
+            statements: """
+                IF EXISTS (
+                    SELECT FROM pg_attribute AS a JOIN pg_collation AS c ON c.oid = a.attcollation
+                    WHERE a.attrelid = 'orders'::regclass AND a.attname = 'id' AND c.collname <> 'C')
+                THEN
+                    -- Whoever applies a batch begins with `partitions`: behind it nobody holds a lock on the others that waits for us.
+                    LOCK TABLE partitions, ledger, orders, order_lines, stock IN ACCESS EXCLUSIVE MODE;
+                    ALTER TABLE orders ALTER COLUMN shop TYPE text COLLATE "C", ALTER COLUMN id TYPE text COLLATE "C";
+                    ALTER TABLE order_lines ALTER COLUMN shop TYPE text COLLATE "C",
+                        ALTER COLUMN order_id TYPE text COLLATE "C", ALTER COLUMN sku TYPE text COLLATE "C";
+                    ALTER TABLE stock ALTER COLUMN shop TYPE text COLLATE "C", ALTER COLUMN sku TYPE text COLLATE "C";
+                    ALTER TABLE ledger ALTER COLUMN shop TYPE text COLLATE "C", ALTER COLUMN id TYPE text COLLATE "C",
+                        ALTER COLUMN order_id TYPE text COLLATE "C";
+                END IF;
+                """),
     ]
 }

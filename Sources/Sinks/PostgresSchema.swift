@@ -60,7 +60,8 @@ package enum PostgresSchema {
             \(migration.statements)
             UPDATE meta SET version = \(migration.format);
             """
-        try connection.script("\(alone(schema));\n\(block(step))", until: .after(timeout))
+        try connection.script(
+            "\(alone(schema, within: migration.limit));\n\(block(step))", until: .after(migration.limit))
     }
 
     private static func block(_ statements: String) -> String {
@@ -68,14 +69,13 @@ package enum PostgresSchema {
     }
 
     /// What keeps two from creating the same at once, which IF NOT EXISTS doesn't.
-    private static func alone(_ schema: String) -> String {
+    private static func alone(_ schema: String, within limit: Duration = timeout) -> String {
         // Others may create theirs for longer than a batch may wait.
-        let limit = Int(timeout / .milliseconds(1))
-        return """
-            SET LOCAL lock_timeout = \(limit);
-            SET LOCAL statement_timeout = \(limit);
-            SELECT pg_advisory_xact_lock(7239251, hashtext(\(PostgresQuoting.quoted(literal: schema))))
-            """
+        """
+        SET LOCAL lock_timeout = \(Int(timeout / .milliseconds(1)));
+        SET LOCAL statement_timeout = \(Int(limit / .milliseconds(1)));
+        SELECT pg_advisory_xact_lock(7239251, hashtext(\(PostgresQuoting.quoted(literal: schema))))
+        """
     }
 
     /// The log that the schema belongs to.

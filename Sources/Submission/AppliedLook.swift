@@ -67,7 +67,7 @@ package struct AppliedLook {
                 return .behind(seqs[target.partition] ?? .none)
             }
             if let reason = place.reason { return .setAside(reason: reason) }
-            return place.id == target.id && place.shop == target.shop ? .applied : .lost
+            return place.id.hasSameBytes(as: target.id) && place.shop.hasSameBytes(as: target.shop) ? .applied : .lost
         }
     }
 

@@ -23,15 +23,17 @@ struct ConflictSearch {
     /// The first row that can't be taken, or is in conflict with the log or with a row before it.
     func firstIndex(in rows: ArraySlice<InputRow>, until deadline: Deadline) throws(RedisError) -> Int? {
         var questions: [Partition: Question] = [:]
-        var digests: [String: String] = [:]
+        var digests: [Name: String] = [:]
         var first = rows.endIndex
         for index in rows.indices {
             guard case .success(let change) = rows[index].result else {
                 first = index
                 break
             }
-            let (name, digest) = ("\(change.shop) \(change.id)", Digest(of: change).description)
-            if let known = digests.updateValue(digest, forKey: name), known != digest {
+            let (name, digest) = (
+                NameEncoding.windowName(shop: change.shop, id: change.id), Digest(of: change).description
+            )
+            if let known = digests.updateValue(digest, forKey: Name(name)), known != digest {
                 first = index
                 break
             }

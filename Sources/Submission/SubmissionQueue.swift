@@ -57,6 +57,7 @@ package struct SubmissionQueue {
     }
 
     private let partitioning: Partitioning
+    private let format: LogFormat
     private let keepsInput: Bool
     private let inOrder: Bool
     private let durability: Durability
@@ -76,10 +77,15 @@ package struct SubmissionQueue {
 
     /// - Parameters:
     ///   - partitioning: The log's.
+    ///   - format: The log's: a change with names that it doesn't take is rejected.
     ///   - keepsInput: Whether receipts carry the rows' text.
     ///   - inOrder: Whether receipts come in the input's order, or as soon as there is an outcome.
     ///   - durability: What a call's changes have to be before it is confirmed.
-    package init(_ partitioning: Partitioning, keepsInput: Bool, inOrder: Bool = true, durability: Durability) {
+    package init(
+        _ partitioning: Partitioning, format: LogFormat = LogFormat.supported.upperBound, keepsInput: Bool,
+        inOrder: Bool = true, durability: Durability
+    ) {
+        self.format = format
         self.inOrder = inOrder
         self.partitioning = partitioning
         self.keepsInput = keepsInput
@@ -117,6 +123,17 @@ package struct SubmissionQueue {
 
     /// Adds a change.
     package mutating func add(_ change: Change, line: Int?, input: [UInt8]?, bytes: Int) -> Partition? {
+        if change.format > format {
+            let error = FieldError(
+                "names",
+                "a log of format \(format) takes A-Z a-z 0-9 . _ : / - in names, and in SKUs, of up to 64, no : and /. "
+                    + "For others bring it to a newer one: onewrite upgrade; then start this again")
+            append(
+                Row(
+                    line: line, id: change.id, shop: change.shop, input: input, bytes: bytes, change: nil,
+                    outcome: .rejected(RowError(line: line ?? 1, error: error))))
+            return nil
+        }
         let partition = partitioning.partition(ofShop: change.shop)
         lanes[partition.number].queued.append(base + rows.count)
         lanes[partition.number].queuedText.append(change)

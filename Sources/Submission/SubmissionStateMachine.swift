@@ -122,7 +122,7 @@ package struct SubmissionStateMachine {
         self.address = address
         self.generator = generator
         queue = SubmissionQueue(
-            identity.partitioning, keepsInput: settings.keepsInput, inOrder: settings.inOrder,
+            identity.partitioning, format: identity.format, keepsInput: settings.keepsInput, inOrder: settings.inOrder,
             durability: settings.durability)
         (progressAt, ledgerAt) = (now, now)
     }

@@ -12,7 +12,7 @@ package struct LedgerStock {
     /// Entries that the sink in Redis was told to set aside.
     private let taken: Set<Seq>
     /// Shop → SKU → on hand.
-    package private(set) var shops: [String: [String: Int64]] = [:]
+    package private(set) var shops: [Name: [Name: Int64]] = [:]
     /// The last seq that is in it.
     package private(set) var seq = Seq.none
 
@@ -56,8 +56,9 @@ package struct LedgerStock {
         }
         for shop in StockFold(applied).shops {
             for step in shop.steps {
-                let before = step.isAbsolute ? 0 : shops[shop.name]?[step.sku] ?? 0
-                shops[shop.name, default: [:]][step.sku] = before + step.quantity
+                let (shop, sku) = (Name(shop.name), Name(step.sku))
+                let before = step.isAbsolute ? 0 : shops[shop]?[sku] ?? 0
+                shops[shop, default: [:]][sku] = before + step.quantity
             }
         }
     }

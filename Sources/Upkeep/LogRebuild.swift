@@ -116,7 +116,7 @@ package struct LogRebuild {
             throw LogError(.tryAgain, "somebody else made another log in Redis meanwhile")
         }
         try redis.recordBuiltInGroups(keys)
-        _ = try FunctionLibrary.ensure(on: redis)
+        _ = try FunctionLibrary.ensure(on: redis, for: identity.format)
     }
 
     /// Makes one partition.
@@ -146,7 +146,7 @@ package struct LogRebuild {
                 if let from = row.idsFrom { try window.write(entries.drop { $0.seq < from }) }
             }
             var shadow = StockShadow(redis, keys, partition, by: maker)
-            for (shop, onHand) in stock.shops { try shadow.write(shop, onHand) }
+            for (shop, onHand) in stock.shops { try shadow.write(shop.text, onHand) }
             let head = Place(epoch: epoch, seq: min(first, last).previous)
             let outcome = try shadow.plant(
                 head, on: look, of: identity, stock: last, delivery: row.jobsFrom?.previous ?? last, window: window)

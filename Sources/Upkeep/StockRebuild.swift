@@ -144,7 +144,7 @@ package struct StockRebuild {
         _ stock: LedgerStock, _ entry: EntryID?, _ history: History, _ partition: Partition
     ) throws -> StockShadow.Outcome {
         var shadow = StockShadow(redis, keys, partition, by: maker)
-        for (shop, onHand) in stock.shops { try shadow.write(shop, onHand) }
+        for (shop, onHand) in stock.shops { try shadow.write(shop.text, onHand) }
         let outcome = try shadow.swapIn(
             Position(epoch: history.epoch, seq: stock.seq, entry: entry), under: history,
             former: reader.shops(identity.partitioning)[partition] ?? [])

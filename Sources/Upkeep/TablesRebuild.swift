@@ -157,7 +157,7 @@ package struct TablesRebuild {
             RETURNING shop, id, partition, seq
         )
         INSERT INTO rebuild_order_lines (shop, order_id, sku, quantity)
-        SELECT p.shop, p.id, split_part(word, ':', 1), sum(split_part(word, ':', 2)::bigint)
+        SELECT p.shop, p.id, \(LinesSQL.decoded("split_part(word, ':', 1)")), sum(split_part(word, ':', 2)::bigint)
         FROM placed AS p JOIN ledger AS l ON l.partition = p.partition AND l.seq = p.seq,
             LATERAL unnest(string_to_array(l.lines, ' ')) AS word
         GROUP BY 1, 2, 3;
@@ -167,7 +167,8 @@ package struct TablesRebuild {
         ) AS c
         WHERE o.partition = c.partition AND o.shop = c.shop AND o.id = c.order_id AND o.seq < c.seq AND o.status = 'placed';
         WITH lines AS (
-            SELECT seq, shop, type, split_part(word, ':', 1) AS sku, split_part(word, ':', 2)::bigint AS quantity
+            SELECT seq, shop, type, \(LinesSQL.decoded("split_part(word, ':', 1)")) AS sku,
+                split_part(word, ':', 2)::bigint AS quantity
             FROM \(rows), LATERAL unnest(string_to_array(l.lines, ' ')) AS word
         ),
         counted AS (

@@ -61,11 +61,8 @@ struct AskRoutes: Sendable {
 
     private func trail(_ id: String, shop: String?) async throws -> Response {
         for (name, text) in [("id", id)] + (shop.map { [("shop", $0)] } ?? []) {
-            guard text.isIdentifier else {
-                throw Problem(
-                    .badRequest,
-                    "\(name): expected 1 to \(Limits.identifierBytes.upperBound) of A-Z a-z 0-9 . _ : / -, got "
-                        + FieldError.quote(text))
+            guard text.isName else {
+                throw Problem(.badRequest, "\(name): expected \(NameRule.text), got \(FieldError.quote(text))")
             }
         }
         let trail = try await questions.ask { servers, _ -> Result<OrderTrail, Problem> in

@@ -73,6 +73,8 @@ package struct LogUpgrade {
                 throw LogError(.tryAgain, "somebody else changed the log's record meanwhile. Run it again")
             }
         }
+        // What it lets producers in other languages write; who may not load it, is told by `doctor` that it is another.
+        _ = try FunctionLibrary.ensure(on: redis, for: plan.newest)
         plan.isDone = true
         plan.workers = try workers(plan.newest)
         return plan

@@ -60,8 +60,11 @@ package struct UpgradePlan: Sendable {
         return names.map { name in
             let of = workers.filter { $0.name == name }
             let silent = of.contains { $0.formats.isEmpty }
-            let formats = Set(of.flatMap(\.formats)).sorted().map(String.init)
-            let known = "format\(formats.count == 1 ? "" : "s") \(formats.joined(separator: " and "))"
+            let formats = Set(of.flatMap(\.formats)).sorted()
+            let known =
+                if let first = formats.first, let last = formats.last, first < last {
+                    "formats \(first) \(last == first + 1 ? "and" : "to") \(last)"
+                } else { "format \(formats.first.map(String.init) ?? "?")" }
             return "worker \(name) (\(of.map(\.group).joined(separator: ", "))) "
                 + (silent
                     ? "says nothing of itself (it has just started, is stopped or overloaded)"

@@ -46,7 +46,8 @@ extension Producer {
                     var patience = Patience(
                         servers.configuration.timeout, for: .allServers, interrupt: interrupt, notice: { _ in })
                     return try patience.attempt {
-                        try OrderReader(servers, isSchemaNeeded: true).standing(of: order, ofShop: shop)
+                        try OrderReader(servers, isSchemaNeeded: true).standing(
+                            of: order.inNormalForm, ofShop: shop.inNormalForm)
                     }
                 }
             } catch {

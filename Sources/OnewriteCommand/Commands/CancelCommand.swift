@@ -99,7 +99,7 @@ struct CancelCommand: AsyncParsableCommand {
 
     private func look(_ servers: Servers) throws -> OrderReader.Standing {
         try OrderReader(servers, isSchemaNeeded: true, progress: { ProgressLine.say($0) })
-            .standing(of: order, ofShop: shop)
+            .standing(of: order.inNormalForm, ofShop: shop.inNormalForm)
     }
 
     /// Says that the order is cancelled already: beyond the idempotency window the log would take it twice.

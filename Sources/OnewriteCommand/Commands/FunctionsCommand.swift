@@ -1,5 +1,7 @@
+import OrderLog
 import ArgumentParser
 import Connections
+import Coordination
 import RedisLog
 import ThreadedIO
 
@@ -36,8 +38,10 @@ struct FunctionsLoadCommand: AsyncParsableCommand {
             var patience = Patience()
             return try patience.attempt {
                 let redis = try servers.master()
-                let state = try FunctionLibrary.state(on: redis)
-                if state != .current { try FunctionLibrary.load(on: redis) }
+                // Without a log yet: for the one that `init` makes.
+                let format = try redis.identity(servers.keys)?.format ?? LogFormat.known.upperBound
+                let state = try FunctionLibrary.state(on: redis, for: format)
+                if state != .current { try FunctionLibrary.load(on: redis, for: format) }
                 return state
             }
         }
@@ -58,5 +62,5 @@ struct FunctionsPrintCommand: AsyncParsableCommand {
               onewrite functions print
             """)
 
-    func run() async throws { Console.write(FunctionLibrary.source, to: 1) }
+    func run() async throws { Console.write(FunctionLibrary.source(for: LogFormat.known.upperBound), to: 1) }
 }

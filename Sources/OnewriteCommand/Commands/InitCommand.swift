@@ -40,7 +40,7 @@ struct InitCommand: AsyncParsableCommand {
                 let identity = try await LogCreation(
                     redis: redis, keys: servers.keys, postgres: try servers.primary(), schema: schema
                 ).create(partitioning, mustMatch: isPartitioningChosen)
-                return (identity, try FunctionLibrary.ensure(on: redis))
+                return (identity, try FunctionLibrary.ensure(on: redis, for: identity.format))
             }
         }
         Console.print("ready: log \(identity.log), \(identity.partitioning.count) partitions")

@@ -94,7 +94,7 @@ struct LogCommand: AsyncParsableCommand {
         while true {
             do {
                 while let item = try await patience.attempt({ try await feed.next() }) {
-                    if let shop, item.shop != shop { continue }
+                    if let shop, item.shop?.hasSameBytes(as: shop) != true { continue }
                     output.append((json ? item.json : item.text) + "\n")
                     count += 1
                     if count == limit { return }

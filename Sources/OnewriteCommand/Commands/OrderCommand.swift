@@ -32,11 +32,8 @@ struct OrderCommand: AsyncParsableCommand {
 
     func validate() throws {
         for (name, text) in [("ID", id)] + (shop.map { [("--shop", $0)] } ?? []) {
-            guard Limits.identifierBytes.contains(text.utf8.count), text.utf8.allSatisfy(Alphabet.identifier.contains)
-            else {
-                throw ValidationError(
-                    "\(name): expected 1 to \(Limits.identifierBytes.upperBound) of A-Z a-z 0-9 . _ : / -, got "
-                        + FieldError.quote(text))
+            guard text.isName else {
+                throw ValidationError("\(name): expected \(NameRule.text), got \(FieldError.quote(text))")
             }
         }
     }

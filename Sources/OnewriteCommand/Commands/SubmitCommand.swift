@@ -14,18 +14,27 @@ struct SubmitCommand: AsyncParsableCommand {
               onewrite submit --id ord-1 --shop main --customer c-17 --line TEA:2
               onewrite submit orders.csv --rejects bad.ndjson
               generate | onewrite submit - --json
+              onewrite submit orders.csv --format shopify --shop main --dry-run
+              onewrite submit a.csv --map id=No,shop=@x,customer=Who,sku=Item,quantity=Qty
 
             NDJSON is an object a line, CSV has a header and consecutive rows of one ID are one order:
               {"id":"o-1","shop":"s-1","customer":"c","lines":[{"sku":"TEA","quantity":2}]}
               id,shop,customer,sku,quantity
             Where other orders' rows stand between them it is rejected; so far apart that it can't be seen, a conflict.
 
+            What a shop's own system exports is read with --format, or with --map for any other: a CSV with commas, semicolons or \
+            tabs, in UTF-8, UTF-16 or Windows-1252. An order's rows needn't stand together there; cancelled orders become an \
+            order and its cancellation.
+
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
             rejected, or its ID is there with another payload; 75 try again; 69 no server within --timeout, and nothing was sent.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
-        case ndjson, csv
+        case ndjson, csv, shopify, woocommerce, amazon, etsy, ebay
+
+        /// The export that it is; nil for our own formats.
+        var export: KnownExport? { KnownExport(rawValue: rawValue) }
     }
 
     enum OnError: String, ExpressibleByArgument, CaseIterable {
@@ -56,6 +65,21 @@ struct SubmitCommand: AsyncParsableCommand {
     var format: Format?
 
     @Option(
+        help: ArgumentHelp(
+            "Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes and cancelled.",
+            valueName: "PART=COLUMN,…"))
+    var map: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What becomes of an export's items without a SKU: refuse their order, skip them, or know them by their name.",
+            valueName: "refuse|skip|name"), completion: .list(ExportMapping.MissingSKU.allCases.map(\.rawValue)))
+    var noSku: String?
+
+    @Flag(help: "Read all of the file, say what would be sent, and send nothing.")
+    var dryRun = false
+
+    @Option(
         help: ArgumentHelp("Where rejected rows go, as NDJSON with line, field and error.", valueName: "file"),
         completion: .file())
     var rejects: String?
@@ -78,23 +102,56 @@ struct SubmitCommand: AsyncParsableCommand {
             if MistypedWord.names(of: Self.self).contains(file), !FileManager.default.fileExists(atPath: file) {
                 throw ValidationError("there is no file \(file). Did you mean --\(file)?")
             }
-            if let flag = flags.first(where: \.1) { throw ValidationError("\(flag.0) doesn't go with a file") }
+            let isExport = map != nil || format?.export != nil
+            if let flag = flags.first(where: { $0.1 && !(isExport && $0.0 == "--shop") }) {
+                throw ValidationError("\(flag.0) doesn't go with a file")
+            }
+            if !isExport, noSku != nil { throw ValidationError("--no-sku goes with --map or an export's --format") }
+            if map != nil, format == .ndjson { throw ValidationError("--map: NDJSON has no columns") }
+            _ = try mapping()
             return
         }
         if flags.allSatisfy({ !$0.1 }) {
             throw ValidationError("give a FILE, - for standard input, or one order by --id --shop --customer --line")
         }
         if let missing = flags.dropLast().first(where: { !$0.1 }) { throw ValidationError("\(missing.0) is missing") }
-        if rejects != nil || format != nil || onError != .continue {
-            throw ValidationError("--rejects, --format and --on-error go with a file")
+        if rejects != nil || format != nil || onError != .continue || map != nil || noSku != nil || dryRun {
+            throw ValidationError("--rejects, --format, --map, --no-sku, --dry-run and --on-error go with a file")
+        }
+    }
+
+    /// Where an export has what; nil for our own formats.
+    private func mapping() throws -> ExportMapping? {
+        guard map != nil || format?.export != nil else { return nil }
+        do throws(FieldError) {
+            var mapping = try ExportMapping("")
+            if let export = format?.export { mapping = export.mapping }
+            if let map { mapping.override(with: try ExportMapping(map)) }
+            if let shop { mapping.setShop(shop.inNormalForm) }
+            if let noSku {
+                guard let chosen = ExportMapping.MissingSKU(rawValue: noSku) else {
+                    throw FieldError("no-sku", "expected refuse, skip or name, got \(FieldError.quote(noSku))")
+                }
+                mapping.missingSKU = chosen
+            }
+            guard mapping.missingParts.isEmpty else {
+                let missing = mapping.missingParts.map(\.rawValue)
+                throw FieldError(
+                    "map",
+                    "says nothing of \(missing.joined(separator: ", "))"
+                        + (missing.contains("shop") ? ": --shop NAME for all orders, or shop=COLUMN" : ""))
+            }
+            return mapping
+        } catch {
+            throw ValidationError("--\(error)")
         }
     }
 
     func run() async throws {
         guard let file else { return try await submitOne() }
         let submission = FileSubmission(
-            path: file, format: format.map { $0 == .csv ? .csv : .ndjson }, rejectsPath: rejects,
-            onError: onError == .stop ? .stop : .goOn, options: options,
+            path: file, format: format.map { $0 == .ndjson ? .ndjson : .csv }, mapping: try mapping(),
+            rejectsPath: rejects, onError: onError == .stop ? .stop : .goOn, isDry: dryRun, options: options,
             servers: try await options.servers(name: "onewrite-submit"))
         try await StopRequest.handlingSignals(saying: "stopping: waiting for the answers in flight") { stop in
             try await CommandLane().run { _ in try submission.run(stop) }
@@ -114,7 +171,7 @@ struct ItemArgument {
 
     /// Parts the text; whether SKU and quantity may be so is the log's to say.
     init(_ text: String) throws {
-        guard let colon = text.firstIndex(of: ":") else {
+        guard let colon = text.lastIndex(of: ":") else {
             throw ValidationError("expected SKU:quantity, got \(FieldError.quote(text))")
         }
         item = (String(text[..<colon]), String(text[text.index(after: colon)...]))
@@ -127,7 +184,7 @@ extension Change {
     /// - Throws: ``Failure`` that names the field.
     init(flags draft: ChangeDraft) throws {
         do throws(FieldError) {
-            try self.init(draft)
+            try self.init(draft.inNormalForm)
         } catch {
             throw Failure(.badRows, error.description)
         }

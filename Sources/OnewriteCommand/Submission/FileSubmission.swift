@@ -3,6 +3,7 @@ import Connections
 import Foundation
 import OrderLog
 import RedisLog
+import Reports
 import Submission
 
 /// Submits a file or standard input.
@@ -16,8 +17,12 @@ struct FileSubmission {
 
     let path: String
     let format: InputFormat?
+    /// Where an export has what; nil for our own formats.
+    let mapping: ExportMapping?
     let rejectsPath: String?
     let onError: OnError
+    /// Whether nothing is sent.
+    let isDry: Bool
     let options: SubmitOptions
     let servers: Servers
 
@@ -30,6 +35,7 @@ struct FileSubmission {
         let rejects = try rejectsPath.map { try RejectsFile(path: $0, besides: input.descriptor) }
         defer { rejects?.flush() }
         let format = format ?? InputFormat(path: path)
+        if isDry { return try rehearse(input, format, rejects, stop) }
         if onError == .stop {
             do {
                 input = try input.repeatable(stop)
@@ -47,7 +53,8 @@ struct FileSubmission {
         _ input: SubmissionInput, _ format: InputFormat?, _ rejects: RejectsFile?, _ stop: StopRequest
     ) throws {
         let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
-        var reader = ChangeReader(format: format, isReady: input.isReady(stop), read: input.bytes(stop) {})
+        var reader = ChangeReader(
+            format: format, mapping: mapping, isReady: input.isReady(stop), read: input.bytes(stop) {})
         var rows = 0
         do throws(InputError) {
             while let row = try reader.next() {
@@ -69,6 +76,70 @@ struct FileSubmission {
         throw Failure(.badRows, "")
     }
 
+    private static let ordersShown = 3
+
+    /// Says what would be sent, and sends nothing.
+    private func rehearse(
+        _ input: SubmissionInput, _ format: InputFormat?, _ rejects: RejectsFile?, _ stop: StopRequest
+    ) throws {
+        let report = SubmissionReport(receipts: nil, rejects: rejects)
+        var reader = ChangeReader(
+            format: format, mapping: mapping, isReady: input.isReady(stop), read: input.bytes(stop) {})
+        var (counts, lines, shown): ([Change.Kind: Int], Int, [String]) = ([:], 0, [])
+        do throws(InputError) {
+            while let row = try reader.next() {
+                report.format = reader.format
+                switch row.result {
+                case .success(let change):
+                    counts[change.kind, default: 0] += 1
+                    lines += change.lines.items.count
+                    if shown.count < Self.ordersShown { shown.append(Self.text(change)) }
+                case .failure(let error):
+                    report.take(
+                        RowReceipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
+                }
+            }
+        } catch {
+            throw ended(error, input, stop)
+        }
+        rejects?.flush()
+        let kinds = Change.Kind.allCases.compactMap { kind in
+            counts[kind].map { "\(FieldError.spaced($0)) \(kind.rawValue)" }
+        }
+        let refused = report.tally.refused
+        let summary =
+            "nothing was sent; it would be " + (kinds.isEmpty ? "nothing" : kinds.joined(separator: " · "))
+            + " with \(FieldError.spaced(lines)) line\(lines == 1 ? "" : "s")"
+            + (refused == 0 ? "" : " · \(FieldError.spaced(refused)) rejected")
+        show(
+            [summary] + remarks(reader.leftOut, reader.foreignEncoding) + shown.map { "  \($0)" } + report.problemLines)
+        if refused > 0 { throw Failure(.badRows, "") }
+    }
+
+    private static func text(_ change: Change) -> String {
+        let lines = change.lines.items.prefix(4).map { "\($0.sku) × \($0.quantity)" }
+        return [change.kind.rawValue, change.shop, change.id, change.customer ?? "", lines.joined(separator: ", ")]
+            .map { sanitized($0) }.joined(separator: "  ") + (change.lines.items.count > 4 ? ", …" : "")
+    }
+
+    /// What was passed over in an export, and how it was read.
+    private func remarks(_ leftOut: ChangeReader.LeftOut, _ encoding: String?) -> [String] {
+        var lines: [String] = []
+        if let encoding { lines.append("  read as \(encoding)") }
+        if leftOut.items > 0 {
+            let names = leftOut.names.map { FieldError.quote($0) }.joined(separator: ", ")
+            lines.append(
+                "  \(FieldError.spaced(leftOut.items)) item\(leftOut.items == 1 ? "" : "s") without a SKU left out: \(names)"
+                    + (leftOut.items > leftOut.names.count ? " …" : ""))
+        }
+        if leftOut.orders > 0 {
+            lines.append(
+                "  \(FieldError.spaced(leftOut.orders)) order\(leftOut.orders == 1 ? "" : "s") without any other left out"
+            )
+        }
+        return lines
+    }
+
     /// What an input that ended early ends the command with; nothing was submitted.
     private func ended(_ error: InputError, _ input: SubmissionInput, _ stop: StopRequest) -> any Error {
         stop.exitStatus.map { Stopped(status: $0) } ?? input.failure(error)
@@ -88,7 +159,7 @@ struct FileSubmission {
                 Console.error($0)
             }, take: report.take)
         var reader = ChangeReader(
-            format: format, isReady: input.isReady(stop),
+            format: format, mapping: mapping, isReady: input.isReady(stop),
             read: input.bytes(stop) {
                 // Stopping at an error, it is only sent what was looked at together.
                 if onError == .goOn { submitter.settle() }
@@ -112,7 +183,8 @@ struct FileSubmission {
         rejects?.flush()
         progress.clear()
         if let failure, report.tally.total == 0 { throw input.failure(failure) }
-        show([report.summary] + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
+        let remarks = remarks(reader.leftOut, reader.foreignEncoding)
+        show([report.summary] + remarks + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
         try stop.wait(for: report.targets, in: options.wait?.groups() ?? [], servers)
         if report.tally.refused > 0 { throw Failure(.badRows, "") }

@@ -1,4 +1,5 @@
 package import Connections
+import Coordination
 import Foundation
 import Inspection
 import OrderLog
@@ -107,8 +108,9 @@ package struct Doctor {
             let redis = try servers.redis(interrupt: interrupt)
             var milliseconds = 0.0
             var encryption: Encryption?
+            let format = try format(redis)
             for server in try redis.sessions(until: .after(.seconds(5))) {
-                var exam = RedisExam(server, servers.keys, isOneOfMany: redis.isCluster)
+                var exam = RedisExam(server, servers.keys, of: format, isOneOfMany: redis.isCluster)
                 try exam.run()
                 milliseconds = max(milliseconds, exam.milliseconds)
                 encryption = exam.way.encryption
@@ -205,6 +207,15 @@ package struct Doctor {
         try lookAtTrimming(redis, inRedis, snapshot, &report)
         try lookAtConsumers(redis, inRedis, snapshot, &report)
         try lookAtKeys(redis, inRedis, &report)
+    }
+
+    /// The log's format; that of new logs where there is none, or one that can't be read, which is found elsewhere.
+    private func format(_ redis: RedisConnection) throws -> LogFormat {
+        do {
+            return try redis.identity(servers.keys)?.format ?? LogFormat.known.upperBound
+        } catch is StoreError {
+            return LogFormat.known.upperBound
+        }
     }
 
     /// The log's identity, or a finding about its format; false when nothing more can be said.

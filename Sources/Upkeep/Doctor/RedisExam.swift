@@ -12,6 +12,8 @@ struct RedisExam {
 
     let redis: RedisSession
     let keys: Keys
+    /// The log's; that of new logs where there is none yet.
+    let format: LogFormat
     /// The way there.
     let way: WayExam
     private(set) var findings: [Finding]
@@ -23,8 +25,8 @@ struct RedisExam {
     /// Of a cluster each finding says whose it is.
     private let isOneOfMany: Bool
 
-    init(_ redis: RedisSession, _ keys: Keys, isOneOfMany: Bool) {
-        (self.redis, self.keys, self.isOneOfMany) = (redis, keys, isOneOfMany)
+    init(_ redis: RedisSession, _ keys: Keys, of format: LogFormat, isOneOfMany: Bool) {
+        (self.redis, self.keys, self.format, self.isOneOfMany) = (redis, keys, format, isOneOfMany)
         way = WayExam(to: redis)
         findings = way.findings
         server = "\(redis.serverName) \(redis.serverVersion)"
@@ -57,7 +59,7 @@ struct RedisExam {
         lookAtSettings(settings, info)
         try lookAtRights()
         do throws(RedisError) {
-            if try FunctionLibrary.state(on: redis) == .different {
+            if try FunctionLibrary.state(on: redis, for: format) == .different {
                 note("functions", "the functions are another version's")
             }
         } catch .reply {

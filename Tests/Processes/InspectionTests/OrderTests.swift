@@ -105,7 +105,7 @@ struct OrderTests {
                 let several = try await shop.run("order", "ord-1", environment: environment)
                 #expect(several.code == 64 && several.errors.contains("left right"), "\(several.errors)")
             }
-            #expect(try await shop.run("order", "ord 1").code == 64)
+            #expect(try await shop.run("order", "ord 1 ").code == 64)
             let order = try await shop.run("order", "ord-1", "--shop", "left", "--json", environment: down)
             #expect(
                 try order.object().text("postgres_error") != nil

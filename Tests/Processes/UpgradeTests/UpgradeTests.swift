@@ -38,24 +38,36 @@ struct UpgradeTests {
     func plan() async throws {
         try await FormerLog.open { log in
             let words = try await log.run("upgrade").succeeded()
-            #expect(words.output.contains("format 1 in Redis, 1 in Postgres; to be brought to 2"))
+            #expect(words.output.contains("format 1 in Redis, 1 in Postgres; to be brought to 3"))
             #expect(words.output.contains("no worker is there") && words.errors.contains("--yes does it"))
             let plan = try await log.run("upgrade", "--yes", "--dry-run", "--json").object()
             #expect(plan.text("schema") == "onewrite/upgrade/v1" && plan["upgraded"] as? Bool == false)
-            #expect(plan.int("redis") == 1 && plan.int("postgres") == 1 && plan.int("newest") == 2)
-            #expect(try plan.objects("steps").map { $0.int("format") } == [2])
+            #expect(plan.int("redis") == 1 && plan.int("postgres") == 1 && plan.int("newest") == 3)
+            #expect(try plan.objects("steps").map { $0.int("format") } == [2, 3])
             #expect(try await log.formats() == "1 1")
+            let name = ["submit", "--id", "#1", "--shop", "main", "--customer", "c", "--line", "TEE RED/M:1"]
+            let early = try await log.run(name)
+            #expect(early.code == 65 && early.errors.contains("onewrite upgrade"), "\(early.errors)")
 
             // Two at once do no more than one.
             async let other = log.run("upgrade", "--yes")
             let done = try await log.run("upgrade", "--yes", "--json").object()
-            #expect(done.int("newest") == 2)
+            #expect(done.int("newest") == 3)
             _ = try await other.succeeded()
-            #expect(try await log.formats() == "2 2")
+            #expect(try await log.formats() == "3 3")
+            let collations = try await log.psql(
+                "-c",
+                """
+                SELECT count(*) FROM pg_attribute AS a JOIN pg_collation AS c ON c.oid = a.attcollation
+                WHERE attrelid IN ('onewrite.orders'::regclass, 'onewrite.order_lines'::regclass, 'onewrite.stock'::regclass)
+                    AND attname IN ('shop', 'id', 'order_id', 'sku') AND collname = 'C'
+                """)
+            #expect(collations == "7")
             let again = try await log.run("upgrade", "--yes").succeeded()
             #expect(again.output.contains("There is nothing to do"))
             #expect(try await log.run("init").succeeded().errors.isEmpty)
             let worker = try await log.worker("new")
+            _ = try await log.run(name + ["--wait"]).succeeded()
             try await log.agrees()
             let trim = try await log.run("trim", "--keep", "0s", "--yes").succeeded()
             #expect(trim.output.contains("held back by search, which is at seq"), "\(trim.output)")
@@ -85,7 +97,7 @@ struct UpgradeTests {
             #expect(schema?.text("hint")?.contains("onewrite upgrade") == true)
 
             _ = try await log.run("upgrade", "--yes").succeeded()
-            #expect(try await log.formats() == "2 2")
+            #expect(try await log.formats() == "3 3")
             for command in [settle, ["dead", "drop", "--all", "--reason", "x", "--yes"]] {
                 _ = try await log.run(command).succeeded()
             }
@@ -117,18 +129,18 @@ struct UpgradeTests {
             let step = try #require(try plan.objects("steps").first)
             #expect(step.isNull("postgres") && step.text("redis") != nil)
             _ = try await log.run("upgrade", "--yes").succeeded()
-            #expect(try await log.formats() == "2 2")
+            #expect(try await log.formats() == "3 3")
             #expect(try await log.formatWarnings() == [])
 
             // A Postgres that was restored from a backup, say.
             try await log.pretend(postgres: 1)
             #expect(
-                try await log.formatWarnings().first?.contains("format 2 in Redis and of format 1 in Postgres") == true)
+                try await log.formatWarnings().first?.contains("format 3 in Redis and of format 1 in Postgres") == true)
             _ = try await log.run(Self.order + ["--id", "half-2"]).succeeded()
             let back = try #require(try await log.run("upgrade", "--json").object().objects("steps").first)
             #expect(back.isNull("redis") && back.text("postgres") != nil)
             _ = try await log.run("upgrade", "--yes").succeeded()
-            #expect(try await log.formats() == "2 2")
+            #expect(try await log.formats() == "3 3")
             try await log.agrees()
             #expect(await worker.stop() == .exited(0), "\(log.said("new"))")
         }
@@ -166,7 +178,7 @@ struct UpgradeTests {
                 try await log.run("upgrade", "--dry-run").code == 0
             }
             _ = try await log.run("upgrade", "--yes").succeeded()
-            #expect(try await log.formats() == "2 2")
+            #expect(try await log.formats() == "3 3")
             try await goesOn(log)
 
             for arguments in [["worker", "--name", "late"], ["worker", "--group", "stock"]] {
@@ -174,7 +186,7 @@ struct UpgradeTests {
                 #expect(late.code == 78, "\(late.errors)")
                 #expect(
                     late.errors.contains(
-                        "is of format 2, and this program knows format 1. Use a newer onewrite, one that knows format 2"
+                        "is of format 3, and this program knows format 1. Use a newer onewrite, one that knows format 3"
                     ))
             }
             try log.stopSubmitters()
@@ -222,7 +234,7 @@ struct UpgradeTests {
     @Test("a format that this program doesn't know is refused by every command, with 78 and what to do")
     func newerFormat() async throws {
         try await FormerLog.open { log in
-            try await log.pretend(redis: 3, postgres: 3)
+            try await log.pretend(redis: 4, postgres: 4)
             let commands = [
                 "init", "submit --id x --shop main --customer c --line TEA-250:1", "cancel ord-1 --shop north",
                 "stock count --shop main TEA-250:1", "stock show --shop main", "worker", "worker --group stock",
@@ -236,29 +248,29 @@ struct UpgradeTests {
                 #expect(refused.output.isEmpty)
                 #expect(
                     refused.errors.contains(
-                        "is of format 3, and this program knows formats 1 to 2. Use a newer onewrite, one that knows format 3"
+                        "is of format 4, and this program knows formats 1 to 3. Use a newer onewrite, one that knows format 4"
                     ),
                     "\(command): \(refused.errors)")
             }
-            #expect(try await log.formats() == "3 3")
+            #expect(try await log.formats() == "4 4")
             // One store alone: a newer program's upgrade that was not ended.
-            try await log.pretend(redis: 2)
+            try await log.pretend(redis: 3)
             #expect(try await log.run("worker", "--group", "postgres").code == 78)
             let schema = try await log.status().objects("warnings").first { $0.text("code") == "schema" }
-            #expect(schema?.text("hint")?.contains("is of format 3") == true)
+            #expect(schema?.text("hint")?.contains("is of format 4") == true)
         }
     }
 
     @Test("a program that doesn't serve the older format any more says so, and upgrades it")
     func olderFormat() async throws {
         try await FormerLog.open { log in
-            let later = ["ONEWRITE_FAULT_FORMATS": "2-2"]
+            let later = ["ONEWRITE_FAULT_FORMATS": "3-3"]
             for arguments in [["worker"], ["status"], Self.order + ["--id", "x"]] {
                 let refused = try await log.run(arguments, with: later)
                 #expect(refused.code == 78, "\(refused.errors)")
                 #expect(
                     refused.errors.contains(
-                        "is of format 1, and this program knows format 2. Bring it to a newer one: onewrite upgrade"))
+                        "is of format 1, and this program knows format 3. Bring it to a newer one: onewrite upgrade"))
             }
             _ = try await log.run("upgrade", "--yes", with: later).succeeded()
             #expect(try await log.run("status", with: later).code == 0)
@@ -294,7 +306,7 @@ struct UpgradeTests {
             upgrade.send(SIGCONT)
             #expect(try await upgrade.exit(within: .seconds(60)) == .exited(75), "\(log.said("upgrade"))")
             #expect(log.said("upgrade").contains("started meanwhile: \(words)"), "\(log.said("upgrade"))")
-            #expect(try await log.formats() == "2 2")
+            #expect(try await log.formats() == "3 3")
             #expect(try await log.formatWarnings().contains { $0.contains("which these workers don't know: late") })
             #expect(await late.stop() == .exited(0), "\(log.said("late"))")
             #expect(try await log.formatWarnings() == [])

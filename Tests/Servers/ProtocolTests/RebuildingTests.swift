@@ -50,9 +50,10 @@ struct RebuildingTests {
             let history = try #require(try world.redis.look(at: world.partition, world.keys).history)
 
             var shadow = StockShadow(world.redis, world.keys, world.partition, by: try #require(WorkerName("maker")))
-            try shadow.write(World.shop, ["TEA": -2])
+            try shadow.write(World.shop, [Name("TEA"): -2])
             let outcome = try shadow.swapIn(
-                Position(epoch: history.epoch, seq: Seq(2), entry: nil), under: history, former: [World.shop, "gone"])
+                Position(epoch: history.epoch, seq: Seq(2), entry: nil), under: history,
+                former: [World.shop, "gone"].map(Name.init))
             #expect(outcome == .done(before: Seq(2)))
             #expect(try world.call("HGET", position, "token").string == "\(token + 1)")
             await #expect(throws: SessionStop.fenced(by: "maker")) { try await before.session.process(inHand) }
@@ -76,7 +77,7 @@ struct RebuildingTests {
                             place: Place(epoch: Epoch(1), seq: Seq(5)), entry: EntryID(milliseconds: 7, counter: 1)))
                 ])
                 var shadow = StockShadow(world.redis, world.keys, world.partition, by: maker)
-                try shadow.write(World.shop, ["TEA": 5])
+                try shadow.write(World.shop, [Name("TEA"): 5])
                 if let losing { try world.call("DEL", losing) }
                 return try shadow.plant(
                     Place(epoch: Epoch(9), seq: Seq(3)), on: look, of: world.identity, stock: Seq(5), delivery: Seq(4),

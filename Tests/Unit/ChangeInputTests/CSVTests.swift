@@ -3,6 +3,7 @@ import OrderLog
 import Testing
 
 @Suite struct CSVTests {
+    private static let rule = "expected \(NameRule.text)"
     private static let header = "id,shop,customer,sku,quantity\n"
 
     private static func summaries(_ rows: String) throws -> [String] {
@@ -119,13 +120,13 @@ import Testing
         arguments: [
             ("1,main,c,TEA,\n", #"line 2: quantity: expected a whole number from 1 to 1 000 000, got """#),
             ("1,main,c,TEA, 2\n", #"line 2: quantity: expected a whole number from 1 to 1 000 000, got " 2""#),
-            ("1,main,c,T A,2\n", #"line 2: sku: expected 1 to 64 of A-Z a-z 0-9 . _ -, got "T A""#),
+            ("1,main,c,T A ,2\n", #"line 2: sku: \#(Self.rule), got "T A ""#),
             (
-                "1,main,c,A,1\n1,main,c,\(String(repeating: "A", count: 65)),2\n1,main,c,A,1",
-                "line 3: sku: expected 1 to 64 of A-Z a-z 0-9 . _ -, got \"\(String(repeating: "A", count: 40))…\""
+                "1,main,c,A,1\n1,main,c,\(String(repeating: "A", count: 129)),2\n1,main,c,A,1",
+                "line 3: sku: \(Self.rule), got \"\(String(repeating: "A", count: 40))…\""
             ),
-            (",main,c,TEA,2\n", #"line 2: id: expected 1 to 128 of A-Z a-z 0-9 . _ : / -, got """#),
-            ("1, main,c,TEA,2\n", #"line 2: shop: expected 1 to 128 of A-Z a-z 0-9 . _ : / -, got " main""#),
+            (",main,c,TEA,2\n", #"line 2: id: \#(Self.rule), got """#),
+            ("1, main,c,TEA,2\n", #"line 2: shop: \#(Self.rule), got " main""#),
             (
                 "1,main,c\u{0}d,TEA,2\n",
                 "line 2: customer: expected 1 to 256 bytes without control characters, got \"c�d\""
@@ -197,7 +198,7 @@ import Testing
             ], "its own order's rows on both sides leave no doubt")
         #expect(
             try Self.summaries("1,s,c,A,1\n,,,B,1\n2,s,c,A,1\n3,s,c,A,1\n") == [
-                "line 3: \(neighbour)", #"line 3: shop: expected 1 to 128 of A-Z a-z 0-9 . _ : / -, got """#,
+                "line 3: \(neighbour)", #"line 3: shop: \#(Self.rule), got """#,
                 "line 3: \(neighbour)", "s/3 c A:1",
             ], "only an order's first row has its ID")
         #expect(
@@ -253,7 +254,11 @@ import Testing
 
             """.utf8)
         func orders(_ input: some Sequence<UInt8>) throws -> Set<String> {
-            Set(try read(Array(input)).compactMap(\.change).map { "\($0.shop)/\($0.id) \($0.lines.text)" })
+            // One that slips in between quotation marks is a part of the name, as any letter would be.
+            Set(
+                try read(Array(input)).compactMap(\.change).map {
+                    "\($0.shop)/\($0.id) \($0.lines.text.replacing(",", with: ""))"
+                })
         }
         let whole = try orders(input)
         #expect(whole.count == 5)

@@ -41,10 +41,8 @@ import Testing
         draft.id = nil
         draft.order = nil
         #expect(error(draft) == FieldError("order", "is missing"))
-        draft.order = String(repeating: "x", count: 121)
-        #expect(try Change(draft).id.utf8.count == 128)
-        draft.order = String(repeating: "x", count: 122)
-        #expect(error(draft)?.field == "id", "there has to be room for /cancel")
+        draft.order = String(repeating: "x", count: 128)
+        #expect(try Change(draft).id.utf8.count == 135, "whatever order there is can be cancelled")
     }
 
     @Test("each type takes its own fields only", arguments: Change.Kind.allCases)
@@ -85,26 +83,74 @@ import Testing
     }
 
     @Test(
-        "identifiers are 1 to 128 of their alphabet",
+        "names are 1 to 128 bytes, nothing of them invisible, and no blank at either end",
         arguments: [
-            "", " ", "a b", "a\n", "é", "a\u{0}", "a#", "a,b", "a{b}", "a@b", String(repeating: "x", count: 129),
+            "", " ", "a ", " a", "a\n", "a\u{0}", "a\u{200B}b", "\u{202E}a", "a\u{2028}b", "\u{FEFF}a", "a\u{A0}",
+            "\u{3000}a", "a\u{AD}b", "👨\u{200D}👩", "a\u{E0067}", String(repeating: "x", count: 129),
+            String(repeating: "é", count: 65),
         ])
-    func badIdentifiers(text: String) {
+    func badNames(text: String) {
         #expect(error(Self.placed(id: text))?.field == "id")
         #expect(error(Self.placed(shop: text))?.field == "shop")
+        #expect(error(Self.placed(lines: .items([(text, "1")])))?.field == "sku")
+        #expect(
+            error(ChangeDraft(type: "order.cancelled", shop: "m", order: text, lines: .text("A:1")))?.field == "order")
     }
 
-    @Test("the whole alphabet of identifiers passes")
-    func goodIdentifiers() throws {
+    @Test("only what logs of the first formats take is of them: a few characters, and short SKUs")
+    func formats() throws {
         let all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/-"
-        _ = try Change(Self.placed(id: all, shop: String(repeating: "x", count: 128)))
-        for scalar in (0..<0x180).compactMap(Unicode.Scalar.init) {
+        #expect(try Change(Self.placed(id: all, shop: String(repeating: "x", count: 128))).format == LogFormat(1))
+        for scalar in (0x21..<0x180).compactMap(Unicode.Scalar.init) where scalar.properties.generalCategory != .control
+        {
             let text = String(Character(scalar))
-            #expect((error(Self.placed(id: text)) == nil) == all.unicodeScalars.contains(scalar))
-            let isSKU = all.unicodeScalars.contains(scalar) && !":/".unicodeScalars.contains(scalar)
-            let line = ChangeDraft.DraftLines.items([(text, "1")])
-            #expect((error(Self.placed(lines: line)) == nil) == isSKU)
+            if ["\u{A0}", "\u{AD}"].contains(text) { continue }
+            let isPlain = all.unicodeScalars.contains(scalar)
+            #expect(try Change(Self.placed(id: text)).format == (isPlain ? LogFormat(1) : .names))
+            #expect(try Change(Self.placed(shop: text)).format == (isPlain ? LogFormat(1) : .names))
+            let isSKU = isPlain && !":/".unicodeScalars.contains(scalar)
+            let change = try Change(Self.placed(lines: .items([(text, "1")])))
+            #expect(change.format == (isSKU ? LogFormat(1) : .names))
+            #expect(change.lines.text == (text == "%" ? "%25:1" : text == ":" ? "%3A:1" : "\(text):1"))
         }
+        #expect(try Change(Self.placed(lines: .text(String(repeating: "x", count: 64) + ":1"))).format == LogFormat(1))
+        #expect(try Change(Self.placed(lines: .text(String(repeating: "x", count: 65) + ":1"))).format == .names)
+        // A cancellation is named by its order, and a little longer.
+        for count in [121, 122, 128] {
+            let order = String(repeating: "o", count: count)
+            let change = try Change(
+                ChangeDraft(type: "order.cancelled", shop: "m", order: order, lines: .text("A:1")))
+            #expect(change.id == order + "/cancel" && change.format == (count == 121 ? LogFormat(1) : .names))
+        }
+    }
+
+    @Test("a SKU's blanks, colons and percent signs are encoded in lines, and nothing else may be")
+    func encodedLines() throws {
+        let sku = " % 20:é".trimmingPrefix(" ")
+        let change = try Change(Self.placed(lines: .items([(String(sku), "2"), ("TEE RED/M", "1")])))
+        #expect(change.lines.text == "%25%2020%3Aé:2 TEE%20RED/M:1")
+        let read = try Change(Self.placed(lines: .text(change.lines.text)))
+        #expect(read.lines.items.map(\.sku) == [String(sku), "TEE RED/M"] && read == change)
+        for text in ["%41:1", "%:1", "%2:1", "a%3a:1", "%2F:1", "a%", "%20a:1"] {
+            #expect(error(Self.placed(lines: .text(text))) != nil, "\(text)")
+        }
+    }
+
+    @Test("names are what their bytes are: both forms of a letter are two, and made alike where somebody types them")
+    func bytes() throws {
+        let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
+        #expect(composed == decomposed && Name(composed) != Name(decomposed))
+        #expect(Set([Name(composed), Name(decomposed)]).count == 2)
+        #expect(Name(decomposed) < Name(composed))
+        let change = try Change(Self.placed(lines: .text("\(composed):1 \(decomposed):2")))
+        #expect(change.lines.items.map(\.quantity) == [1, 2])
+        #expect(try Change(Self.placed(id: composed)) != Change(Self.placed(id: decomposed)))
+        let made = try Change.orderPlaced(
+            id: decomposed, shop: decomposed, customer: decomposed,
+            lines: [Line(sku: composed, quantity: 1), Line(sku: decomposed, quantity: 2)])
+        #expect(Name(made.id) == Name(composed) && Name(made.shop) == Name(composed))
+        #expect(made.lines.items == [Line(sku: composed, quantity: 3)])
+        #expect(made.customer?.unicodeScalars.count == 5, "a customer is no name")
     }
 
     @Test("a customer is 1 to 256 bytes without control characters")
@@ -169,8 +215,9 @@ import Testing
         arguments: [
             "", " ", "TEA", "TEA:", ":1", "TEA:1 ", " TEA:1", "TEA:1  MUG:1", "TEA:1\tMUG:1", "TEA:1\n", "TEA:1,MUG:1",
             "TEA:0", "TEA:01", "TEA:-1", "TEA:+1", "TEA:1.0", "TEA:1e3", "TEA:1000001", "TEA:9223372036854775808",
-            "TEA:99999999999999999999999", "TEA:1:2", "T/A:1", "TÉ:1", "TEA:١", "TEA:1\u{0}", "TEA:600000 TEA:600000",
-            String(repeating: "S", count: 65) + ":1",
+            "TEA:99999999999999999999999", "TEA:1:2", "T%2FA:1", "T\u{200B}A:1", "TEA:١", "TEA:1\u{0}",
+            "TEA:600000 TEA:600000",
+            String(repeating: "S", count: 129) + ":1",
         ])
     func badTexts(text: String) {
         #expect(error(.text(text)) != nil)

@@ -30,7 +30,10 @@ import Testing
     @Test("lines are taken or refused as the slow way does, with the same error", arguments: [UInt64(4), 44, 444])
     func lines(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        let pieces = ["A", "B-1", "é", ":", ":", ":1", ":2", ":03", ":1000000", " ", " ", "", "\u{0}", "\u{7F}", "/"]
+        let pieces = [
+            "A", "B-1", "é", ":", ":", ":1", ":2", ":03", ":1000000", " ", " ", "", "\u{0}", "\u{7F}", "/",
+            "%25", "%20", "%3A", "%", "%4", "e\u{301}", "\u{A0}", "\u{200D}",
+        ]
         for _ in 0..<20_000 {
             let text = (0..<Int.random(in: 0...7, using: &random)).map { _ in pieces.randomElement(using: &random) ?? ""
             }
@@ -45,6 +48,51 @@ import Testing
         }
     }
 
+    /// A name of a few million, as Unicode's categories have it; that NameRule has them as ranges is checked below.
+    private static func slowIsName(_ text: String) -> Bool {
+        let scalars = Array(text.unicodeScalars)
+        let isBlank = { (scalar: Unicode.Scalar) in scalar.properties.generalCategory == .spaceSeparator }
+        guard (1...128).contains(text.utf8.count), let first = scalars.first, let last = scalars.last else {
+            return false
+        }
+        return !isBlank(first) && !isBlank(last)
+            && scalars.allSatisfy {
+                ![.control, .format, .lineSeparator, .paragraphSeparator].contains($0.properties.generalCategory)
+            }
+    }
+
+    private static func slowDecoded(_ text: String) -> String? {
+        // Scalar by scalar: to Swift's strings "%" with a joiner behind it is one character, and another.
+        var decoded = String.UnicodeScalarView()
+        var rest = Substring.UnicodeScalarView(text.unicodeScalars)
+        while let scalar = rest.first {
+            let escaped: [String: Unicode.Scalar] = ["%25": "%", "%20": " ", "%3A": ":"]
+            if scalar == "%" {
+                guard let plain = escaped[String(String.UnicodeScalarView(rest.prefix(3)))] else { return nil }
+                decoded.append(plain)
+                rest = rest.dropFirst(3)
+            } else {
+                decoded.append(scalar)
+                rest = rest.dropFirst()
+            }
+        }
+        return String(decoded)
+    }
+
+    @Test("what can't be seen is what this Unicode version says, and what it keeps free for tags")
+    func invisible() {
+        for scalar in (0...0x10FFFF).compactMap({ Unicode.Scalar(UInt32($0)) }) {
+            let category = scalar.properties.generalCategory
+            let isVisible = ![.control, .format, .lineSeparator, .paragraphSeparator].contains(category)
+            // Free, or of whatever category: of a block that is all format characters.
+            let isReserved = (0x2060...0x206F).contains(scalar.value) || (0xE0000...0xE007F).contains(scalar.value)
+            let isTaken = "a\(scalar)a".isName
+            #expect(isTaken == (isVisible && !isReserved), "U+\(String(scalar.value, radix: 16))")
+            let isBlank = category == .spaceSeparator
+            if isTaken { #expect("a\(scalar)".isName == !isBlank && "\(scalar)a".isName == !isBlank) }
+        }
+    }
+
     private static func slowLines(_ text: String) -> Result<[Line], FieldError> {
         var lines: [Line] = []
         let words = text.unicodeScalars.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
@@ -55,9 +103,15 @@ import Testing
                 return .failure(
                     FieldError("lines", "expected SKU:quantity parted by one space, got \(FieldError.quote(word))"))
             }
-            guard (1...64).contains(parts[0].utf8.count), parts[0].utf8.allSatisfy(Alphabet.sku.contains) else {
+            guard let sku = slowDecoded(parts[0]) else {
                 return .failure(
-                    FieldError("sku", "expected 1 to 64 of A-Z a-z 0-9 . _ -, got \(FieldError.quote(parts[0]))"))
+                    FieldError(
+                        "sku",
+                        "expected no % but as %25, %20 for a blank or %3A for a colon, got "
+                            + FieldError.quote(parts[0])))
+            }
+            guard slowIsName(sku) else {
+                return .failure(FieldError("sku", "expected \(NameRule.text), got \(FieldError.quote(sku))"))
             }
             guard let quantity = Int64(parts[1]), String(quantity) == parts[1], (1...1_000_000).contains(quantity)
             else {
@@ -66,15 +120,15 @@ import Testing
                         "quantity",
                         "expected a whole number from 1 to 1 000 000, got \(FieldError.quote(parts[1]))"))
             }
-            if let index = lines.firstIndex(where: { $0.sku == parts[0] }) {
+            if let index = lines.firstIndex(where: { Array($0.sku.utf8) == Array(sku.utf8) }) {
                 let total = lines[index].quantity + quantity
                 guard total <= 1_000_000 else {
                     return .failure(
-                        FieldError("quantity", "\(parts[0]) sums to \(total), expected at most 1 000 000"))
+                        FieldError("quantity", "\(FieldError.shown(sku)) sums to \(total), expected at most 1 000 000"))
                 }
-                lines[index] = Line(sku: parts[0], quantity: total)
+                lines[index] = Line(sku: sku, quantity: total)
             } else {
-                lines.append(Line(sku: parts[0], quantity: quantity))
+                lines.append(Line(sku: sku, quantity: quantity))
             }
         }
         return .success(lines)

@@ -1,0 +1,160 @@
+package import OrderLog
+
+/// Where the rows of a shop's export have what an order is made of.
+///
+/// An export is read more leniently than a CSV of our own: other columns are passed over, blanks around a field don't count,
+/// headers match in any case, an order's later rows may leave its fields empty, and needn't stand together.
+package struct ExportMapping: Sendable, Equatable {
+    /// A part of an order.
+    package enum Part: String, CaseIterable, Sendable {
+        case id, shop, customer, sku
+        /// What the item is called, for those without a SKU.
+        case name
+        case quantity, attributes
+        /// Whether the order was cancelled.
+        case cancelled
+    }
+
+    /// Where a part comes from.
+    package enum Source: Sendable, Equatable {
+        /// A column; for ``Part/cancelled`` with the values that say so, none for any.
+        case column(String, values: [String] = [])
+        /// The same for all.
+        case constant(String)
+    }
+
+    /// What becomes of items without a SKU: tips, gift cards, whatever is no stock.
+    package enum MissingSKU: String, CaseIterable, Sendable {
+        /// Their order is rejected.
+        case refuse
+        /// They are left out.
+        case skip
+        /// They are known by their name.
+        case name
+    }
+
+    /// For each part the first that has something.
+    package private(set) var sources: [Part: [Source]]
+    package var missingSKU = MissingSKU.refuse
+
+    init(_ sources: [Part: [Source]]) { self.sources = sources }
+
+    /// Has all orders belong to a shop.
+    package mutating func setShop(_ name: String) { sources[.shop] = [.constant(name)] }
+
+    /// The parts that nothing is said of, and that every order has.
+    package var missingParts: [Part] { [.id, .shop, .customer, .sku, .quantity].filter { sources[$0] == nil } }
+
+    /// Takes over what another says.
+    package mutating func override(with other: ExportMapping) {
+        sources.merge(other.sources) { $1 }
+    }
+
+    /// Reads `id=Name,shop=@main,sku="Lineitem sku"|Barcode,cancelled=Status~cancelled/refunded`.
+    ///
+    /// - Parameter text: Parts with their sources, parted by commas; quotation marks keep what is between them together.
+    /// - Throws: ``FieldError`` for a part that isn't one, or has no source.
+    package init(_ text: String) throws(FieldError) {
+        var sources: [Part: [Source]] = [:]
+        for entry in try Self.split(text, at: ",") where !entry.trimmingBlanks.isEmpty {
+            guard let equals = entry.firstIndex(of: "=") else {
+                throw FieldError("map", "expected PART=COLUMN, got \(FieldError.quote(entry))")
+            }
+            let name = entry[..<equals].trimmingBlanks
+            guard let part = Part(rawValue: name) else {
+                let known = Part.allCases.map(\.rawValue).joined(separator: ", ")
+                throw FieldError("map", "expected one of \(known), got \(FieldError.quote(name))")
+            }
+            guard sources[part] == nil else { throw FieldError("map", "\(name) is there twice") }
+            sources[part] = try Self.split(String(entry[entry.index(after: equals)...]), at: "|").map {
+                text throws(FieldError) in try Self.source(text, of: part)
+            }
+        }
+        self.sources = sources
+    }
+
+    private static func source(_ text: String, of part: Part) throws(FieldError) -> Source {
+        let pieces = try split(text, at: "~")
+        let name = pieces.first.map { unquoted($0) } ?? ""
+        guard !name.isEmpty, pieces.count < 3, pieces.count == 1 || part == .cancelled else {
+            throw FieldError(
+                "map", "\(part.rawValue): expected a column, or @ and a value, got \(FieldError.quote(text))")
+        }
+        if name.hasPrefix("@") { return .constant(String(name.dropFirst())) }
+        return .column(name, values: pieces.count == 1 ? [] : try split(pieces[1], at: "/").map(unquoted))
+    }
+
+    /// Parts a text where a character stands outside quotation marks, which are kept.
+    private static func split(_ text: String, at separator: Character) throws(FieldError) -> [String] {
+        var pieces = [""]
+        var isQuoted = false
+        for character in text {
+            if character == "\"" { isQuoted.toggle() }
+            if character == separator, !isQuoted {
+                pieces.append("")
+            } else {
+                pieces[pieces.count - 1].append(character)
+            }
+        }
+        guard !isQuoted else { throw FieldError("map", "a quotation mark isn't closed in \(FieldError.quote(text))") }
+        return pieces
+    }
+
+    private static func unquoted(_ text: String) -> String { text.trimmingBlanks.replacing("\"", with: "") }
+}
+
+/// Exports whose columns are known.
+package enum KnownExport: String, CaseIterable, Sendable {
+    case shopify, woocommerce, amazon, etsy, ebay
+
+    /// Where it has what: learnt from the sellers' documentation and from files that people publish, which docs/exports.md names.
+    package var mapping: ExportMapping {
+        switch self {
+        case .shopify:
+            ExportMapping([
+                .id: [.column("Name")], .customer: [.column("Email"), .column("Billing Name"), .column("Phone")],
+                .sku: [.column("Lineitem sku")], .name: [.column("Lineitem name")],
+                .quantity: [.column("Lineitem quantity")], .cancelled: [.column("Cancelled at")],
+            ])
+        case .woocommerce:
+            ExportMapping([
+                .id: [.column("order_number"), .column("order_id")],
+                .customer: [.column("customer_email"), .column("billing_email"), .column("customer_id")],
+                .sku: [.column("item_sku")], .name: [.column("item_name")], .quantity: [.column("item_quantity")],
+                .cancelled: [
+                    .column("status", values: ["cancelled", "wc-cancelled", "refunded", "wc-refunded", "failed"])
+                ],
+            ])
+        case .amazon:
+            ExportMapping([
+                .id: [.column("order-id"), .column("amazon-order-id")],
+                .customer: [.column("buyer-email"), .column("buyer-name")], .sku: [.column("sku")],
+                .name: [.column("product-name"), .column("item-name")],
+                .quantity: [.column("quantity-purchased"), .column("quantity")],
+                .cancelled: [.column("order-status", values: ["cancelled", "canceled"])],
+            ])
+        case .etsy:
+            ExportMapping([
+                .id: [.column("Order ID")], .customer: [.column("Buyer"), .column("Ship Name")],
+                .sku: [.column("SKU")], .name: [.column("Item Name")], .quantity: [.column("Quantity")],
+            ])
+        case .ebay:
+            ExportMapping([
+                .id: [.column("Order Number"), .column("Sales Record Number")],
+                .customer: [.column("Buyer Username"), .column("Buyer Email")],
+                .sku: [.column("Custom Label"), .column("Custom Label (SKU)")], .name: [.column("Item Title")],
+                .quantity: [.column("Quantity")],
+            ])
+        }
+    }
+}
+
+extension StringProtocol {
+    /// Without blanks and tabs at its ends.
+    var trimmingBlanks: String {
+        var rest = unicodeScalars[...]
+        while let first = rest.first, first.properties.isWhitespace { rest.removeFirst() }
+        while let last = rest.last, last.properties.isWhitespace { rest.removeLast() }
+        return String(String.UnicodeScalarView(rest))
+    }
+}

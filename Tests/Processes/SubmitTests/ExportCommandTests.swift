@@ -1,0 +1,105 @@
+import Foundation
+import OrderLog
+import PrivateServers
+import TestSupport
+import Testing
+
+@Suite("onewrite submit of shops' exports")
+struct ExportCommandTests {
+    private static let files = [
+        ("shopify", "shopify.csv", 6), ("woocommerce", "woocommerce.csv", 4), ("amazon", "amazon.txt", 2),
+        ("etsy", "etsy.csv", 2), ("ebay", "ebay.csv", 2),
+    ]
+
+    private static func path(_ file: String) -> String {
+        Repository.root.appending(path: "Tests/Fixtures/exports/\(file)").path
+    }
+
+    @Test("each goes in as it is, the stores agree, and again it is all known")
+    func goIn() async throws {
+        try await withShop { shop in
+            var workers: [ChildProcess] = []
+            for group in Group.builtIn { workers.append(try await shop.worker(group)) }
+            for (format, file, count) in Self.files {
+                func submit(_ more: String...) async throws -> Ran {
+                    Ran(
+                        try await ChildProcess.run(
+                            [
+                                BuiltExecutable.path, "submit", Self.path(file), "--format", format, "--shop", format,
+                                "--no-sku", "name",
+                            ] + more, environment: shop.servers.environment))
+                }
+                let before = try shop.length()
+                let dry = try await submit("--dry-run").succeeded()
+                #expect(dry.output.hasPrefix("nothing was sent; it would be "), "\(dry.output)")
+                #expect(try shop.length() == before)
+                let receipts = try ReceiptLine.all(try await submit("--json", "--wait").succeeded().output)
+                #expect(receipts.count == count && receipts.allSatisfy { $0.outcome == "accepted" }, "\(format)")
+                #expect(try shop.length() == before + count)
+                let again = try await submit().succeeded()
+                #expect(again.output.contains("\(count) orders · 0 accepted · \(count) duplicate"), "\(again.output)")
+            }
+            let audit = Ran(try await shop.run("audit"))
+            #expect(audit.code == 0, "\(audit.output)")
+            let stock = try Ran(try await shop.run("stock", "show", "--json", "--shop", "shopify")).object()
+            let onHand = try stock.objects("skus").map { "\($0.text("sku") ?? "?") \($0.int("redis") ?? 0)" }
+            #expect(onHand == ["CAFÉ-1 -3", "Gift card 25 € -1", "MUG-1 -2", "TEE RED/M -5", "Tip -1"])
+            // What was cancelled in the export is cancelled for `cancel`, too.
+            let cancelled = Ran(try await shop.run("cancel", "#1002", "--shop", "shopify", "--json"))
+            #expect(try ReceiptLine.all(cancelled.output).map(\.outcome) == ["duplicate"], "\(cancelled.errors)")
+            for worker in workers { #expect(await worker.stop() == .exited(0)) }
+        }
+    }
+
+    @Test("a broken row is named by its line, its field, its value and what was expected; the others go in")
+    func broken() async throws {
+        try await withShop { shop in
+            let breaks = [
+                ("shopify", "shopify.csv", ",1,\"Becher", ",none,\"Becher"),
+                ("woocommerce", "woocommerce.csv", ",POT-1,1,", ",POT-1,-1,"),
+                ("ebay", "ebay.csv", ";\"3\";", ";\"0\";"),
+            ]
+            for (format, file, good, bad) in breaks {
+                let text = try String(contentsOfFile: Self.path(file), encoding: .utf8)
+                #expect(text.contains(good), "\(format)")
+                try text.replacing(good, with: bad, maxReplacements: 1).write(
+                    toFile: shop.path(file), atomically: true, encoding: .utf8)
+                let ran = Ran(
+                    try await shop.run(
+                        "submit", file, "--format", format, "--shop", format, "--no-sku", "skip", "--rejects",
+                        "\(format).rejects"))
+                #expect(ran.code == 65, "\(ran.errors)")
+                #expect(
+                    ran.output.contains(/line \d+: quantity: expected a whole number from 1 to 1 000 000, got "/),
+                    "\(ran.output)")
+                #expect(ran.output.contains("1 rejected → \(format).rejects"), "\(ran.output)")
+                #expect(try shop.lines("\(format).rejects").count == 1)
+            }
+        }
+    }
+
+    @Test("what doesn't go together is said before anything is read")
+    func usage() async throws {
+        try await withShop { shop in
+            let file = Self.path("shopify.csv")
+            for (arguments, words) in [
+                (["--format", "shopify"], "says nothing of shop: --shop NAME for all orders, or shop=COLUMN"),
+                (["--format", "csv", "--shop", "x"], "--shop doesn't go with a file"),
+                (["--no-sku", "skip"], "--no-sku goes with --map or an export's --format"),
+                (["--format", "shopify", "--shop", "x", "--no-sku", "drop"], "expected refuse, skip or name"),
+                (["--map", "id=Name", "--shop", "x"], "says nothing of customer, sku, quantity"),
+                (["--map", "colour=Name", "--shop", "x"], "expected one of id, shop, customer"),
+            ] {
+                let ran = Ran(
+                    try await ChildProcess.run(
+                        [BuiltExecutable.path, "submit", file] + arguments, environment: shop.servers.environment))
+                #expect(ran.code == 64 && ran.errors.contains(words), "\(arguments): \(ran.errors)")
+            }
+            let wrong = Ran(try await shop.run("submit", file, "--format", "etsy", "--shop", "x"))
+            #expect(
+                wrong.code == 65 && wrong.errors.contains("no column \"Order ID\" for id; there are: Name, Email"),
+                "\(wrong.errors)")
+            #expect(try shop.length() == 0)
+        }
+    }
+}

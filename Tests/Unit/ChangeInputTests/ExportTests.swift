@@ -1,0 +1,143 @@
+import Foundation
+import OrderLog
+import TestSupport
+import Testing
+
+@testable import ChangeInput
+
+@Suite("Exports of shops")
+struct ExportTests {
+    private func read(
+        _ input: [UInt8], _ mapping: ExportMapping, chunk: Int = .max
+    ) throws -> (rows: [String], leftOut: ChangeReader.LeftOut, encoding: String?) {
+        var rest = input[...]
+        var reader = ChangeReader(format: nil, mapping: mapping) {
+            if rest.isEmpty { return nil }
+            let next = Array(rest.prefix(chunk))
+            rest = rest.dropFirst(next.count)
+            return next
+        }
+        var rows: [String] = []
+        while let row = try reader.next() { rows.append(row.summary) }
+        return (rows, reader.leftOut, reader.foreignEncoding)
+    }
+
+    private func read(
+        _ export: KnownExport, _ file: String, noSKU: ExportMapping.MissingSKU = .refuse
+    ) throws -> (rows: [String], leftOut: ChangeReader.LeftOut, encoding: String?) {
+        let path = Repository.root.appending(path: "Tests/Fixtures/exports/\(file)").path
+        var mapping = export.mapping
+        mapping.setShop("main")
+        mapping.missingSKU = noSKU
+        let bytes = Array(try #require(FileManager.default.contents(atPath: path)))
+        let whole = try read(bytes, mapping)
+        // In pieces it is the same; what isn't UTF-8 is told by its beginning.
+        for chunk in [7, 64] where export != .amazon {
+            let pieces = try read(bytes, mapping, chunk: chunk)
+            #expect(pieces.rows == whole.rows && pieces.encoding == whole.encoding)
+        }
+        return whole
+    }
+
+    @Test("Shopify: later rows without the order's fields, apart from the others, cancelled ones, items without a SKU")
+    func shopify() throws {
+        let missing = "--no-sku skip leaves such items out, --no-sku name knows them by their name"
+        let refused = try read(.shopify, "shopify.csv")
+        #expect(
+            refused.rows == [
+                "main/#1001 ana@example.com TEE%20RED/M:2 MUG-1:1", "main/#1002 bo@example.com MUG-1:1",
+                "order.cancelled main/#1002/cancel #1002 MUG-1:1",
+                "main/#1003 Zoë Ohnepost CAFÉ-1:3 MUG-1:1 TEE%20RED/M:2",
+                "line 11: sku: is missing for \"Tip\": \(missing)",
+                "line 10: sku: is missing for \"Gift card 25 €\": \(missing)",
+            ])
+        let skipped = try read(.shopify, "shopify.csv", noSKU: .skip)
+        #expect(skipped.rows.suffix(1) == ["main/#1004 cy@example.com TEE%20RED/M:1"] && skipped.rows.count == 5)
+        #expect(skipped.leftOut.items == 2 && skipped.leftOut.orders == 1)
+        #expect(skipped.leftOut.names == ["Gift card 25 €", "Tip"])
+        let named = try read(.shopify, "shopify.csv", noSKU: .name)
+        #expect(
+            named.rows.suffix(2) == [
+                "main/#1004 cy@example.com TEE%20RED/M:1 Tip:1", "main/#1005 di@example.com Gift%20card%2025%20€:1",
+            ])
+    }
+
+    @Test("WooCommerce: a row an item; status tells what was cancelled")
+    func woocommerce() throws {
+        #expect(
+            try read(.woocommerce, "woocommerce.csv").rows == [
+                "main/2001 ana@example.com TEA-250:2 MUG-1:1", "main/2002 bo@example.com MUG-1:1",
+                "order.cancelled main/2002/cancel 2002 MUG-1:1", "main/2003 cy@example.com POT-1:1",
+            ])
+    }
+
+    @Test("Amazon: tabs, Windows-1252, quotation marks that are inches, rows that only go on")
+    func amazon() throws {
+        let found = try read(.amazon, "amazon.txt")
+        #expect(
+            found.rows == [
+                "main/302-1234567-0000001 x1@marketplace.example TEA-250:2 MUG-1:1",
+                "main/302-1234567-0000002 x2@marketplace.example POT-1:1",
+            ])
+        #expect(found.encoding == "Windows-1252")
+    }
+
+    @Test("Etsy: UTF-16, and items that have a name only")
+    func etsy() throws {
+        let found = try read(.etsy, "etsy.csv", noSKU: .name)
+        #expect(found.rows == ["main/3400000001 coolbuyer42 FOX-01:2 FOX-02:1", "main/3400000002 Zoé Igel:1"])
+        #expect(found.encoding == "UTF-16, little endian")
+    }
+
+    @Test("eBay: semicolons, a sum above an order's items, lines that are none at the end")
+    func ebay() throws {
+        let found = try read(.ebay, "ebay.csv")
+        #expect(
+            found.rows == ["main/12-34567-89012 buyer_1 LAMP-1:1 BULB-9:1", "main/12-34567-89013 käufer_2 BULB-9:3"])
+        #expect(found.encoding == nil)
+    }
+
+    @Test("a mapping names columns, constants and alternatives; header case, blanks and decimals don't matter")
+    func mapping() throws {
+        var mapping = try ExportMapping(
+            #"id=No,shop=@main,customer=Mail|"Name, full",sku="Item code",quantity=Qty,cancelled=State~void/Gone"#)
+        #expect(mapping.missingParts.isEmpty)
+        let text = """
+             no ;MAIL;"Name, full";item CODE;Qty;State;other
+            7;; Zoë ;A; 2,00 ;;x
+            8;b@x;;B;1.0;GONE
+
+            9;c@x;;C;1.5;
+            """
+        #expect(
+            try read(Array(text.utf8), mapping).rows == [
+                "main/7 Zoë A:2", "main/8 b@x B:1", "order.cancelled main/8/cancel 8 B:1",
+                #"line 5: quantity: expected a whole number from 1 to 1 000 000, got "1.5""#,
+            ])
+        mapping.setShop("other")
+        #expect(try read(Array(text.utf8), mapping).rows.first == "other/7 Zoë A:2")
+        for (wrong, message) in [
+            ("id", "expected PART=COLUMN"), ("colour=Red", "expected one of id, shop"), ("id=A,id=B", "is there twice"),
+            ("id=\"A", "isn't closed"), ("id=", "expected a column"), ("id=A~b", "expected a column"),
+        ] {
+            let error = #expect(throws: FieldError.self) { try ExportMapping(wrong) }
+            #expect(error?.message.contains(message) == true, "\(wrong): \(String(describing: error))")
+        }
+        let header = #expect(throws: InputError.self) {
+            try read(Array("Nr;Mail\n1;x".utf8), try ExportMapping("id=No,shop=@m,customer=Mail,sku=A,quantity=Q"))
+        }
+        #expect(header?.description.contains(#"no column "No" for id; there are: Nr, Mail"#) == true)
+    }
+
+    @Test(
+        "what is no text is named, with what to do", arguments: [("1f8b08", "gzip -dc"), ("504b0304", "CSV (UTF-8)")])
+    func noText(hex: String, advice: String) throws {
+        let bytes = stride(from: 0, to: hex.count, by: 2).compactMap { start in
+            UInt8(hex.dropFirst(start).prefix(2), radix: 16)
+        }
+        let error = #expect(throws: InputError.self) { try read(bytes + [0, 0, 0xFF], KnownExport.shopify.mapping) }
+        #expect(error?.description.contains(advice) == true)
+        let own = #expect(throws: InputError.self) { try ChangeInputTests.read(bytes + [0, 0, 0xFF]) }
+        #expect(own?.description.contains(advice) == true)
+    }
+}
