@@ -26,6 +26,8 @@ struct CSVRow {
     var isCancelled = false
     /// Whether it has an item; of an export not each row has one.
     var hasItem = true
+    /// Whether it says whose it is: an export's later rows may leave that out.
+    var hasOwnID = true
     /// The item without a SKU that is left out.
     var skipped: String?
 
@@ -51,6 +53,7 @@ struct CSVRow {
             ?? (hasAllColumns ? nil : .row("expected \(columns.count) columns, got \(fields.count)"))
         if let missingSKU = columns.missingSKU {
             isCancelled = columns.isCancelled(fields)
+            hasOwnID = !id.isEmpty
             var (sku, name, quantity) = (field(.sku), field(.name), Self.wholeNumber(field(.quantity)))
             hasItem = !(sku.isEmpty && (columns.has(.name) ? name.isEmpty : quantity.isEmpty))
             if hasItem, sku.isEmpty {
@@ -76,11 +79,13 @@ struct CSVRow {
         isStray = unreadable != nil || !hasAllColumns || key?.isPlausible != true
     }
 
-    /// A whole number as spreadsheets may write it: `2`, `2.0`, `2,00`.
+    /// A whole number as spreadsheets and shops may write it: `2`, `2.0`, `2,00`, `2.0000`.
+    ///
+    /// Not with three zeros: `2.000` may be two or two thousand.
     private static func wholeNumber(_ text: String) -> String {
-        guard let point = text.lastIndex(where: { $0 == "." || $0 == "," }), point > text.startIndex,
-            text[text.index(after: point)...].allSatisfy({ $0 == "0" })
-        else { return text }
+        guard let point = text.firstIndex(where: { $0 == "." || $0 == "," }) else { return text }
+        let decimals = text[text.index(after: point)...]
+        guard decimals.allSatisfy({ $0 == "0" }), [1, 2, 4].contains(decimals.count) else { return text }
         return String(text[..<point])
     }
 

@@ -76,8 +76,9 @@ struct CSVWindow {
         // What can't be an ID is rejected anyway.
         let key = order.key?.isPlausible == true ? order.key : nil
         if isOfExport, let key, let position = positions[key] {
-            bytes += order.textCount
+            let before = held[position - base].order?.textCount ?? 0
             held[position - base].order?.merge(order)
+            bytes += (held[position - base].order?.textCount ?? 0) - before
             return
         }
         var parts: Parts?

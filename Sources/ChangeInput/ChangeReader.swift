@@ -214,8 +214,8 @@ package struct ChangeReader: ~Copyable {
                     leftOut.items += 1
                     if leftOut.names.count < 5, !leftOut.names.contains(name) { leftOut.names.append(name) }
                 }
-                // A line of sums, or what an order has beside its items.
-                if !row.hasItem, row.skipped == nil, row.problem == nil, !row.isCancelled { continue }
+                // A line of sums, or of no order at all.
+                if !row.hasItem, !row.hasOwnID, row.skipped == nil, row.problem == nil { continue }
                 if row.key?.isPlausible == true { lastKey = row.key }
                 return row
             }

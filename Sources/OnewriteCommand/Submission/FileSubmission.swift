@@ -134,7 +134,7 @@ struct FileSubmission {
         }
         if leftOut.orders > 0 {
             lines.append(
-                "  \(FieldError.spaced(leftOut.orders)) order\(leftOut.orders == 1 ? "" : "s") without any other left out"
+                "  \(FieldError.spaced(leftOut.orders)) order\(leftOut.orders == 1 ? "" : "s") without other items left out"
             )
         }
         return lines

@@ -140,4 +140,31 @@ struct ExportTests {
         let own = #expect(throws: InputError.self) { try ChangeInputTests.read(bytes + [0, 0, 0xFF]) }
         #expect(own?.description.contains(advice) == true)
     }
+
+    @Test("a row without items begins its order all the same, and what can't be told is in no order at all")
+    func continuations() throws {
+        let mapping = try ExportMapping("id=No,shop=@m,customer=Who,sku=Item,quantity=Q")
+        func rows(_ lines: String...) throws -> [String] {
+            try read(Array(("No,Who,Item,Q\n" + lines.joined(separator: "\n")).utf8), mapping).rows
+        }
+        #expect(try rows("1,a,A,1", "2,b,,", ",,B,2", ",,C,3", ",,,", "1,,D,4") == ["m/1 a A:1 D:4", "m/2 b B:2 C:3"])
+        // A broken row without an ID is the order's above, and those behind it, too: none of it is taken.
+        #expect(
+            try rows("1,a,A,1", ",b\"x,B,2", ",,C,3", "3,c,D,4") == [
+                "line 3: has a quote within a field that is not quoted", "m/3 c D:4",
+            ])
+        // Whose a broken row is that has an ID which can't be one, nobody knows: those beside it are not taken.
+        let neighbour = "the order of this line can't be told, and may be this one"
+        #expect(
+            try rows("1,a,A,1", "\u{200B},b,B,2", ",,C,3", "3,c,D,4") == [
+                "line 3: \(neighbour)", "line 3: id: expected \(NameRule.text), got \"�\"", "m/3 c D:4",
+            ])
+        #expect(try rows("1,a,A,1", "1,b,B,1") == ["line 3: customer: differs from the order's first row, line 2"])
+        for (written, quantity) in [("2", "2"), ("2.0", "2"), ("2,00", "2"), ("2.0000", "2")] {
+            #expect(try rows("1,a,A,\"\(written)\"") == ["m/1 a A:\(quantity)"])
+        }
+        for written in ["2.000", "2,000", "1,000,00", "2.", "2.5", "-2", "2e3"] {
+            #expect(try rows("1,a,A,\"\(written)\"").first?.hasPrefix("line 2: quantity: ") == true, "\(written)")
+        }
+    }
 }
