@@ -77,8 +77,12 @@ package struct ChangeReader: ~Copyable {
         let decoder = TextDecoder()
         self.decoder = decoder
         framer = RecordFramer(isReady: isReady) { () throws(InputError) in
-            guard let chunk = try read() else { return nil }
-            if decoder.encoding == nil, let kind = Self.foreignKind(chunk[...]) { throw .header(kind) }
+            guard var chunk = try read() else { return nil }
+            if decoder.encoding == nil {
+                // However it comes: a pipe's first bytes may be few.
+                while chunk.count < TextDecoder.beginningBytes, let more = try read() { chunk += more }
+                if let kind = Self.foreignKind(chunk[...]) { throw .header(kind) }
+            }
             return decoder.decoded(chunk)
         }
     }

@@ -10,6 +10,9 @@ final class TextDecoder {
         case windows1252 = "Windows-1252"
     }
 
+    /// How much of a file tells how it is encoded.
+    static let beginningBytes = 64 * 1024
+
     /// nil before the first bytes.
     private(set) var encoding: Encoding?
     /// A half of a character, until the rest comes.
@@ -49,7 +52,8 @@ final class TextDecoder {
         }
     }
 
-    private static func encoding(of beginning: [UInt8]) -> Encoding {
+    private static func encoding(of chunk: [UInt8]) -> Encoding {
+        let beginning = chunk.prefix(beginningBytes)
         if beginning.starts(with: [0xFF, 0xFE]) { return .utf16Little }
         if beginning.starts(with: [0xFE, 0xFF]) { return .utf16Big }
         // The last character may be cut off.

@@ -16,12 +16,25 @@ extension FuzzTarget {
     /// Rows of orders.
     static let csv = FuzzTarget("csv") { bytes in try readsAlike(bytes, as: .csv) { _, _ in } }
 
+    /// Exports of shops: the first byte says whose.
+    static let exports = FuzzTarget("exports") { bytes in
+        guard let first = bytes.first else { return }
+        let known = KnownExport.allCases
+        var mapping = known[Int(first) % known.count].mapping
+        mapping.setShop("main")
+        mapping.missingSKU = first & 0x40 == 0 ? .skip : .name
+        try readsAlike(Array(bytes.dropFirst()), as: .csv, mapping) { _, change in
+            try require(change.shop == "main" && change.lines.items.allSatisfy { $0.quantity > 0 }, "\(change)")
+        }
+    }
+
     /// Reads input at once and in pieces, which must give the same; what is accepted can be read from the log again.
     private static func readsAlike(
-        _ bytes: [UInt8], as format: InputFormat, _ check: (InputRow, Change) throws -> Void
+        _ bytes: [UInt8], as format: InputFormat, _ mapping: ExportMapping? = nil,
+        _ check: (InputRow, Change) throws -> Void
     ) throws {
-        let whole = rows(of: [bytes[...]], as: format)
-        let inPieces = rows(of: bytes.pieces, as: format)
+        let whole = rows(of: [bytes[...]], as: format, mapping)
+        let inPieces = rows(of: bytes.pieces, as: format, mapping)
         try require(whole.rows.map(text) == inPieces.rows.map(text), "pieces give other rows")
         try require(whole.error == inPieces.error, "pieces give another error")
         for row in whole.rows {
@@ -31,11 +44,11 @@ extension FuzzTarget {
         }
     }
 
-    private static func rows(of pieces: [ArraySlice<UInt8>], as format: InputFormat) -> (
-        rows: [InputRow], error: String?
-    ) {
+    private static func rows(
+        of pieces: [ArraySlice<UInt8>], as format: InputFormat, _ mapping: ExportMapping?
+    ) -> (rows: [InputRow], error: String?) {
         var rest = pieces[...]
-        var reader = ChangeReader(format: format) { rest.popFirst().map(Array.init) }
+        var reader = ChangeReader(format: format, mapping: mapping) { rest.popFirst().map(Array.init) }
         var rows: [InputRow] = []
         do {
             while let row = try reader.next() { rows.append(row) }

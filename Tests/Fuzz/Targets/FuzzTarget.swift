@@ -12,7 +12,7 @@ package struct FuzzTarget: Sendable {
 
     /// All of them.
     package static let all = [
-        replies, entries, ndjson, csv, redisURLs, postgresURLs, configuration, keys, terminalText,
+        replies, entries, ndjson, csv, exports, redisURLs, postgresURLs, configuration, keys, terminalText,
     ]
 }
 
