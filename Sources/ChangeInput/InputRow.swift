@@ -27,6 +27,12 @@ package struct InputRow: Sendable {
 }
 
 extension InputRow {
+    /// The same row, refused for what the reader doesn't know of.
+    package func rejected(_ error: FieldError) -> InputRow {
+        InputRow(
+            line: line, id: id, text: text, isTextCut: isTextCut, result: .failure(RowError(line: line, error: error)))
+    }
+
     /// Reads a change that is a JSON object, as a line of NDJSON has it.
     ///
     /// - Parameters:

@@ -76,6 +76,12 @@ struct SubmitCommand: AsyncParsableCommand {
             valueName: "refuse|skip|name"), completion: .list(ExportMapping.MissingSKU.allCases.map(\.rawValue)))
     var noSku: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Reject orders with more of a SKU than this: a typing error, perhaps (default: \(Limits.quantity.upperBound)).",
+            valueName: "n"))
+    var maxQuantity: Int64?
+
     @Flag(help: "Read all of the file, say what would be sent, and send nothing.")
     var dryRun = false
 
@@ -98,6 +104,9 @@ struct SubmitCommand: AsyncParsableCommand {
             ("--id", id != nil), ("--shop", shop != nil), ("--customer", customer != nil), ("--line", !lines.isEmpty),
             ("--attributes", attributes != nil),
         ]
+        if let maxQuantity, !Limits.quantity.contains(maxQuantity) {
+            throw ValidationError("--max-quantity: expected 1 to \(Limits.quantity.upperBound), got \(maxQuantity)")
+        }
         if let file {
             if MistypedWord.names(of: Self.self).contains(file), !FileManager.default.fileExists(atPath: file) {
                 throw ValidationError("there is no file \(file). Did you mean --\(file)?")
@@ -151,7 +160,8 @@ struct SubmitCommand: AsyncParsableCommand {
         guard let file else { return try await submitOne() }
         let submission = FileSubmission(
             path: file, format: format.map { $0 == .ndjson ? .ndjson : .csv }, mapping: try mapping(),
-            rejectsPath: rejects, onError: onError == .stop ? .stop : .goOn, isDry: dryRun, options: options,
+            rejectsPath: rejects, onError: onError == .stop ? .stop : .goOn, maxQuantity: maxQuantity, isDry: dryRun,
+            options: options,
             servers: try await options.servers(name: "onewrite-submit"))
         try await StopRequest.handlingSignals(saying: "stopping: waiting for the answers in flight") { stop in
             try await CommandLane().run { _ in try submission.run(stop) }
@@ -161,7 +171,9 @@ struct SubmitCommand: AsyncParsableCommand {
     private func submitOne() async throws {
         let draft = ChangeDraft(
             id: id, shop: shop, customer: customer, lines: .items(lines.map(\.item)), attributes: attributes)
-        try await options.submit(try Change(flags: draft), to: try await options.servers(name: "onewrite-submit"))
+        let change = try Change(flags: draft)
+        if let maxQuantity, let error = change.exceeding(maxQuantity) { throw Failure(.badRows, error.description) }
+        try await options.submit(change, to: try await options.servers(name: "onewrite-submit"))
     }
 }
 
@@ -179,6 +191,15 @@ struct ItemArgument {
 }
 
 extension Change {
+    /// What is wrong with an order of more than is thought possible; nil for what is within it, and for anything but orders.
+    func exceeding(_ most: Int64) -> FieldError? {
+        guard kind == .orderPlaced, let line = lines.items.first(where: { $0.quantity > most }) else { return nil }
+        return FieldError(
+            "quantity",
+            "\(FieldError.quote(line.sku)) is ordered \(FieldError.spaced(line.quantity)) times, and --max-quantity is "
+                + FieldError.spaced(most))
+    }
+
     /// Makes a change of what was given by flags.
     ///
     /// - Throws: ``Failure`` that names the field.

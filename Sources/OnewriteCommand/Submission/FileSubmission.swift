@@ -21,6 +21,8 @@ struct FileSubmission {
     let mapping: ExportMapping?
     let rejectsPath: String?
     let onError: OnError
+    /// The most of a SKU that an order may have; nil for what the log takes.
+    let maxQuantity: Int64?
     /// Whether nothing is sent.
     let isDry: Bool
     let options: SubmitOptions
@@ -57,7 +59,7 @@ struct FileSubmission {
             format: format, mapping: mapping, isReady: input.isReady(stop), read: input.bytes(stop) {})
         var rows = 0
         do throws(InputError) {
-            while let row = try reader.next() {
+            while let row = try reader.next().map(limited) {
                 rows += 1
                 guard case .failure(let error) = row.result else { continue }
                 report.take(
@@ -76,6 +78,14 @@ struct FileSubmission {
         throw Failure(.badRows, "")
     }
 
+    /// A row with an order of more than is thought possible is a bad one.
+    private func limited(_ row: InputRow) -> InputRow {
+        guard let maxQuantity, case .success(let change) = row.result, let error = change.exceeding(maxQuantity) else {
+            return row
+        }
+        return row.rejected(error)
+    }
+
     private static let ordersShown = 3
 
     /// Says what would be sent, and sends nothing.
@@ -87,7 +97,7 @@ struct FileSubmission {
             format: format, mapping: mapping, isReady: input.isReady(stop), read: input.bytes(stop) {})
         var (counts, lines, shown): ([Change.Kind: Int], Int, [String]) = ([:], 0, [])
         do throws(InputError) {
-            while let row = try reader.next() {
+            while let row = try reader.next().map(limited) {
                 report.format = reader.format
                 switch row.result {
                 case .success(let change):
@@ -168,7 +178,7 @@ struct FileSubmission {
         var failure: InputError?
         var stretch = SubmissionStretch(submitter, report)
         do throws(InputError) {
-            while submitter.canGoOn, !hasStopped(report), let row = try reader.next() {
+            while submitter.canGoOn, !hasStopped(report), let row = try reader.next().map(limited) {
                 report.format = reader.format
                 if onError == .stop { stretch.add(row) } else { submitter.add(row) }
                 progress.update(bytes: reader.bytesConsumed, report.tally)
@@ -183,7 +193,10 @@ struct FileSubmission {
         rejects?.flush()
         progress.clear()
         if let failure, report.tally.total == 0 { throw input.failure(failure) }
-        let remarks = remarks(reader.leftOut, reader.foreignEncoding)
+        var remarks = remarks(reader.leftOut, reader.foreignEncoding)
+        if report.tally.total > 1, report.tally.duplicates == report.tally.total {
+            remarks.append("  all of it was in the log already")
+        }
         show([report.summary] + remarks + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
         try stop.wait(for: report.targets, in: options.wait?.groups() ?? [], servers)

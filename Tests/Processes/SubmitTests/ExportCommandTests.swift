@@ -38,6 +38,7 @@ struct ExportCommandTests {
                 #expect(try shop.length() == before + count)
                 let again = try await submit().succeeded()
                 #expect(again.output.contains("\(count) orders · 0 accepted · \(count) duplicate"), "\(again.output)")
+                #expect(again.output.contains("\n  all of it was in the log already"), "\(again.output)")
             }
             let audit = Ran(try await shop.run("audit"))
             #expect(audit.code == 0, "\(audit.output)")
@@ -75,6 +76,25 @@ struct ExportCommandTests {
                 #expect(ran.output.contains("1 rejected → \(format).rejects"), "\(ran.output)")
                 #expect(try shop.lines("\(format).rejects").count == 1)
             }
+        }
+    }
+
+    @Test("an order of more than can be meant is refused, from a file and by flags; counts may be as large as they are")
+    func maxQuantity() async throws {
+        try await withShop { shop in
+            let count = #"{"type":"stock.counted","id":"n","shop":"main","lines":[{"sku":"A","quantity":5000}]}"#
+            let file = try shop.file("orders.ndjson", [order("a", quantity: 10), order("b", quantity: 11), count])
+            let ran = Ran(try await shop.run("submit", file, "--max-quantity", "10"))
+            #expect(ran.code == 65 && ran.output.contains("3 rows · 2 accepted · 1 rejected"), "\(ran.output)")
+            #expect(
+                ran.output.contains(
+                    #"line 2: quantity: "TEA-250" is ordered 11 times, and --max-quantity is 10"#), "\(ran.output)")
+            let single = ["submit", "--id", "c", "--shop", "main", "--customer", "c", "--line", "A:6", "--line", "A:5"]
+            let flags = Ran(
+                try await ChildProcess.run(
+                    [BuiltExecutable.path] + single + ["--max-quantity", "10"], environment: shop.servers.environment))
+            #expect(flags.code == 65 && flags.errors.contains(#""A" is ordered 11 times"#), "\(flags.errors)")
+            #expect(try shop.length() == 2)
         }
     }
 
