@@ -2,7 +2,8 @@ import OrderLog
 
 /// Reads changes from NDJSON or CSV, one after the other, in memory that doesn't grow with the input.
 ///
-/// NDJSON holds one object a line; empty lines are skipped. CSV (<https://datatracker.ietf.org/doc/html/rfc4180>) holds a
+/// NDJSON holds one object a line; empty lines are skipped. A JSON list of such objects does as well, and objects that stretch
+/// over lines. CSV (<https://datatracker.ietf.org/doc/html/rfc4180>) holds a
 /// header with `id`, `shop`, `customer`, `sku`, `quantity` and perhaps `attributes`, in any order; consecutive rows of
 /// one shop and ID are one order. A byte order mark and CRLF are fine, as is a last line without a line break.
 ///
@@ -17,6 +18,8 @@ package struct ChangeReader: ~Copyable {
     private var fields: [String] = []
     private var order: CSVOrder?
     private var window: CSVWindow
+    /// Whether JSON is a document, not an object a line.
+    private var isDocument = false
     private let mapping: ExportMapping?
     private let decoder: TextDecoder?
     /// What parts an export's fields.
@@ -100,6 +103,7 @@ package struct ChangeReader: ~Copyable {
                 let beginning = try framer.beginning()
                 if let kind = Self.foreignKind(beginning) { throw .header(kind) }
                 format = format ?? InputFormat(beginning: beginning)
+                isDocument = format == .ndjson && InputFormat.isDocument(beginning) == true
             }
             if format != .csv { return try nextObject() }
             columns = try readHeader()
@@ -122,7 +126,7 @@ package struct ChangeReader: ~Copyable {
     }
 
     private mutating func nextObject() throws(InputError) -> InputRow? {
-        while let record = try framer.next(quoted: false) {
+        while let record = isDocument ? try framer.nextObject() : try framer.next(quoted: false) {
             let line = framer.line
             switch record {
             case .tooLong(let beginning):

@@ -54,7 +54,8 @@ struct RecordFramer {
     mutating func beginning() throws(InputError) -> ArraySlice<UInt8> {
         while bytes.count < 3, try fill() {}
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { consume(3) }
-        while bytes.count - start < Self.keptBytesMax, bytes[start...].allSatisfy(\.isSpace), try fill() {}
+        // Whether JSON is a document shows a little behind its first byte.
+        while bytes.count - start < Self.keptBytesMax, InputFormat.isDocument(bytes[start...]) == nil, try fill() {}
         return bytes[start...]
     }
 
@@ -95,6 +96,59 @@ struct RecordFramer {
             return beginning.map(Record.tooLong) ?? .whole(trimmed(record))
         }
     }
+
+    /// Reads up to the end of the next object of a JSON document: of a list, or of objects that stretch over lines.
+    ///
+    /// - Returns: nil at the input's end.
+    /// - Throws: ``InputError/unreadable(errno:)``.
+    mutating func nextObject() throws(InputError) -> Record? {
+        isStarved = false
+        while true {
+            while start < bytes.count, bytes[start].isSpace || Self.betweenObjects.contains(bytes[start]) {
+                if bytes[start] == 0x0A { nextLine += 1 }
+                consume(1)
+            }
+            if start < bytes.count { break }
+            guard try fill() else { return nil }
+        }
+        line = nextLine
+        var (scanned, depth, isInString, isEscaped) = (0, 0, false, false)
+        var beginning: [UInt8]?
+        var (isWhole, hasMore) = (false, false)
+        repeat {
+            while start + scanned < bytes.count, !isWhole {
+                let byte = bytes[start + scanned]
+                scanned += 1
+                if byte == 0x0A { nextLine += 1 }
+                switch byte {
+                case _ where isEscaped: isEscaped = false
+                case UInt8(ascii: "\\") where isInString: isEscaped = true
+                case UInt8(ascii: "\""): isInString.toggle()
+                case _ where isInString: break
+                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+                case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                    depth -= 1
+                    isWhole = depth <= 0
+                // What is no object at all ends with its line.
+                case 0x0A where depth == 0: isWhole = true
+                default: break
+                }
+            }
+            if scanned > Limits.inputLineBytesMax, beginning == nil {
+                beginning = Array(bytes[start..<start + Self.keptBytesMax])
+            }
+            if beginning != nil {
+                consume(scanned)
+                scanned = 0
+            }
+            hasMore = isWhole ? false : try fill()
+        } while hasMore
+        let record = start..<start + scanned
+        consume(scanned)
+        return beginning.map(Record.tooLong) ?? .whole(record)
+    }
+
+    private static let betweenObjects = [UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "]")]
 
     /// Without the CR of a CRLF.
     private func trimmed(_ record: Range<Int>) -> Range<Int> {
