@@ -69,7 +69,7 @@ struct PoolerTests {
             try await eventually(within: .seconds(30), "the workers have told what they know") {
                 try await shop.run("upgrade", "--yes").code == 0
             }
-            #expect(try await shop.sql("SELECT version::text FROM meta") == ["2"])
+            #expect(try await shop.sql("SELECT version::text FROM meta") == ["3"])
         }
     }
 
