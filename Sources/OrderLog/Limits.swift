@@ -42,7 +42,7 @@ package enum Limits {
     package static let inputBytesAheadMax = 2 << 20
     /// Orders of an export that are read ahead, so that rows of one needn't stand together.
     package static let exportOrdersAheadMax = 256 * 1024
-    /// The same in bytes of input; with what is made of them some 200 MB.
+    /// The same in bytes of input; with what is made of them some 300 MB.
     package static let exportBytesAheadMax = 64 << 20
     /// Changes of a submission that are read, and have no receipt yet.
     ///
