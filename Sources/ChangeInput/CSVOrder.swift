@@ -149,9 +149,7 @@ struct CSVOrder {
         if let problem = row.problem { reject(line: row.line, problem) }
         isCancelled = isCancelled || row.isCancelled
         note(customer: row.customer, line: row.line)
-        if let own = row.attributes, !own.utf8.elementsEqual((attributes ?? "").utf8) {
-            reject(line: row.line, differs("attributes"))
-        }
+        note(attributes: row.attributes, line: row.line)
         guard failure == nil, row.hasItem else { return }
         items.append(row.item)
         itemLines.append(row.line)
@@ -168,6 +166,7 @@ struct CSVOrder {
         lastLine = other.lastLine
         isCancelled = isCancelled || other.isCancelled
         note(customer: other.customer, line: other.line)
+        note(attributes: other.attributes, line: other.line)
         keep(other.text[...], isCut: other.isTextCut)
         if let failure = other.failure { reject(line: failure.line, failure.error) }
         guard failure == nil else { return }
@@ -176,6 +175,11 @@ struct CSVOrder {
         if items.count > Limits.lines.upperBound, let failure = firstFailure() {
             reject(line: failure.line, failure.error)
         }
+    }
+
+    private mutating func note(attributes other: String?, line: Int) {
+        guard let other, !other.hasSameBytes(as: attributes ?? "") else { return }
+        reject(line: line, differs("attributes"))
     }
 
     private mutating func note(customer other: String, line: Int) {

@@ -39,6 +39,9 @@ package struct ExportMapping: Sendable, Equatable {
 
     init(_ sources: [Part: [Source]]) { self.sources = sources }
 
+    /// One that says nothing of any part.
+    package init() { self.init([:]) }
+
     /// Has all orders belong to a shop.
     package mutating func setShop(_ name: String) { sources[.shop] = [.constant(name)] }
 

@@ -133,8 +133,7 @@ struct SubmitCommand: AsyncParsableCommand {
     private func mapping() throws -> ExportMapping? {
         guard map != nil || format?.export != nil else { return nil }
         do throws(FieldError) {
-            var mapping = try ExportMapping("")
-            if let export = format?.export { mapping = export.mapping }
+            var mapping = format?.export?.mapping ?? ExportMapping()
             if let map { mapping.override(with: try ExportMapping(map)) }
             if let shop { mapping.setShop(shop.inNormalForm) }
             if let noSku {
@@ -191,9 +190,9 @@ struct ItemArgument {
 }
 
 extension Change {
-    /// What is wrong with an order of more than is thought possible; nil for what is within it, and for anything but orders.
+    /// What is wrong with an order of more than is thought possible; nil for what is within it.
     func exceeding(_ most: Int64) -> FieldError? {
-        guard kind == .orderPlaced, let line = lines.items.first(where: { $0.quantity > most }) else { return nil }
+        guard let line = lines.items.first(where: { $0.quantity > most }) else { return nil }
         return FieldError(
             "quantity",
             "\(FieldError.quote(line.sku)) is ordered \(FieldError.spaced(line.quantity)) times, and --max-quantity is "

@@ -80,9 +80,10 @@ struct FileSubmission {
 
     /// A row with an order of more than is thought possible is a bad one.
     private func limited(_ row: InputRow) -> InputRow {
-        guard let maxQuantity, case .success(let change) = row.result, let error = change.exceeding(maxQuantity) else {
-            return row
-        }
+        guard let maxQuantity, case .success(let change) = row.result else { return row }
+        // An export's cancellation follows its order, and goes where that goes.
+        let isOrder = change.kind == .orderPlaced || mapping != nil && change.kind == .orderCancelled
+        guard isOrder, let error = change.exceeding(maxQuantity) else { return row }
         return row.rejected(error)
     }
 
@@ -162,12 +163,17 @@ struct FileSubmission {
         let isTyped = path == "-" && isatty(STDIN_FILENO) == 1
         let progress = SubmissionProgress(
             isWanted: !(options.json && Console.outputIsTerminal) && !isTyped, totalBytes: input.size)
+        let cancellations = mapping.map { _ in FollowingCancellations() }
         let submitter = try stop.submitter(
             servers, keepsInput: rejects != nil,
             notice: {
                 progress.clear()
                 Console.error($0)
-            }, take: report.take)
+            },
+            take: { receipt in
+                report.take(receipt)
+                cancellations?.note(receipt)
+            })
         var reader = ChangeReader(
             format: format, mapping: mapping, isReady: input.isReady(stop),
             read: input.bytes(stop) {
@@ -180,7 +186,13 @@ struct FileSubmission {
         do throws(InputError) {
             while submitter.canGoOn, !hasStopped(report), let row = try reader.next().map(limited) {
                 report.format = reader.format
-                if onError == .stop { stretch.add(row) } else { submitter.add(row) }
+                if onError == .stop {
+                    stretch.add(row)
+                } else if let cancellations {
+                    cancellations.add(row, to: submitter)
+                } else {
+                    submitter.add(row)
+                }
                 progress.update(bytes: reader.bytesConsumed, report.tally)
             }
             stretch.send()
@@ -188,6 +200,7 @@ struct FileSubmission {
             // Being stopped ends the input too, and is no trouble with it.
             if !stop.isRequested { failure = error }
         }
+        cancellations?.finish(submitter)
         submitter.finish()
         report.flush()
         rejects?.flush()

@@ -79,6 +79,43 @@ struct ExportCommandTests {
         }
     }
 
+    @Test(
+        "an order that the log has with other lines, or that is refused, is not cancelled by the export",
+        arguments: [1, 700])
+    func cancelsOnlyItsOwn(orders: Int) async throws {
+        try await withShop { shop in
+            let before = ["submit", "--id", "#7", "--shop", "s", "--customer", "c", "--line", "A:2"]
+            _ = try Ran(
+                try await ChildProcess.run([BuiltExecutable.path] + before, environment: shop.servers.environment)
+            ).succeeded()
+            var rows = ["Name,Email,Lineitem quantity,Lineitem name,Lineitem sku,Cancelled at"]
+            // More than a call's changes, so that some are answered before the rest is read.
+            for number in 0..<orders { rows.append("#a\(number),c,1,A,A,2026-11-30") }
+            rows += ["#7,c,1,A,A,2026-11-30", "#8,c,60,A,A,2026-11-30", "#9,c,1,A,A,"]
+            let file = try shop.file("export.csv", rows)
+            let ran = Ran(
+                try await shop.run(
+                    "submit", file, "--format", "shopify", "--shop", "s", "--max-quantity", "50", "--json"))
+            #expect(ran.code == 65, "\(ran.errors)")
+            let receipts = try ReceiptLine.all(ran.output)
+            #expect(receipts.count == 2 * orders + 5)
+            #expect(receipts.count { $0.outcome == "accepted" } == 2 * orders + 1)
+            #expect(receipts.filter { $0.id == "#7" }.map(\.outcome) == ["conflict"])
+            let cancelled = receipts.filter { $0.id == "#7/cancel" }
+            #expect(cancelled.map(\.outcome) == ["rejected"] && cancelled.first?.field == "order")
+            #expect(cancelled.first?.error?.contains("so it is not cancelled") == true)
+            #expect(receipts.filter { $0.id?.hasPrefix("#8") == true }.map(\.outcome) == ["rejected", "rejected"])
+            #expect(try shop.ids().filter { $0.hasSuffix("/cancel") }.count == orders)
+            #expect(try Set(shop.ids()).isDisjoint(with: ["#7/cancel", "#8", "#8/cancel"]))
+            // The same again: nothing new.
+            let length = try shop.length()
+            #expect(
+                try await shop.run("submit", file, "--format", "shopify", "--shop", "s", "--max-quantity", "50").status
+                    == .exited(65))
+            #expect(try shop.length() == length)
+        }
+    }
+
     @Test("an order of more than can be meant is refused, from a file and by flags; counts may be as large as they are")
     func maxQuantity() async throws {
         try await withShop { shop in
