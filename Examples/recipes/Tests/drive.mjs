@@ -49,7 +49,7 @@ await dead;
 assert.deepEqual(outcomes(await pipe.submit(orders(0, 400))), { duplicate: 400 });
 assert.notEqual(pipe.process, killed);
 
-const refused = [{ ...order(7), customer: "another" }, { ...order(1000), lines: [] }, { ...order(1001), id: "not an id" }];
+const refused = [{ ...order(7), customer: "another" }, { ...order(1000), lines: [] }, { ...order(1001), id: "two\nlines" }];
 assert.deepEqual((await pipe.submit(refused)).map(({ outcome }) => outcome), ["conflict", "rejected", "rejected"]);
 assert.equal(await pipe.close(), 65, "rows were refused");
 console.log("node: 400 orders, 2 kills,", JSON.stringify(counts));

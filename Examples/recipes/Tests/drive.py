@@ -54,7 +54,7 @@ assert pipe.process.pid != pid
 
 other = dict(order(7), customer="another")
 bad = dict(order(1000), lines=[])
-strange = dict(order(1001), id="not an id")
+strange = dict(order(1001), id="two\nlines")
 assert [r["outcome"] for r in pipe.submit([other, bad, strange])] == ["conflict", "rejected", "rejected"]
 started = time.monotonic()
 assert pipe.close() == 65, "rows were refused"
