@@ -7,7 +7,9 @@
 --     appends one change, once: WINDOW is the idempotency window in milliseconds ('' for a day), the fields are those of
 --     docs/protocol.md: type, id, shop, customer, order, lines ("TEA-250:2 MUG-1:1"), attributes (JSON)
 --     {'accepted' | 'duplicate' | 'conflict', partition, seq, entry ID} | {'rejected', field, why}
+--     {'refused', partition, then for each SKU that stock doesn't cover: SKU, wanted, available}: it is not in the log
 --     {'closed'}: Redis was restarted or replaced; again, when a worker has opened the log | {'nolog'}
+--     {'counting', shop}: what may be sold is being counted anew; again, in a moment | {'uncountable', why}
 --     {'mismatch', log ID, partitions}: another log than the caller knows
 --
 -- No answer says nothing: send the same again, under the same ID.
@@ -366,7 +368,16 @@ local function make()
     call[8] = format('%d', #call - 8)
     local reply = append(keys, call)
     if reply[1] == 'MISMATCH' then return { 'mismatch', reply[2], reply[3] } end
-    if reply[1] ~= 'OK' then return { string.lower(reply[1]) } end
+    if reply[1] ~= 'OK' then return { string.lower(reply[1]), reply[2] } end
+    if match(reply[4], '^refused ') then
+      local refused = { 'refused', partition }
+      for sku, wanted, available in string.gmatch(reply[4], ' ([^ :]+):(%d+):(-?%d+)') do
+        refused[#refused + 1] = string.gsub(sku, '%%..', escaped)
+        refused[#refused + 1] = wanted
+        refused[#refused + 1] = available
+      end
+      return refused
+    end
     local outcome, seq, entry = match(reply[4], '^(%a+) (%d+) (%S+)$')
     if not outcome then
       outcome, seq, entry = 'accepted', format('%d', tonumber(reply[3]) + 1), reply[4]

@@ -2,12 +2,12 @@
 -- Opens a partition's log under a new epoch, or creates it: a compare-and-set.
 --
 -- Guarantee: the head and the server are what the opener compared with the ledger, else nothing changes. What the log lost
--- is appended with seq, ID and fields as they were, and the idempotency window knows it again. A long tail comes in
--- chunks; the log stays shut until the last.
+-- is appended with seq, ID and fields as they were, and the idempotency window knows it again, and so does what may be sold. A
+-- long tail comes in chunks; the log stays shut until the last. Then the shops that want admission are those that Postgres names.
 --
 -- KEYS  head  log  seen
 -- ARGV  head's epoch and seq as read ('' and '' when there is no head), server's replid as read, new epoch, partitions,
---       log ID, '1' for the last chunk, then for each entry that was lost:
+--       log ID, '1' for the last chunk, number of shops that want admission, their names, then for each entry that was lost:
 --       seq, "<shop> <change ID>" ('' when it is no change), payload digest, number of strings, fields from `type` on
 -- Returns {'OPENED'} | {'CHANGED'} when something is not as it was read
 --       | {'ORPHANED'} when there is no head, but entries: the head was deleted by hand
@@ -26,7 +26,8 @@ if not head[2] then
 end
 
 local seq, seen = head[2] or '0', {}
-local at = 8
+local shops_to = 8 + tonumber(ARGV[8])
+local at = shops_to + 1
 while at <= #ARGV do
   local name, digest, last = ARGV[at + 1], ARGV[at + 2], at + 3 + tonumber(ARGV[at + 3])
   seq = ARGV[at]
@@ -34,6 +35,7 @@ while at <= #ARGV do
   if name ~= '' then
     seen[#seen + 1] = name
     seen[#seen + 1] = digest .. ' ' .. seq .. ' ' .. entry
+    follow(head_key, ARGV, at + 4, last)
   end
   at = last + 1
 end
@@ -41,6 +43,23 @@ if #seen > 0 then
   local time = redis.call('TIME')
   redis.call('HSETNX', seen_key, 'since', string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000)))
   redis.call('HSET', seen_key, unpack(seen))
+end
+if is_last then
+  local admission_key, wants = admission_of(head_key), {}
+  for k = 9, shops_to do
+    wants[ARGV[k]] = true
+    -- Redis lost that it was turned on, or the entries with which it was counted.
+    if redis.call('HSETNX', admission_key, ARGV[k], '') == 1 then
+      redis.call('UNLINK', available_of(head_key, ARGV[k]))
+      count_anew(head_key, ARGV[k])
+    end
+  end
+  for _, shop in ipairs(redis.call('HKEYS', admission_key)) do
+    if not wants[shop] then
+      redis.call('HDEL', admission_key, shop)
+      redis.call('UNLINK', available_of(head_key, shop))
+    end
+  end
 end
 redis.call('HSET', head_key, 'epoch', epoch, 'seq', seq, 'replid', is_last and replid or '')
 return { 'OPENED' }

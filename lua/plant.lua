@@ -41,6 +41,9 @@ for k = first_pair, #KEYS, 2 do
   redis.call('PERSIST', KEYS[k + 1])
 end
 redis.call('UNLINK', stock_key, delivery_key)
+-- Whoever opens the log knows which shops want admission, and has it counted.
+for _, shop in ipairs(redis.call('HKEYS', admission_of(head_key))) do redis.call('UNLINK', available_of(head_key, shop)) end
+redis.call('UNLINK', admission_of(head_key))
 -- What waits in the list, if it is there still, counts as pushed.
 local jobs = redis.call('TYPE', deliveries_key).ok == 'list' and redis.call('LLEN', deliveries_key) or 0
 redis.call('HSET', stock_key, 'token', '0', 'owner', '', 'epoch', epoch, 'seq', stock_seq, 'entry', '',

@@ -14,12 +14,6 @@ local first_shop = 6
 -- StockSum.swift: products of two numbers below it are exact in a double.
 local modulus = 67108859
 
--- Whether HINCRBY takes it, and Lua holds it: a whole number in its one form (no `007`, no `-0`) below 2^53.
-local function is_exact(value)
-  local number = string.match(value, '^%-?%d+$') and tonumber(value)
-  return number and math.abs(number) < 9007199254740992 and string.format('%d', number) == value
-end
-
 local batch = batch_arguments()
 local refused = refusal(batch, head_key, log_key, position_key, dead_key)
 if refused then return refused end
@@ -51,7 +45,7 @@ for _, shop in ipairs(shops) do
     local values = redis.pcall('HMGET', shop.key, unpack(shop.skus, from, to))
     if values.err then return { 'STALLED', shop.key .. ': ' .. values.err } end
     for k, value in ipairs(values) do
-      if value and not is_exact(value) then
+      if value and not exact(value) then
         return { 'STALLED', shop.key .. ' ' .. shop.skus[from + k - 1] .. ': not a whole number that can be counted on' }
       end
       if sum then
@@ -72,6 +66,12 @@ for _, shop in ipairs(shops) do
   end
   for k = 1, #shop.adds, 2 do
     redis.call('HINCRBY', shop.key, shop.adds[k], shop.adds[k + 1])
+  end
+end
+-- What is set aside isn't taken from the stock, or given back, although it was when it came into the log.
+for _, letter in ipairs(batch.dead) do
+  for k = letter.from, letter.to - 1, 2 do
+    if letter.placed and ARGV[k] == 'shop' then count_anew(head_key, ARGV[k + 1]) end
   end
 end
 return finish(batch, log_key, position_key, dead_key, sum)

@@ -33,4 +33,5 @@ for k = first_pair + 2 * count, #KEYS do redis.call('UNLINK', KEYS[k]) end
 redis.call('HINCRBY', position_key, 'token', 1)
 redis.call('HSET', position_key, 'owner', owner, 'epoch', epoch, 'seq', seq, 'entry', entry, 'sum', sum, 'counted', seq)
 redis.call('HDEL', position_key, 'checked')
+count_all_anew(head_key)
 return { 'SWAPPED', before }

@@ -107,6 +107,8 @@ package struct Audit {
                 doubts.append("partition \(partition): \(trouble.text)")
             }
         }
+        let available = AvailableCheck(redis, servers.keys, interrupt: interrupt)
+        try available.checkSwitches(identity, snapshot?.connection, &findings)
         try snapshot?.begin()
         let rows = try snapshot?.rows()
         let checks = snapshot.map { LedgerChecks(snapshot: $0, rows: rows ?? [:]) }
@@ -131,7 +133,8 @@ package struct Audit {
                 partition: partition, groups: groups, identity: identity, history: history, start: start, row: row,
                 snapshot: snapshot, log: log, reader: reader, shops: shops[partition] ?? [])
             do {
-                let found = try await audit.run(limit: limit, incidents: findings.incidents)
+                var found = try await audit.run(limit: limit, incidents: findings.incidents)
+                try available.check(partition, history, &found, &doubts)
                 guard try redis.look(at: partition, servers.keys).history == history else {
                     doubts.append("partition \(partition): its log was closed or opened anew meanwhile")
                     continue

@@ -15,6 +15,8 @@ public enum AuditSubject: String, Sendable, CaseIterable, Encodable {
     case stockInPostgres = "stock-in-postgres"
     /// The stock counters in Redis against the sum of the changes.
     case stockInRedis = "stock-in-redis"
+    /// Where admission is on: what may be sold against the stock in Redis and what the log has behind it.
+    case available
     /// The jobs that wait in Redis for the delivery service against the changes.
     case deliveries
     /// The sinks' positions against the log: none is beyond its last seq.
@@ -27,6 +29,7 @@ public enum AuditSubject: String, Sendable, CaseIterable, Encodable {
         case .orderLines: "order lines"
         case .stockInPostgres: "stock in Postgres"
         case .stockInRedis: "stock in Redis"
+        case .available: "available to sell"
         }
     }
 }

@@ -103,7 +103,8 @@ package struct LogOpener {
         try Faults.pass(.afterCompare)
 
         // Open.
-        switch try await heal(partition, from: look, to: frozen.position.seq, epoch: epoch) {
+        let admitted = try await ledger.admittedShops(in: partition)
+        switch try await heal(partition, from: look, to: frozen.position.seq, epoch: epoch, admitted) {
         case .changed: return .again
         case .orphaned:
             return .halted("the log of partition \(partition) has entries but no head: it was deleted by hand")
@@ -167,7 +168,7 @@ package struct LogOpener {
 
     /// Appends what the ledger has above the head, in chunks; the log is open after the last.
     private func heal(
-        _ partition: Partition, from look: LogLook, to last: Seq, epoch: Epoch
+        _ partition: Partition, from look: LogLook, to last: Seq, epoch: Epoch, _ admitted: [String]
     ) async throws -> OpenOutcome {
         var seen = look
         while true {
@@ -186,7 +187,7 @@ package struct LogOpener {
             }
             let end = lost.last?.seq ?? last
             let outcome = try await log.open(
-                partition, seen: seen, epoch: epoch, identity: identity, healing: lost,
+                partition, seen: seen, epoch: epoch, identity: identity, admitted: admitted, healing: lost,
                 isLast: end >= last)
             guard outcome == .opened, end < last, let head = seen.head else { return outcome }
             seen = LogLook(

@@ -5,6 +5,8 @@ package enum Witness: Hashable, Sendable {
     case start
     case coordinator
     case trimmer
+    /// Who counts what may be sold.
+    case admission
     case lane(Int)
     case partition(Partition)
     /// One of them in a process that serves several groups.
@@ -14,7 +16,7 @@ package enum Witness: Hashable, Sendable {
         switch self {
         case .partition(let partition): partition
         case .of(_, let witness): witness.partition
-        case .start, .coordinator, .trimmer, .lane: nil
+        case .start, .coordinator, .trimmer, .admission, .lane: nil
         }
     }
 }

@@ -107,7 +107,12 @@ package struct DemoRun: Sendable {
         try await fleet.startAll()
         narration.say("six workers: " + WorkerFleet.names.map(\.description).joined(separator: " "))
 
-        let (submissions, tally) = try await flow(servers, redis, probe, fleet, narration, &generator)
+        var (submissions, tally) = try await flow(servers, redis, probe, fleet, narration, &generator)
+        let lastPieces = try await LastPieces.run(on: servers, Submitters(servers: servers, pace: Self.pace))
+        submissions += lastPieces.submissions
+        narration.say(
+            "admission on: \(LastPieces.clients) clients wanted one of the last \(LastPieces.pieces) pieces: "
+                + "\(lastPieces.sold) accepted, \(lastPieces.refused) refused")
         try await waiting(upTo: .seconds(60), "not everything was applied") { try await probe.backlog() == 0 }
         narration.say("every group has applied and acknowledged everything")
         let contents = try await servers.contents()
@@ -121,14 +126,15 @@ package struct DemoRun: Sendable {
         let naive = try await dualWrite.run(kills: tally.kills, using: &generator)
         narration.say("… killed -9 as often. Now two naive clients set the same stock count, \(CountRace.rounds) times")
         let naiveRaces = try await CountRace.runNaively(on: servers, seed: generator.next())
-        narration.say("done")
+        let naiveSold = try await LastPieces.runNaively(on: servers, seed: generator.next())
+        narration.say("… and as many naive clients want the last pieces: done")
 
         let summary = DemoSummary(
             orders: orders, tally: tally, check: check, racesThatDiffer: contents.racesThatDiffer, naive: naive,
-            naiveRacesThatDiffer: naiveRaces)
+            naiveRacesThatDiffer: naiveRaces, lastPieces: lastPieces, naiveSold: naiveSold)
         summary.lines.forEach(output.say)
         if isKept { await keep(servers) }
-        return check.isClean
+        return check.isClean && lastPieces.isRight
     }
 
     /// Submits everything while workers are killed.

@@ -9,6 +9,8 @@ struct DemoSummary: Sendable {
     let racesThatDiffer: Int
     let naive: DualWriteResult
     let naiveRacesThatDiffer: Int
+    let lastPieces: LastPieces.Outcome
+    let naiveSold: Int
 
     private static let shownDifferences = 20
 
@@ -32,6 +34,10 @@ struct DemoSummary: Sendable {
             Self.row(
                 "same count set by two clients at once: differ", "\(racesThatDiffer) of \(CountRace.rounds)",
                 "\(naiveRacesThatDiffer) of \(CountRace.rounds)"))
+        lines.append(
+            Self.row(
+                "sold of the last \(LastPieces.pieces) to \(LastPieces.clients) clients at once", "\(lastPieces.sold)",
+                "\(naiveSold)"))
         lines += [
             "",
             "the naive dual write: \(naive.ordersThatDiffer) of \(FieldError.spaced(naive.orders)) orders differ between the "
@@ -44,8 +50,14 @@ struct DemoSummary: Sendable {
     }
 
     private var verdict: [String] {
-        guard !check.isClean else { return ["VERIFIED"] }
+        if check.isClean, lastPieces.isRight { return ["VERIFIED"] }
         var lines: [String] = []
+        if !lastPieces.isRight {
+            lines.append(
+                "of \(LastPieces.clients) clients that wanted the last \(LastPieces.pieces) pieces, \(lastPieces.sold) were "
+                    + "accepted and \(lastPieces.refused) refused")
+        }
+        if check.isClean { return lines + ["DIFFERENT: the last pieces"] }
         for finding in check.findings where !finding.differences.isEmpty {
             lines.append("\(finding.subject.rawValue):")
             lines += finding.differences.prefix(Self.shownDifferences).map { "  \($0)" }

@@ -22,7 +22,7 @@ package struct RootCommand: AsyncParsableCommand {
             InitCommand.self,
             SubmitCommand.self,
             CancelCommand.self,
-            StockCommand.self,
+            StockCommand.self, AdmissionCommand.self,
             WorkerCommand.self,
             GroupCommand.self, FunctionsCommand.self,
             StatusCommand.self,

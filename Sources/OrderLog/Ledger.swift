@@ -53,6 +53,9 @@ package protocol Ledger: BuiltInSink, LedgerPast {
     /// Under which epoch and stream ID the ledger, or its dead letters, know entries.
     func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation]
 
+    /// The partition's shops whose orders are admitted only as far as stock covers them.
+    func admittedShops(in partition: Partition) async throws -> [String]
+
     /// Records where healed entries lie in the log by now.
     ///
     /// - Parameters:

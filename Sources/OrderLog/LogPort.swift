@@ -108,12 +108,14 @@ package protocol LogPort: AnyObject {
     ///   - seen: Head and server as compared with the ledger, or as the chunk before left them.
     ///   - epoch: The one that was reserved.
     ///   - identity: For a log that is created.
+    ///   - admitted: The shops that want admission: what Redis lost of that is counted anew.
     ///   - healing: What the log lost: appended behind the head, with seq, ID and fields as they were.
     ///   - isLast: Whether the log is open then; before the last chunk it stays shut.
     /// - Returns: Whether it was done.
     /// - Throws: ``StoreError``.
     func open(
-        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, admitted: [String],
+        healing: [LedgerEntry], isLast: Bool
     ) async throws -> OpenOutcome
 }
 

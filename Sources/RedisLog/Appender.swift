@@ -16,17 +16,31 @@ package struct Appender {
             case duplicate
             /// Its ID is in the log with another payload.
             case conflict
+            /// Admission is on, and stock doesn't cover it: it is not in the log, and may be later.
+            case refused
         }
 
         package let outcome: Outcome
+        /// Its place in the log; none when it was refused.
         package let seq: Seq
         package let entry: EntryID
+        /// What wasn't covered of a change that was refused.
+        package let shortages: [Shortage]
 
         package init(outcome: Outcome, seq: Seq, entry: EntryID) {
             self.outcome = outcome
             self.seq = seq
             self.entry = entry
+            shortages = []
         }
+
+        package init(refusedFor shortages: [Shortage]) {
+            (outcome, seq, entry) = (.refused, .none, .zero)
+            self.shortages = shortages
+        }
+
+        /// Whether it is in the log, now or before: nothing is known by its ID otherwise, or something else.
+        package var isInLog: Bool { outcome == .accepted || outcome == .duplicate }
     }
 
     /// What became of one call.
@@ -38,6 +52,10 @@ package struct Appender {
         case noLog
         /// Another log lives here than the one that was asked for.
         case mismatch
+        /// What may be sold of a shop is being counted anew; nothing was done.
+        case counting(shop: String)
+        /// What may be sold can't be told, and why; nothing was done.
+        case uncountable(String)
     }
 
     private let connection: RedisConnection
@@ -126,6 +144,8 @@ package struct Appender {
         case "CLOSED": return .closed
         case "NOLOG": return .noLog
         case "MISMATCH": return .mismatch
+        case "COUNTING": return .counting(shop: try answer.string(1))
+        case "UNCOUNTABLE": return .uncountable(try answer.string(1))
         case "OK": break
         default: throw answer.unknownCode
         }
@@ -179,7 +199,8 @@ package struct AppendCall: Sendable {
 }
 
 extension Appender.Result {
-    /// Reads `1763905351204-0`, of a change that was accepted behind `last`, or `duplicate 12 1763905351204-0`.
+    /// Reads `1763905351204-0`, of a change that was accepted behind `last`, `duplicate 12 1763905351204-0`, or
+    /// `refused TEA-250:3:1`.
     fileprivate init?(_ text: UnsafeRawBufferPointer, after last: Seq) {
         if let entry = EntryID(text: text) {
             self.init(outcome: .accepted, seq: last.next, entry: entry)
@@ -187,8 +208,16 @@ extension Appender.Result {
         }
         let space = UInt8(ascii: " ")
         guard let outcomeEnd = text.firstIndex(of: space),
-            let seqEnd = text[(outcomeEnd + 1)...].firstIndex(of: space),
-            let outcome = Outcome(rawValue: String(decoding: text[..<outcomeEnd], as: UTF8.self)),
+            let outcome = Outcome(rawValue: String(decoding: text[..<outcomeEnd], as: UTF8.self))
+        else { return nil }
+        if outcome == .refused {
+            let words = text[(outcomeEnd + 1)...].split(separator: space)
+            let shortages = words.compactMap { Shortage(word: $0) }
+            guard shortages.count == words.count, !shortages.isEmpty else { return nil }
+            self.init(refusedFor: shortages)
+            return
+        }
+        guard let seqEnd = text[(outcomeEnd + 1)...].firstIndex(of: space),
             let seq = UInt64(digits: text[(outcomeEnd + 1)..<seqEnd]).flatMap({ Int64(exactly: $0) }),
             let entry = EntryID(text: UnsafeRawBufferPointer(rebasing: text[(seqEnd + 1)...]))
         else { return nil }

@@ -7,7 +7,7 @@ package import OrderLog
 extension Keys {
     /// What a key of a partition may be, of any partition.
     package enum Kind: Hashable, Sendable {
-        case head, log, seen, seenBefore, deliveries, shops, stock, shadows
+        case head, log, seen, seenBefore, deliveries, shops, stock, shadows, admission, available
         /// A group's; nil for every group's.
         case position(Group?), lease(Group?), dead(Group?), own(Group?)
     }
@@ -24,6 +24,8 @@ extension Keys {
             case .shops: "shops"
             case .stock: "stock:*"
             case .shadows: "rebuild:*"
+            case .admission: "admission"
+            case .available: "available:*"
             case .position(let group): "position:\(group?.name ?? "*")"
             case .lease(let group): "lease:\(group?.name ?? "*")"
             case .dead(let group): "dead:\(group?.name ?? "*")"

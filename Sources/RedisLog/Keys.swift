@@ -36,6 +36,16 @@ package struct Keys: Hashable, Sendable {
         "{\(namespace):\(partition)}:stock:\(shop)"
     }
 
+    /// The shops whose orders are admitted by their stock: shop → how far its counting is.
+    ///
+    /// Scripts make this name and the next one from the head's.
+    package func admission(_ partition: Partition) -> String { "{\(namespace):\(partition)}:admission" }
+
+    /// What may still be sold of such a shop.
+    package func available(_ partition: Partition, shop: String) -> String {
+        "{\(namespace):\(partition)}:available:\(shop)"
+    }
+
     /// A shop's counters while they are made anew, by somebody of this name.
     package func stockShadow(_ partition: Partition, shop: String, by maker: WorkerName) -> String {
         "{\(namespace):\(partition)}:rebuild:\(maker):stock:\(shop)"

@@ -7,17 +7,19 @@ enum Scripts {
     static let look = script("look", PackageResources.look_lua, .history)
     static let fence = script("fence", PackageResources.fence_lua, .history)
     static let check = script("check", PackageResources.check_lua, .history)
-    static let stock = script("stock", PackageResources.stock_lua, .sink)
+    static let stock = script("stock", PackageResources.stock_lua, .stock)
     static let delivery = script("delivery", PackageResources.delivery_lua, .sink)
     static let passed = script("passed", PackageResources.passed_lua, .sink)
     static let acknowledge = script("acknowledge", PackageResources.acknowledge_lua, .history)
     static let setAside = script("set_aside", PackageResources.set_aside_lua, .history)
     static let shut = script("shut", PackageResources.shut_lua)
-    static let stockSwap = script("stock_swap", PackageResources.stock_swap_lua, .history)
+    static let stockSwap = script("stock_swap", PackageResources.stock_swap_lua, .admitting)
     static let deliverAgain = script("deliver_again", PackageResources.deliver_again_lua, .history)
-    static let plant = script("plant", PackageResources.plant_lua, .history)
+    static let plant = script("plant", PackageResources.plant_lua, .admitting)
     static let trim = script("trim", PackageResources.trim_lua, .history)
-    static let open = script("open", PackageResources.open_lua, .history)
+    static let open = script("open", PackageResources.open_lua, .admitting)
+    static let admission = script("admission", PackageResources.admission_lua, .admitting)
+    static let admissionCount = script("admission_count", PackageResources.admission_count_lua, .admitting)
     static let upgrade = script("upgrade", PackageResources.upgrade_lua)
     static let leaseAcquire = script("lease_acquire", PackageResources.lease_acquire_lua)
     static let leaseRenew = script("lease_renew", PackageResources.lease_renew_lua)
@@ -44,14 +46,16 @@ enum Scripts {
         "#!lua name=onewrite\n" + Prelude.appending.text + text(PackageResources.functions_lua)
 
     private enum Prelude {
-        case none, history, appending, sink
+        case none, history, admitting, appending, sink, stock
 
         var text: String {
             switch self {
             case .none: ""
             case .history: Scripts.text(PackageResources.history_lua)
-            case .appending: Self.history.text + Scripts.text(PackageResources.appending_lua)
+            case .admitting: Self.history.text + Scripts.text(PackageResources.admitting_lua)
+            case .appending: Self.admitting.text + Scripts.text(PackageResources.appending_lua)
             case .sink: Self.history.text + Scripts.text(PackageResources.sink_lua)
+            case .stock: Self.admitting.text + Scripts.text(PackageResources.sink_lua)
             }
         }
     }

@@ -213,12 +213,15 @@ package final class StreamLog: LogPort {
     }
 
     package func open(
-        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, admitted: [String],
+        healing: [LedgerEntry], isLast: Bool
     ) async throws -> OpenOutcome {
         var arguments: RedisArguments = [
             seen.head?.epoch.description ?? "", seen.head?.seq.description ?? "", seen.replid, epoch.description,
             String(identity.partitioning.count), identity.log, isLast ? "1" : "0",
+            admitted.count,
         ]
+        arguments.append(contentsOf: admitted)
         for entry in healing {
             arguments.append(contentsOf: [entry.seq.description, entry.change?.name ?? "", entry.change?.digest ?? ""])
             arguments.append(2 * entry.fields.count)

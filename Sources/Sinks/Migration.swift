@@ -42,9 +42,9 @@ package struct Migration: Sendable {
                 """),
         Migration(
             format: .names,
-            title: "names are UTF-8: those of shops, orders, changes and SKUs",
+            title: "names are UTF-8: those of shops, orders, changes and SKUs; shops may admit orders by their stock",
             postgresPlan:
-                "key columns compare bytes (COLLATE \"C\"): indexes of orders, order_lines and stock are built anew, meanwhile nothing is applied",
+                "key columns compare bytes (COLLATE \"C\"): indexes of orders, order_lines and stock are built anew, meanwhile nothing is applied; adds the table admission",
             redisPlan: "changes the version, and loads the functions: entries, heads and positions stay as they are",
             limit: .seconds(3600),
             statements: """
@@ -60,6 +60,23 @@ package struct Migration: Sendable {
                     ALTER TABLE stock ALTER COLUMN shop TYPE text COLLATE "C", ALTER COLUMN sku TYPE text COLLATE "C";
                     ALTER TABLE ledger ALTER COLUMN shop TYPE text COLLATE "C", ALTER COLUMN id TYPE text COLLATE "C",
                         ALTER COLUMN order_id TYPE text COLLATE "C";
+                END IF;
+                IF to_regclass('admission') IS NULL THEN
+                    -- The shops whose orders are admitted only as far as stock covers them.
+                    CREATE TABLE admission (
+                        shop text COLLATE "C" PRIMARY KEY, partition int NOT NULL, at timestamptz NOT NULL DEFAULT now()
+                    );
+                    -- Who opens the log reads it: roles that have their rights already keep working.
+                    DECLARE role text; BEGIN
+                        FOR role IN SELECT DISTINCT grantee::regrole::text
+                            FROM pg_class, aclexplode(relacl) WHERE oid = 'partitions'::regclass
+                            AND privilege_type = 'SELECT' AND grantee <> 0
+                        LOOP EXECUTE 'GRANT SELECT ON admission TO ' || role; END LOOP;
+                        FOR role IN SELECT DISTINCT grantee::regrole::text
+                            FROM pg_class, aclexplode(relacl) WHERE oid = 'incidents'::regclass
+                            AND privilege_type = 'INSERT' AND grantee <> 0
+                        LOOP EXECUTE 'GRANT INSERT, DELETE ON admission TO ' || role; END LOOP;
+                    END;
                 END IF;
                 """),
     ]

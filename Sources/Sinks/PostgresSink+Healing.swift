@@ -24,6 +24,13 @@ extension PostgresSink {
         }
     }
 
+    package func admittedShops(in partition: Partition) async throws -> [String] {
+        try translatingPostgresErrors { () throws(PostgresError) in
+            try Admission.shops(on: connection, until: .after(Self.timeout))
+                .filter { $0.partition == partition }.map(\.shop)
+        }
+    }
+
     package func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation] {
         try translatingPostgresErrors { () throws(PostgresError) in
             let rows = try connection.query(

@@ -5,7 +5,7 @@ package import RedisLog
 /// What became of one row that was submitted: a receipt, and where the row is in its input.
 package struct RowReceipt {
     package enum Outcome {
-        /// The log answered: accepted, duplicate or conflict.
+        /// The log answered: accepted, duplicate, conflict or refused.
         case answered(Appender.Result, in: Partition, epoch: Epoch)
         /// It can't be taken as it is.
         case rejected(RowError)
@@ -48,6 +48,8 @@ package struct RowReceipt {
         case .rejected(let error): error
         case .answered(let result, let partition, _) where result.outcome == .conflict:
             RowError(line: line ?? 1, error: FieldError("id", conflict(result, partition)))
+        case .answered(let result, _, _) where result.outcome == .refused:
+            RowError(line: line ?? 1, error: FieldError("lines", refusal(result)))
         default: nil
         }
     }
@@ -55,6 +57,11 @@ package struct RowReceipt {
     package func conflict(_ result: Appender.Result, _ partition: Partition) -> String {
         "\(id ?? "?") is in the log with another payload (partition \(partition), seq \(FieldError.spaced(result.seq.number)))"
             + (hint.map { ": \($0)" } ?? "")
+    }
+
+    /// What an order lacks that wasn't admitted.
+    package func refusal(_ result: Appender.Result) -> String {
+        "\(id ?? "?") is not covered by the stock: \(result.shortages.map(\.description).joined(separator: "; "))"
     }
 
     /// The receipt as a line of NDJSON, without its end.
@@ -68,9 +75,11 @@ package struct RowReceipt {
         case .answered(let result, let partition, _):
             json.add("outcome", result.outcome.rawValue)
             json.add("partition", Int64(partition.number))
-            json.add("seq", result.seq.number)
-            json.add("entry", result.entry.description)
-            if let durability, result.outcome != .conflict { json.add("durability", durability.description) }
+            let isPlaced = result.outcome != .refused
+            json.add("seq", isPlaced ? result.seq.number : nil)
+            json.add("entry", isPlaced ? result.entry.description : nil)
+            if !isPlaced { json.add("lacking", result.shortages) }
+            if let durability, result.isInLog { json.add("durability", durability.description) }
         case .rejected, .unknown, .unsent:
             if case .rejected = outcome { json.add("outcome", "rejected") } else { json.add("outcome", "unknown") }
             json.add("partition", Int64?.none)
@@ -134,6 +143,19 @@ package struct JSONLine {
     package mutating func add(_ name: String, _ value: Bool?) {
         begin(name)
         body += value.map { $0 ? "true" : "false" } ?? "null"
+    }
+
+    /// `[{"sku":"TEA-250","wanted":3,"available":1}]`.
+    package mutating func add(_ name: String, _ shortages: [Shortage]) {
+        begin(name)
+        let objects = shortages.map { shortage in
+            var object = JSONLine()
+            object.add("sku", shortage.sku)
+            object.add("wanted", shortage.wanted)
+            object.add("available", shortage.available)
+            return object.text
+        }
+        body += "[\(objects.joined(separator: ","))]"
     }
 
     private mutating func begin(_ name: String) {

@@ -212,7 +212,7 @@ package struct SubmissionQueue {
         calls.compactMap { partition in
             guard let answer = lanes[partition.number].answer else { return nil }
             let places = zip(lanes[partition.number].call, answer.results).compactMap { position, result in
-                result.outcome == .conflict ? nil : rows[position - base].change.map { (seq: result.seq, change: $0) }
+                result.isInLog ? rows[position - base].change.map { (seq: result.seq, change: $0) } : nil
             }
             return LedgerConfirmation.Call(partition: partition, epoch: answer.epoch, places: places)
         }
@@ -237,10 +237,10 @@ package struct SubmissionQueue {
             for (index, position) in finish(partition).enumerated() {
                 let outcome: RowReceipt.Outcome
                 if let (epoch, results) = answer {
-                    // A conflict needs no durability: it was refused.
+                    // What isn't in the log needs no durability.
                     outcome =
-                        results[index].outcome == .conflict
-                        ? .answered(results[index], in: partition, epoch: epoch) : .unknown("appended, but \(reason)")
+                        results[index].isInLog
+                        ? .unknown("appended, but \(reason)") : .answered(results[index], in: partition, epoch: epoch)
                 } else {
                     outcome = isDoubtful ? .unknown("no answer: \(reason)") : .unsent(reason)
                 }

@@ -332,6 +332,15 @@ package struct SubmissionStateMachine {
             refuse(
                 partition, .badConfiguration,
                 "another log than \(identity.log) is at \(namespace) on Redis \(address) by now")
+        case .counting(let shop):
+            let reason = "what may be sold of shop \(FieldError.shown(shop)) is being counted anew"
+            postpone(
+                partition, because: reason, telling: "\(reason): waiting for a worker of group stock to end it", at: now
+            )
+        case .uncountable(let what):
+            postpone(
+                partition, because: "what may be sold can't be told: \(what)",
+                telling: "what may be sold can't be told: \(what). onewrite repair says what can be done", at: now)
         case nil:
             queue.setState(.scriptMissing, of: partition)
         }

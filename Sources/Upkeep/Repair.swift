@@ -23,6 +23,8 @@ package struct Repair {
         case stock
         /// The delivery list, from the ledger.
         case deliveries
+        /// What may be sold, from the stock and the log.
+        case available
         /// Nothing can, or a person has to decide.
         case nothing
     }
@@ -94,7 +96,7 @@ package struct Repair {
     package func run(_ rows: [Row], reason: String, _ progress: (String) -> Void) async throws {
         let byMend = Dictionary(grouping: rows, by: \.mend)
         let book = IncidentBook(postgres: postgres)
-        for mend in [Mend.ledger, .tables, .stock, .deliveries] {
+        for mend in [Mend.ledger, .tables, .stock, .deliveries, .available] {
             guard let some = byMend[mend] else { continue }
             progress("\(mend.rawValue): \(some.count) differences")
             let partitions = Set(some.compactMap { $0.difference.partition }).sorted().map { Partition($0) }
@@ -107,6 +109,7 @@ package struct Repair {
                     for row in try await stock.plan(only: partition) { _ = try await stock.run(row) }
                 }
             case .deliveries: for partition in partitions { try await mendList(of: partition) }
+            case .available: try countAnew(some.map(\.difference), progress)
             case .nothing: break
             }
             for row in some { try book.record(incident(row.difference, reason)) }
@@ -120,6 +123,7 @@ package struct Repair {
         switch difference.subject {
         case .orders, .orderLines, .stockInPostgres: return (.tables, nil)
         case .stockInRedis: return (.stock, nil)
+        case .available: return (.available, nil)
         case .deliveries:
             return difference.found == "something else" && difference.seq == nil && difference.name == "the list"
                 ? (.nothing, "the key of the list holds something else: rename it, then onewrite rebuild delivery")
@@ -149,6 +153,19 @@ package struct Repair {
                 .nothing,
                 "a position that is ahead of the log was set by hand, or belongs to another log: docs/audit.md"
             )
+        }
+    }
+
+    private func countAnew(_ differences: [AuditDifference], _ progress: (String) -> Void) throws {
+        let admission = try AdmissionSwitch(servers, interrupt: interrupt)
+        let partitions = Set(differences.compactMap(\.partition)).sorted().map { Partition($0) }
+        let names = differences.map(\.name)
+        for partition in partitions {
+            for shop in try admission.shops(in: partition)
+            where names.contains(where: { $0.hasSameBytes(as: shop) || $0.utf8.starts(with: "\(shop) ".utf8) }) {
+                try admission.heedPostgres(shop, until: .after(Rebuild.countPatience), progress)
+                try admission.countAnew(shop, in: partition, until: .after(Rebuild.countPatience), progress)
+            }
         }
     }
 

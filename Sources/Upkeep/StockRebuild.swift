@@ -158,6 +158,8 @@ package struct StockRebuild {
 enum Rebuild {
     /// How long a statement over a whole partition may take.
     static let patience: Duration = .seconds(1800)
+    /// How long counting what may be sold may wait for the group `stock`.
+    static let countPatience: Duration = .seconds(60)
     static let closed = "its log is not open: a worker of group postgres, or onewrite open, opens it"
 
     static func require(_ identity: LogIdentity) throws(LogError) {

@@ -8,6 +8,8 @@ final class Judge {
     private let note: (String) -> Void
     /// The ledger, against which the log is compared.
     weak var postgres: SimulatedPostgres?
+    /// Whether admission was on before the first order came.
+    var coversAll = false
     /// Where each epoch was opened: no two servers' histories share one.
     private var openings: [Place: String] = [:]
     /// Marks that the ledger has, a partition each.
@@ -99,6 +101,28 @@ final class Judge {
         if (keys.positions[Group.stock.place]?.seq ?? .none) < seq {
             violated("partition \(partition) was trimmed to seq \(seq), which the sink stock has not applied")
         }
+    }
+
+    /// An order is refused only if the stock doesn't cover it, with all that the log has.
+    func refused(
+        _ change: Change, _ keys: PartitionKeys, _ others: [String], _ partition: Partition, on redis: SimulatedRedis
+    ) {
+        note("\(redis.name): \(change.id) is refused in \(partition)")
+        if change.stock(after: keys.derivedAvailable) >= 0 {
+            violated("\(change.id) was refused on \(redis.name), although \(keys.derivedAvailable) are there")
+        }
+    }
+
+    /// What may be sold is what stock and log give, and never below zero where each order had to be covered.
+    func compareAvailable(_ partition: Partition, _ redis: SimulatedRedis) {
+        let keys = redis.keys(partition)
+        guard keys.admission == .on, let head = keys.head, head.replid == redis.replid else { return }
+        if keys.available != keys.derivedAvailable {
+            violated(
+                "\(keys.available) may be sold in \(partition) on \(redis.name), and stock and log give \(keys.derivedAvailable)"
+            )
+        }
+        if keys.available < 0, coversAll { violated("more than there was is sold in \(partition) on \(redis.name)") }
     }
 
     // MARK: - Comparisons

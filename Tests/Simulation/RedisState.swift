@@ -58,6 +58,12 @@ struct PartitionKeys {
         var sum = 0
     }
 
+    enum Admission: Equatable {
+        case on
+        /// It is counted: for the first time, or anew, and orders wait; the how manieth counting it is.
+        case starting(Int), counting(Int)
+    }
+
     var head: Head?
     var log: [LogItem] = []
     var lastID = EntryID.zero
@@ -69,6 +75,19 @@ struct PartitionKeys {
     /// What the sink stock has applied or set aside, in order: the effect itself.
     var applied: [String] = []
     var appliedByHand = 0
+    /// The shop's stock of the one SKU.
+    var stock: Int64 = 0
+    /// Whether the shop admits orders only as far as stock covers them; nil when it is off.
+    var admission: Admission?
+    /// What may still be sold.
+    var available: Int64 = 0
+
+    /// What may be sold by the stock and what the log has behind its position.
+    var derivedAvailable: Int64 {
+        let position = positions[Group.stock.place]?.seq ?? .none
+        let tail = log.lazy.filter { $0.isGenuine && ($0.entry.place?.seq ?? .none) > position }
+        return tail.reduce(into: stock) { $0 = $1.entry.content.stock(after: $0) }
+    }
 
     /// The first item at or above an ID.
     func index(from id: EntryID) -> Int {
@@ -84,6 +103,26 @@ struct PartitionKeys {
     func item(_ id: EntryID) -> LogItem? {
         let index = index(from: id)
         return index < log.count && log[index].entry.id == id ? log[index] : nil
+    }
+}
+
+extension Entry.Content {
+    /// The stock of the one SKU when this is applied to it.
+    func stock(after stock: Int64) -> Int64 {
+        guard case .change(let change) = self else { return stock }
+        return change.stock(after: stock)
+    }
+}
+
+extension Change {
+    func stock(after stock: Int64) -> Int64 {
+        lines.items.reduce(stock) { stock, line in
+            switch kind {
+            case .orderPlaced: stock - line.quantity
+            case .orderCancelled, .stockReceived: stock + line.quantity
+            case .stockCounted: line.quantity
+            }
+        }
     }
 }
 

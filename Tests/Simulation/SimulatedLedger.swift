@@ -62,6 +62,12 @@ final class SimulatedLedger: Ledger {
         try await wire.call { [postgres] in postgres.byHand[partition.number] }
     }
 
+    func admittedShops(in partition: Partition) async throws -> [String] {
+        try await wire.call { [postgres] in
+            postgres.admits[partition.number] ? [OrderStock.shop(of: partition)] : []
+        }
+    }
+
     func locations(in partition: Partition, at seqs: [Seq]) async throws -> [Seq: EntryLocation] {
         try await wire.call { [postgres] in postgres.locations(partition, at: seqs) }
     }

@@ -170,11 +170,13 @@ final class SimulatedLog: TrimmableLog {
     }
 
     func open(
-        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, admitted: [String],
+        healing: [LedgerEntry], isLast: Bool
     ) async throws -> OpenOutcome {
         try await wire.call { [redis, consumer, line] in
             let outcome = redis.open(
-                partition, seen: seen, epoch: epoch, identity: identity, healing: healing, isLast: isLast)
+                partition, seen: seen, epoch: epoch, identity: identity, admitted: !admitted.isEmpty, healing: healing,
+                isLast: isLast)
             line?.schedule.note(
                 "\(consumer): open.lua \(partition) on \(redis.name), epoch \(epoch), seen seq "
                     + "\(seen.head?.seq.description ?? "-"), healing \(healing.count)\(isLast ? ", last" : ""): \(outcome)"

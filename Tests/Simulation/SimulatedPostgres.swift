@@ -15,6 +15,8 @@ final class SimulatedPostgres: Endpoint {
     private(set) var rows: [LedgerRow]
     private(set) var records: [[Record]]
     private(set) var byHand: [Set<EntryID>]
+    /// Which partitions' shops admit orders only as far as stock covers them.
+    var admits: [Bool]
     /// As a simulated Redis's.
     var replyLimit = Int.max
     let judge: Judge?
@@ -26,6 +28,7 @@ final class SimulatedPostgres: Endpoint {
             count: partitions)
         records = Array(repeating: [], count: partitions)
         byHand = Array(repeating: [], count: partitions)
+        admits = Array(repeating: false, count: partitions)
         self.judge = judge
     }
 

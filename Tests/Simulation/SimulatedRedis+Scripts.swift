@@ -13,7 +13,7 @@ struct Submission {
     }
 }
 
-enum AppendOutcome: String, Equatable { case accepted, duplicate, conflict }
+enum AppendOutcome: String, Equatable { case accepted, duplicate, conflict, refused }
 
 enum AppendReply: Equatable {
     struct Result: Equatable {
@@ -22,7 +22,7 @@ enum AppendReply: Equatable {
         let entry: EntryID
     }
 
-    case closed, noLog
+    case closed, noLog, counting
     case appended([Result])
 }
 
@@ -32,6 +32,12 @@ extension SimulatedRedis {
     func append(_ partition: Partition, _ submissions: [Submission]) -> AppendReply {
         guard let head = keys(partition).head else { return .noLog }
         guard isMaster, replid == head.replid else { return .closed }
+        let admission = keys(partition).admission
+        if case .counting = admission,
+            submissions.contains(where: { $0.change.kind == .orderPlaced && keys(partition).seen[$0.name] == nil })
+        {
+            return .counting
+        }
         let reply = write(partition) { keys in
             var results: [AppendReply.Result] = []
             var seq = head.seq
@@ -42,6 +48,15 @@ extension SimulatedRedis {
                     let outcome: AppendOutcome = known.digest == submission.digest ? .duplicate : .conflict
                     results.append(AppendReply.Result(outcome: outcome, seq: known.seq, entry: known.entry))
                     continue
+                }
+                if admission != nil {
+                    let rest = submission.change.stock(after: keys.available)
+                    if admission == .on, submission.change.kind == .orderPlaced, rest < 0 {
+                        judge?.refused(submission.change, keys, fresh.map(\.0), partition, on: self)
+                        results.append(AppendReply.Result(outcome: .refused, seq: .none, entry: .zero))
+                        continue
+                    }
+                    keys.available = rest
                 }
                 seq = seq.next
                 let place = Place(epoch: head.epoch, seq: seq)
@@ -55,6 +70,7 @@ extension SimulatedRedis {
             keys.head = head.moved(to: seq)
             return AppendReply.appended(results)
         }
+        judge?.compareAvailable(partition, self)
         serveParked(partition)
         return reply
     }
@@ -64,7 +80,8 @@ extension SimulatedRedis {
         guard let head = keys(partition).head, isMaster, replid == head.replid else { return }
         write(partition) { keys in
             let place = isPlaced ? Place(epoch: head.epoch, seq: head.seq.next) : nil
-            let fields = [("type", "order.placed"), ("id", id), ("shop", "x"), ("lines", "TEA:0")].map {
+            let shop = OrderStock.shop(of: partition)
+            let fields = [("type", "order.placed"), ("id", id), ("shop", shop), ("lines", "TEA:0")].map {
                 EntryField(name: Array($0.utf8), value: Array($1.utf8))
             }
             let item = add(&keys) { entryID in
@@ -94,8 +111,8 @@ extension SimulatedRedis {
 
     /// `open.lua`.
     func open(
-        _ partition: Partition, seen: LogLook, epoch: Epoch, identity log: LogIdentity, healing: [LedgerEntry],
-        isLast: Bool
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity log: LogIdentity, admitted: Bool,
+        healing: [LedgerEntry], isLast: Bool
     ) -> OpenOutcome {
         let read = keys(partition).head
         let isAsSeen =
@@ -113,10 +130,20 @@ extension SimulatedRedis {
                 let place = Place(epoch: epoch, seq: seq)
                 let item = add(&keys) { LogItem(Self.entry(entry, id: $0, place: place)) }
                 guard let change = entry.change else { continue }
+                if keys.admission != nil { keys.available = item.entry.content.stock(after: keys.available) }
                 keys.seen[change.name] = PartitionKeys.SeenPlace(digest: change.digest, seq: seq, entry: item.entry.id)
             }
             keys.head = head.opened(epoch: epoch, seq: seq, replid: isLast ? replid : "")
+            if isLast, admitted, keys.admission == nil {
+                keys.admission = .counting(nextCounting())
+                keys.available = 0
+            }
+            if isLast, !admitted, keys.admission != nil {
+                keys.admission = nil
+                keys.available = 0
+            }
         }
+        judge?.compareAvailable(partition, self)
         if isLast { judge?.opened(partition, on: self, epoch: epoch) }
         serveParked(partition)
         return .opened
@@ -181,6 +208,10 @@ extension SimulatedRedis {
         guard position.seq == batch.first.previous else { return .positionMoved(to: position.seq) }
         write(partition) { keys in
             for mark in batch.marks { keys.applied.append(mark) }
+            keys.stock = batch.applied.reduce(keys.stock) { $1.change.stock(after: $0) }
+            if keys.admission != nil, batch.deadLetters.contains(where: { $0.seq != nil }) {
+                keys.admission = .counting(nextCounting())
+            }
             for letter in batch.deadLetters where letter.seq == nil {
                 keys.appliedByHand += 1
                 Self.acknowledge(&keys, group, letter.entry.id)
@@ -194,7 +225,35 @@ extension SimulatedRedis {
             for entry in batch.placedIDs { Self.acknowledge(&keys, group, entry.id) }
         }
         judge?.appliedInRedis(batch, isOwner: isOwner, on: self)
+        judge?.compareAvailable(partition, self)
         return .applied
+    }
+
+    /// `admission.lua`, to turn it on or off.
+    func turnAdmission(_ isOn: Bool, _ partition: Partition, under history: History) -> PartitionKeys.Admission?? {
+        guard seq(partition, under: history) != nil else { return nil }
+        if isOn == (keys(partition).admission != nil) { return .some(keys(partition).admission) }
+        write(partition) { keys in
+            keys.available = 0
+            keys.admission = isOn ? .starting(nextCounting()) : nil
+        }
+        return .some(keys(partition).admission)
+    }
+
+    /// `admission_count.lua`: nil when it can't be counted now.
+    func countAvailable(_ partition: Partition, under history: History) -> PartitionKeys.Admission? {
+        guard let head = seq(partition, under: history), let state = keys(partition).admission else { return nil }
+        let position = keys(partition).positions[Group.stock.place]?.seq ?? .none
+        guard head.number - position.number <= behindMax else { return nil }
+        write(partition) { $0.available = $0.derivedAvailable }
+        return state
+    }
+
+    /// `admission.lua`, behind the counting.
+    func endCounting(_ partition: Partition, _ state: PartitionKeys.Admission, under history: History) {
+        guard seq(partition, under: history) != nil, keys(partition).admission == state else { return }
+        write(partition) { $0.admission = .on }
+        judge?.compareAvailable(partition, self)
     }
 
     /// `acknowledge.lua`.

@@ -39,6 +39,9 @@ final class SimulatedRedis: Endpoint {
     private let milliseconds: () -> Int64
     private var clockOffset: Int64 = 0
     private var lives = 0
+    private var countings = 0
+    /// So many entries that stock has yet to apply are counted with it.
+    var behindMax: Int64 = 5
 
     init(
         _ name: String, partitions: [PartitionKeys], judge: Judge?, milliseconds: @escaping () -> Int64
@@ -115,6 +118,12 @@ final class SimulatedRedis: Endpoint {
     func setClockBack() {
         let last = partitions.map { Int64($0.lastID.milliseconds) }.max() ?? 0
         clockOffset = min(clockOffset, last - milliseconds())
+    }
+
+    /// The time in which a counting begins: another one for each.
+    func nextCounting() -> Int {
+        countings += 1
+        return countings
     }
 
     // MARK: - Steps

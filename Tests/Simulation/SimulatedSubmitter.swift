@@ -38,11 +38,18 @@ final class SimulatedSubmitter {
             do {
                 switch try await wire.call({ [partition] in redis.append(partition, call) }) {
                 case .appended(let results):
-                    for (submission, result) in zip(call, results) where result.outcome == .conflict {
-                        world.judge.violated("\(submission.name) was submitted again, and called a conflict")
+                    for (submission, result) in zip(call, results) {
+                        if result.outcome == .conflict {
+                            world.judge.violated("\(submission.name) was submitted again, and called a conflict")
+                        }
+                        if result.outcome == .refused {
+                            world.refused[partition.number].insert(submission.change.id)
+                        } else {
+                            world.refused[partition.number].remove(submission.change.id)
+                        }
                     }
                     return
-                case .closed, .noLog:
+                case .closed, .noLog, .counting:
                     // An old master says this for ever; the address is asked again now and then.
                     if schedule.generator.chance(300) { connection = nil }
                     await schedule.wait(process, milliseconds: 20 + schedule.generator.below(150))

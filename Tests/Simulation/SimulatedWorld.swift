@@ -17,12 +17,15 @@ final class SimulatedWorld {
     var workers: [SimulatedProcess] = []
     var busySubmitters = 0
     let changes: [[Change]]
+    /// What was refused for want of stock when it was submitted last.
+    var refused: [Set<String>]
     private var servers = 1
 
     init(schedule: Schedule) {
         self.schedule = schedule
         let count = 1 + schedule.generator.below(2)
         changes = OrderStock.changes(partitions: count)
+        refused = Array(repeating: [], count: count)
         guard let partitioning = Partitioning(count: count) else { preconditionFailure("one or two partitions") }
         self.partitioning = partitioning
         identity = LogIdentity(partitioning: partitioning, log: "sim")
@@ -46,12 +49,23 @@ final class SimulatedWorld {
                 partition, row: row, headEpoch: nil, replid: address.replid, owner: .initialiser)
         else { return judge.violated("an untouched row can't be reserved") }
         let seen = address.look(partition)
-        _ = address.open(partition, seen: seen, epoch: epoch, identity: identity, healing: [], isLast: true)
+        _ = address.open(
+            partition, seen: seen, epoch: epoch, identity: identity, admitted: false, healing: [], isLast: true)
         address.write(partition) { keys in
             for group in [Group.postgres, .stock] {
                 keys.groups[group.place] = PartitionKeys.ConsumerGroup(lastDelivered: .zero)
             }
         }
+    }
+
+    /// Turns admission on before anything is submitted.
+    func beginWithAdmission() {
+        judge.coversAll = true
+        for partition in partitioning.all {
+            postgres.admits[partition.number] = true
+            address.write(partition) { $0.admission = .on }
+        }
+        address.settle()
     }
 
     func instant(_ moment: Int64) -> ContinuousClock.Instant { Self.start.advanced(by: .microseconds(moment)) }
@@ -123,6 +137,11 @@ final class SimulatedWorld {
                 if !found.pending.isEmpty { return "\(found.pending.count) are pending in \(group), \(partition)" }
                 if found.lastDelivered < keys.lastID { return "\(group) has not read the end of \(partition)" }
             }
+            if postgres.admits[partition.number] != (keys.admission != nil)
+                || keys.admission.map({ $0 != .on }) ?? false
+            {
+                return "what may be sold is not counted in \(partition)"
+            }
         }
         return nil
     }
@@ -133,7 +152,8 @@ final class SimulatedWorld {
             judge.compareLogWithLedger(partition, address)
             judge.compareSinkWithLog(partition, address)
             let marks = Set(postgres.records[partition.number].map(\.mark))
-            for change in changes[partition.number] where !marks.contains(change.id) {
+            for change in changes[partition.number]
+            where !marks.contains(change.id) && !refused[partition.number].contains(change.id) {
                 judge.violated("\(change.id) was submitted, answered, and is not in the ledger")
             }
         }
@@ -144,6 +164,9 @@ final class SimulatedWorld {
 enum OrderStock {
     private static let table: [[[Change]]] = [make(1), make(2)]
 
+    /// What a partition's one shop is called where only that it has a name matters.
+    static func shop(of partition: Partition) -> String { "shop of \(partition)" }
+
     static func changes(partitions: Int) -> [[Change]] { table[partitions - 1] }
 
     private static func make(_ count: Int) -> [[Change]] {
@@ -151,9 +174,12 @@ enum OrderStock {
         return partitioning.all.map { partition in
             let shop = (0...).lazy.map { "shop\($0)" }.first { partitioning.partition(ofShop: $0) == partition }
             return (0..<12).map { number in
+                // Where admission is on, less comes in than is ordered.
+                let isReceipt = number % 4 == 0
                 let draft = ChangeDraft(
-                    id: "o\(partition)-\(number)", shop: shop, customer: "c",
-                    lines: .items([(sku: "TEA", quantity: "1")]))
+                    type: (isReceipt ? Change.Kind.stockReceived : .orderPlaced).rawValue,
+                    id: "o\(partition)-\(number)", shop: shop, customer: isReceipt ? nil : "c",
+                    lines: .items([(sku: "TEA", quantity: isReceipt ? "2" : "1")]))
                 do { return try Change(draft) } catch { preconditionFailure("an order as any other: \(error)") }
             }
         }

@@ -71,6 +71,17 @@ actor Stage {
                 await self.keepAlive("t\(number + 1)") { try await self.trim($0, $1) }
             }
         }
+        // A third of the worlds has admission from the beginning; in another it is turned on, and perhaps off, on the way.
+        let admission = schedule.generator.below(3)
+        if admission > 0 {
+            for number in 1...2 {
+                Task(executorPreference: executor) {
+                    await self.keepAlive("k\(number)") { try await self.count($0, $1) }
+                }
+            }
+        }
+        if admission == 1 { world.beginWithAdmission() }
+        if admission == 2 { Task(executorPreference: executor) { await self.turnAdmission() } }
         for partition in world.partitioning.all {
             let all = world.changes[partition.number].map(Submission.init)
             let half = all.count / 2
@@ -98,6 +109,21 @@ actor Stage {
 
     private func trim(_ name: WorkerName, _ process: SimulatedProcess) async throws {
         try await SimulatedTrimmer(world, name, process).run()
+    }
+
+    private func count(_ name: WorkerName, _ process: SimulatedProcess) async throws {
+        try await SimulatedKeeper(world, name, process).run()
+    }
+
+    private func turnAdmission() async {
+        let process = SimulatedProcess("operator")
+        do {
+            try await SimulatedKeeper(world, .opener, process).turn()
+        } catch is Killed {
+            // The simulation is over.
+        } catch {
+            world.judge.violated("\(process.name) ended with \(error)")
+        }
     }
 
     /// Workers that are killed come back as new processes.

@@ -18,6 +18,7 @@ package struct PostgresRights: Sendable, Equatable {
 
     package static let tables = [
         "meta", "partitions", "ledger", "orders", "order_lines", "stock", "dead_letters", "incidents",
+        "admission",
     ]
 
     /// All that a role does.
@@ -71,7 +72,9 @@ package struct PostgresRights: Sendable, Equatable {
     /// The group postgres: the sink, opening, putting back, trimming.
     private mutating func serve() {
         add("SELECT", "meta")
-        for table in ["partitions", "ledger", "orders", "order_lines", "stock", "dead_letters"] { add("SELECT", table) }
+        for table in ["partitions", "ledger", "orders", "order_lines", "stock", "dead_letters", "admission"] {
+            add("SELECT", table)
+        }
         add("UPDATE", "partitions", ["epoch", "replid", "seq", "entry", "token", "owner", "refused"])
         for table in ["ledger", "orders", "order_lines", "stock", "dead_letters"] { add("INSERT", table) }
         add("UPDATE", "ledger", ["epoch", "entry"])
@@ -89,8 +92,10 @@ package struct PostgresRights: Sendable, Equatable {
         for table in Self.tables { add("SELECT", table) }
     }
 
-    /// Dead letters, incidents, and tables made anew.
+    /// Dead letters, incidents, admission, and tables made anew.
     private mutating func mend() {
+        add("INSERT", "admission")
+        add("DELETE", "admission")
         add("UPDATE", "dead_letters", ["resolution", "resolved_at"])
         add("INSERT", "incidents")
         for table in ["orders", "order_lines", "stock"] {

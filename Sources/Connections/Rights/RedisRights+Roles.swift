@@ -73,6 +73,7 @@ extension RedisRights {
                     grants: [
                         on(.log, may: "xadd"), on(.head, may: "hget hmget hset"),
                         on(.seen, .seenBefore, may: "exists hget hmget hset rename unlink"),
+                        on(.admission, access: .read, may: "exists hmget"), on(.available, may: "hmget hset"),
                         Grant(.read, [keys.meta], "hmget"),
                     ])
         }
@@ -125,6 +126,7 @@ extension RedisRights {
                         // SCAN: of a log that early builds began, which kept no list of shops.
                         commands: "scan", scriptKeys: [.shops, .stock].map(keys.pattern),
                         grants: [on(.stock, may: "hincrby hmget hset hscan"), on(.shops, may: "sadd sscan type")])
+                    + counting
             case .delivery:
                 return settingAside(group)
                     + RedisRights(
@@ -137,6 +139,18 @@ extension RedisRights {
                     + RedisRights(
                         grants: [Grant(.all, [keys.groups], "hsetnx"), on(.log, access: .read, may: "xrevrange")])
             }
+        }
+
+        /// What may be sold is counted, where admission is on.
+        private var counting: RedisRights {
+            RedisRights(
+                commands: "time",
+                scriptKeys: [.head, .log, .position(.stock), .stock, .admission, .available].map(keys.pattern),
+                grants: [
+                    on(.admission, may: "hexists hget hgetall hset"), on(.available, may: "hmget hset hscan"),
+                    on(.stock, access: .read, may: "hmget hscan"), on(.log, access: .read, may: "xrevrange"),
+                    on(.position(.stock), access: .read, may: "hget"), on(.head, access: .read, may: "hmget"),
+                ])
         }
 
         /// A sink's position and dead letters.
@@ -173,6 +187,7 @@ extension RedisRights {
                 grants: [
                     on(.head, may: "hget hmget hset exists"),
                     on(.log, may: "xadd exists xlen xrange xrevrange xgroup|create"), on(.seen, may: "hset hsetnx"),
+                    on(.admission, may: "hdel hexists hkeys hset hsetnx"), on(.available, may: "hincrby hset unlink"),
                 ])
         }
 
@@ -190,8 +205,9 @@ extension RedisRights {
             RedisRights(
                 // SCAN tells the names of all keys of the server; audit and doctor look for what nobody should have written.
                 commands: "time multi exec scan pubsub|numsub function|list",
-                // A look at a head is a script, whose keys count as written to; there is no command here that writes.
-                scriptKeys: [keys.pattern(.head)],
+                // A look at a head is a script, and so is comparing what may be sold: their keys count as written to, but there is no
+                // command here that writes.
+                scriptKeys: [.head, .log, .position(.stock), .stock, .admission, .available].map(keys.pattern),
                 grants: [
                     Grant(
                         .read,
@@ -200,7 +216,7 @@ extension RedisRights {
                             keys.reportsPattern(nil),
                         ],
                         """
-                        exists type memory|usage get hget hgetall hlen hmget hscan llen lrange scard srandmember sscan \
+                        exists type memory|usage get hexists hget hgetall hlen hmget hscan llen lrange scard srandmember sscan \
                         xinfo|consumers xinfo|groups xlen xpending xrange xread xrevrange zcount zrange zrevrange
                         """)
                 ])
@@ -208,7 +224,7 @@ extension RedisRights {
 
         /// What operators change.
         var mending: RedisRights {
-            [opening, trimming, taking, rebuilding, grouping].reduce(RedisRights()) { $0 + $1 }
+            [opening, trimming, taking, rebuilding, grouping, counting].reduce(RedisRights()) { $0 + $1 }
         }
 
         /// Dead letters: taken, retried, dropped.
@@ -231,6 +247,7 @@ extension RedisRights {
                     on(.shadows, may: "exists hset pexpire unlink"), on(.stock, may: "unlink persist"),
                     // Both keys of a RENAME in one.
                     on(.shadows, .stock, .seen, may: "rename"),
+                    on(.admission, may: "hkeys unlink"),
                     on(.shops, may: "sadd unlink"), on(.seen, .seenBefore, may: "hset persist unlink"),
                     on(.position(nil), may: "hdel hget hincrby hset unlink"),
                     on(.deliveries, may: "lindex linsert llen lpush lrange lrem rpush type"),

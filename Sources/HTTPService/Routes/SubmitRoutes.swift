@@ -114,7 +114,7 @@ struct SubmitRoutes: Sendable {
         switch receipt.outcome {
         case .unknown, .unsent:
             return Response(json: json, status: .serviceUnavailable, headers: [.retryAfter: "1"])
-        case .conflict: return Response(json: json, status: .conflict)
+        case .conflict, .refused: return Response(json: json, status: .conflict)
         case .rejected: return Response(json: json, status: .unprocessableContent)
         case .accepted, .duplicate:
             let status: HTTPResponse.Status = receipt.outcome == .accepted ? .created : .ok

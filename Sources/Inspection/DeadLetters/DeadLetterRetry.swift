@@ -74,6 +74,11 @@ package struct DeadLetterRetry {
                     "\(change.id) is in the log with another payload, at \(partition):\(result.seq): somebody submitted "
                         + "it again, corrected. Drop this one")
             }
+            if result.outcome == .refused {
+                return .refused(
+                    .notNow,
+                    "stock doesn't cover \(change.id): \(result.shortages.map(\.description).joined(separator: "; "))")
+            }
             // The log was opened anew in between, and what it had lost put back: the letter's own place is known again.
             if partition == letter.partition, result.seq == letter.seq {
                 return .refused(.notNow, "the log was opened anew meanwhile, and nothing was appended")
@@ -96,6 +101,9 @@ package struct DeadLetterRetry {
                 .tryAgain, "the log is closed: Redis was restarted or replaced. A worker of group postgres opens it")
         case .noLog: throw LogError(.tryAgain, "there is no log in partition \(partition). Run: onewrite init")
         case .mismatch: throw LogError(.badConfiguration, "the log in Redis is another one by now")
+        case .counting(let shop):
+            throw LogError(.tryAgain, "what may be sold of shop \(FieldError.shown(shop)) is being counted anew")
+        case .uncountable(let what): throw LogError(.tryAgain, "what may be sold can't be told: \(what)")
         }
     }
 

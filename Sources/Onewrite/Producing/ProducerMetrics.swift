@@ -26,7 +26,7 @@ struct ProducerMetrics: Sendable {
 }
 
 extension Receipt.Outcome {
-    static let names = ["accepted", "duplicate", "conflict", "rejected", "unknown", "unsent"]
+    static let names = ["accepted", "duplicate", "conflict", "refused", "rejected", "unknown", "unsent"]
 
     /// For a metric's dimension, or a span's attribute.
     var name: String {
@@ -34,6 +34,7 @@ extension Receipt.Outcome {
         case .accepted: "accepted"
         case .duplicate: "duplicate"
         case .conflict: "conflict"
+        case .refused: "refused"
         case .rejected: "rejected"
         case .unknown: "unknown"
         case .unsent: "unsent"

@@ -13,6 +13,9 @@ public struct Receipt: Sendable, Hashable {
         case duplicate
         /// Its ID is in the log with another payload.
         case conflict
+        /// Admission is on for its shop, and stock doesn't cover the order: it is not in the log. What it lacks; later it may be
+        /// accepted.
+        case refused([Shortage])
         /// It can't be taken as it is.
         case rejected(String)
         /// It was sent, and may be in the log, or is there and not as durable as wanted: submit the same again.
@@ -51,13 +54,15 @@ public struct Receipt: Sendable, Hashable {
                 }
             return
         }
-        (self.partition, self.epoch, seq, entry) = (partition, epoch, result.seq, result.entry)
+        (self.partition, self.epoch) = (partition, epoch)
+        (seq, entry) = result.outcome == .refused ? (nil, nil) : (result.seq, result.entry)
         switch result.outcome {
         case .accepted: outcome = .accepted
         case .duplicate: outcome = .duplicate
         case .conflict: outcome = .conflict
+        case .refused: outcome = .refused(result.shortages)
         }
-        durability = result.outcome == .conflict ? nil : row.durability
+        durability = result.isInLog ? row.durability : nil
     }
 
     package init(unsent change: Change, _ reason: String) {

@@ -104,6 +104,10 @@ extension RowReceipt {
         let outcome: Outcome
         if let error {
             outcome = .rejected(error)
+        } else if case .refused(let shortages) = receipt.outcome, let partition = receipt.partition,
+            let epoch = receipt.epoch
+        {
+            outcome = .answered(Appender.Result(refusedFor: shortages), in: partition, epoch: epoch)
         } else if let partition = receipt.partition, let epoch = receipt.epoch, let seq = receipt.seq,
             let entry = receipt.entry
         {
@@ -121,7 +125,7 @@ extension RowReceipt {
                 case .unknown(let reason): .unknown(reason)
                 case .unsent(let reason): .unsent(reason)
                 case .rejected(let reason): .rejected(RowError(line: line ?? 1, error: FieldError("change", reason)))
-                case .accepted, .duplicate, .conflict: .unknown("no place is known")
+                case .accepted, .duplicate, .conflict, .refused: .unknown("no place is known")
                 }
         }
         self.init(

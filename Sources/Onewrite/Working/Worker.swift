@@ -156,6 +156,7 @@ public final class Worker: Service {
         }
         if isStopping { worker.stop() }
         async let trimming: Void = trim(worker, sink.group, outages)
+        async let counting: Void = count(worker, sink.group, outages)
         let isChanged = await withTaskGroup(of: WorkerMetrics.self) { tasks in
             tasks.addTask {
                 var metrics = WorkerMetrics(sink.group)
@@ -171,7 +172,14 @@ public final class Worker: Service {
             return await watching
         }
         await trimming
+        await counting
         return isChanged
+    }
+
+    /// Counts what shops may sell, where that has to be counted, until ``stop()``.
+    private func count(_ worker: GroupWorker, _ group: Group, _ outages: Outages) async {
+        guard group == .stock else { return }
+        await AdmissionKeeper(servers, outages: outages, interrupt: interrupt, served: { worker.serving }).run()
     }
 
     /// Trims, if it is told so, until ``stop()``.

@@ -214,6 +214,7 @@ struct FileSubmission {
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
         try stop.wait(for: report.targets, in: options.wait?.groups() ?? [], servers)
         if report.tally.refused > 0 { throw Failure(.badRows, "") }
+        if report.tally.uncovered > 0 { throw Failure(.no, "") }
     }
 
     /// Whether a row was refused, and nothing behind it is to be sent.

@@ -37,7 +37,7 @@ final class FollowingCancellations {
     func note(_ receipt: RowReceipt) {
         let isThere: Bool
         switch receipt.outcome {
-        case .answered(let result, _, _): isThere = result.outcome != .conflict
+        case .answered(let result, _, _): isThere = result.isInLog
         case .rejected: isThere = false
         // The submission ends so: all of it is to be submitted again.
         case .unknown, .unsent: return

@@ -51,7 +51,7 @@ struct SubmissionProgress {
             parts.append(" \(FieldError.spaced(tally.total))")
         }
         parts.append("\(FieldError.spaced(Int(rate)))/s")
-        if tally.refused > 0 { parts.append("rejected \(FieldError.spaced(tally.refused))") }
+        if tally.problems > 0 { parts.append("rejected \(FieldError.spaced(tally.problems))") }
         if let left { parts.append(left) }
         return parts.joined(separator: "  ")
     }

@@ -12,13 +12,17 @@ final class SubmissionReport {
         var accepted = 0
         var duplicates = 0
         var conflicts = 0
+        /// Orders that stock doesn't cover.
+        var uncovered = 0
         var rejected = 0
         var unknown = 0
         var unsent = 0
 
-        var total: Int { accepted + duplicates + conflicts + rejected + unknown + unsent }
-        /// Those that have to be looked at by a person.
+        var total: Int { accepted + duplicates + problems + unknown + unsent }
+        /// Rows that are wrong.
         var refused: Int { conflicts + rejected }
+        /// Those that have to be looked at by a person.
+        var problems: Int { refused + uncovered }
     }
 
     /// How many refused rows the summary names.
@@ -58,8 +62,9 @@ final class SubmissionReport {
                 if format == .csv, let first = firstSeqs[partition], result.seq >= first {
                     receipt.hint = Self.partedHint
                 }
+            case .refused: tally.uncovered += 1
             }
-            if result.outcome != .conflict, let id = receipt.id, let shop = receipt.shop {
+            if result.isInLog, let id = receipt.id, let shop = receipt.shop {
                 targets.add(result.seq, of: id, shop: shop, in: partition, epoch: epoch)
             }
         case .rejected: tally.rejected += 1
@@ -90,9 +95,9 @@ final class SubmissionReport {
             "\(FieldError.spaced(tally.total)) \(noun)\(tally.total == 1 ? "" : "s")",
             "\(FieldError.spaced(tally.accepted)) accepted",
             part(tally.duplicates, "duplicate", "duplicates"), part(tally.conflicts, "conflict", "conflicts"),
-            part(tally.rejected, "rejected"),
+            part(tally.uncovered, "refused"), part(tally.rejected, "rejected"),
         ].compactMap { $0 }
-        if tally.refused > 0, let rejects { parts[parts.count - 1] += " → \(rejects.path)" }
+        if tally.problems > 0, let rejects { parts[parts.count - 1] += " → \(rejects.path)" }
         parts += [part(tally.unknown, "unknown"), part(tally.unsent, "not sent")].compactMap { $0 }
         parts.append("\(Int(seconds) / 10).\(Int(seconds) % 10)s")
         return parts.joined(separator: " · ")
@@ -112,7 +117,7 @@ final class SubmissionReport {
     /// The first refused rows, a line each, and how many more there are.
     var problemLines: [String] {
         var lines = problems.map { "  \($0)" }
-        let unnamed = tally.refused - problems.count
+        let unnamed = tally.problems - problems.count
         if unnamed > 0 {
             lines.append(
                 "  … and \(FieldError.spaced(unnamed)) more"

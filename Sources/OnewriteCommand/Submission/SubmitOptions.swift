@@ -92,6 +92,7 @@ struct SubmitOptions: ParsableArguments {
             guard result.outcome != .conflict else {
                 throw Failure(.badRows, "\(receipt.conflict(result, partition)). Use a new ID.")
             }
+            guard result.outcome != .refused else { throw Failure(.no, "\(receipt.refusal(result)). Not in the log.") }
             if json { return }
             let reached = receipt.durability.map { "  \($0)" } ?? ""
             Console.print(

@@ -118,7 +118,8 @@ struct HealingTests {
             let lost = try await ledger.entries(in: world.partition, after: Seq(2), limit: 400)
             #expect(lost.count == min(count + 1, 400))
             let outcome = try await worker.log.open(
-                world.partition, seen: look, epoch: epoch, identity: world.identity, healing: lost, isLast: false)
+                world.partition, seen: look, epoch: epoch, identity: world.identity, admitted: [], healing: lost,
+                isLast: false)
             #expect(outcome == .opened)
             #expect(try world.append([try world.order("x")]) == .closed, "it is open with the last chunk only")
 
@@ -222,10 +223,12 @@ private final class ReplacedLog: LogPort {
         try await log.shut(partition, epoch: epoch)
     }
     func open(
-        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, healing: [LedgerEntry], isLast: Bool
+        _ partition: Partition, seen: LogLook, epoch: Epoch, identity: LogIdentity, admitted: [String],
+        healing: [LedgerEntry], isLast: Bool
     ) async throws -> OpenOutcome {
         try await log.open(
-            partition, seen: seen, epoch: epoch, identity: identity, healing: healing, isLast: isLast)
+            partition, seen: seen, epoch: epoch, identity: identity, admitted: admitted, healing: healing,
+            isLast: isLast)
     }
 }
 

@@ -178,8 +178,8 @@ struct RefusalTests {
 
             func open(_ seen: LogLook) async throws -> OpenOutcome {
                 try await worker.log.open(
-                    world.partition, seen: seen, epoch: epoch, identity: world.identity,
-                    healing: [], isLast: true)
+                    world.partition, seen: seen, epoch: epoch, identity: world.identity, admitted: [], healing: [],
+                    isLast: true)
             }
             let head = try #require(look.head)
             func seen(epoch: Epoch? = nil, seq: Seq? = nil, replid: String? = nil) -> LogLook {
@@ -208,7 +208,8 @@ struct RefusalTests {
             let worker = try world.session(.postgres, "a")
             let look = try await worker.log.look(at: world.partition)
             let outcome = try await worker.log.open(
-                world.partition, seen: look, epoch: Epoch(2), identity: world.identity, healing: [], isLast: true)
+                world.partition, seen: look, epoch: Epoch(2), identity: world.identity, admitted: [], healing: [],
+                isLast: true)
             #expect(outcome == .orphaned)
             #expect(try world.call("EXISTS", world.keys.head(world.partition)).integer == 0)
         }

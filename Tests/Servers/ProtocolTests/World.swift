@@ -181,7 +181,7 @@ final class World {
         return try redis.call(command, until: .after(.seconds(5)))
     }
 
-    private static func connectRedis(_ servers: TestServers) throws -> RedisConnection {
+    static func connectRedis(_ servers: TestServers) throws -> RedisConnection {
         try RedisConnection(
             connectingTo: RedisConfiguration(url: servers.redis.url), until: .after(.seconds(5)), interrupt: nil)
     }

@@ -47,7 +47,7 @@ struct ConformanceTests {
         let group = Side.groups[generator.below(2)]
         let worker = generator.below(2)
         let limit = 1 + generator.below(4)
-        return switch generator.below(36) {
+        return switch generator.below(39) {
         case 0..<5: .append(first: generator.below(9), count: limit, payload: 1 + generator.below(8) / 7)
         case 5..<7: .look
         case 7..<12: .read(group, worker: worker, limit: limit)
@@ -65,6 +65,8 @@ struct ConformanceTests {
         case 29..<31: .open(isLast: generator.chance(800))
         case 31: .confirm
         case 32: .changeIDs
+        case 36: .turnAdmission(isOn: generator.chance(800))
+        case 37..<39: .count
         case 33..<35: .trim(behind: generator.below(6))
         default: generator.chance(400) ? .loseLast : .look
         }
@@ -100,7 +102,8 @@ final class RealServers {
     }
 
     func side(_ partition: Partition) throws -> Side {
-        let (redis, keys, identity) = (redis, keys, identity)
+        let (redis, keys, identity, postgres) = (redis, keys, identity, postgres)
+        let book = AdmissionBook(redis, keys)
         let ledger = PostgresSink(postgres)
         var logs: [Group: [any TrimmableLog]] = [:]
         for group in Side.groups {
@@ -124,6 +127,8 @@ final class RealServers {
                     case .closed: return "closed"
                     case .noLog: return "noLog"
                     case .mismatch: return "mismatch"
+                    case .counting: return "counting"
+                    case .uncountable(let what): return what
                     }
                 },
                 destroyGroup: { _ = try call(["XGROUP", "DESTROY", keys.log(partition), $0.name]) },
@@ -137,6 +142,23 @@ final class RealServers {
                     _ = try call(["XDEL", keys.log(partition), id])
                     _ = try call(["HSET", keys.head(partition), "seq", "\(number - 1)", "replid", "lost"])
                     _ = try call(["HDEL", keys.seen(partition), "main \(fields[at + 1])"])
+                },
+                turnAdmission: { isOn, history in
+                    // Every partition has a shop of this name here.
+                    try Admission.set(false, for: "main", in: partition, on: postgres, until: .after(.seconds(5)))
+                    if isOn {
+                        try Admission.set(true, for: "main", in: partition, on: postgres, until: .after(.seconds(5)))
+                    }
+                    _ = try book.change(isOn ? .on : .off, "main", in: partition, under: history)
+                },
+                count: { history in
+                    guard let state = try book.states(in: partition).first?.state, state.phase != .on else { return }
+                    _ = try book.count("main", in: partition, begun: state, under: history)
+                },
+                available: {
+                    let phase = try book.states(in: partition).first?.state.phase ?? .off
+                    let number = try call(["HGET", keys.available(partition, shop: "main"), "TEA"]).string
+                    return "\(phase) \(number ?? "0")"
                 }))
     }
 }
@@ -149,13 +171,15 @@ enum SimulatedServers {
             milliseconds += 1
             return milliseconds
         }
+        redis.behindMax = Int64(AdmissionBook.behindMax)
         let postgres = SimulatedPostgres(partitions: 1, judge: nil)
         let partition = Partition(0)
         let epoch = try #require(
             postgres.reserve(
                 partition, row: postgres.row(partition), headEpoch: nil, replid: redis.replid, owner: .initialiser))
         _ = redis.open(
-            partition, seen: redis.look(partition), epoch: epoch, identity: identity, healing: [], isLast: true)
+            partition, seen: redis.look(partition), epoch: epoch, identity: identity, admitted: false, healing: [],
+            isLast: true)
         redis.write(partition) { keys in
             for group in Side.groups { keys.groups[group.place] = PartitionKeys.ConsumerGroup(lastDelivered: .zero) }
         }
@@ -174,6 +198,7 @@ enum SimulatedServers {
                     case .appended(let results): return "\(results.map { "\($0.outcome) \($0.seq)" })"
                     case .closed: return "closed"
                     case .noLog: return "noLog"
+                    case .counting: return "counting"
                     }
                 },
                 destroyGroup: { group in redis.write(partition) { $0.groups[group.place] = nil } },
@@ -185,6 +210,31 @@ enum SimulatedServers {
                         keys.head = head.opened(epoch: head.epoch, seq: seq.previous, replid: "lost")
                         keys.seen["main \(change.id)"] = nil
                     }
+                },
+                turnAdmission: { isOn, history in
+                    postgres.admits[0] = isOn
+                    _ = redis.turnAdmission(isOn, partition, under: history)
+                },
+                count: { history in
+                    guard let state = redis.keys(partition).admission, state != .on,
+                        redis.countAvailable(partition, under: history) != nil
+                    else { return }
+                    redis.endCounting(partition, state, under: history)
+                },
+                available: {
+                    let keys = redis.keys(partition)
+                    return "\(keys.phase) \(keys.available)"
                 }))
+    }
+}
+
+extension PartitionKeys {
+    fileprivate var phase: AdmissionBook.State.Phase {
+        switch admission {
+        case nil: .off
+        case .on?: .on
+        case .starting?: .starting
+        case .counting?: .counting
+        }
     }
 }

@@ -22,6 +22,8 @@ enum PortCall: Hashable {
     case changeIDs
     /// Drops what lies before the place that is so far behind the head.
     case trim(behind: Int)
+    /// Admission is turned on or off, or counted to its end.
+    case turnAdmission(isOn: Bool), count
     /// The log loses its last entry, the head and the window with it.
     case loseLast
 }
@@ -33,6 +35,10 @@ final class Side {
         let append: ([Change]) async throws -> String
         let destroyGroup: (Group) throws -> Void
         let loseLast: () throws -> Void
+        let turnAdmission: (Bool, History) throws -> Void
+        let count: (History) throws -> Void
+        /// How far counting is, and what may be sold.
+        let available: () throws -> String
     }
 
     static let groups = [Group.postgres, .stock]
@@ -87,6 +93,7 @@ final class Side {
         let kept = try await ledger.entries(in: partition, after: .none, limit: 1000)
         return
             "\(text(look)) | \(text(row)) | \(text(log)) | ledger \(kept.map(\.seq)) \(kept.map { $0.change?.name ?? "-" })"
+            + " | \(try outside.available())"
     }
 
     private func outcome(of call: PortCall) async throws -> String {
@@ -142,8 +149,10 @@ final class Side {
         case .open(let isLast):
             guard let look = lastLook, let epoch = reserved, let head = look.head else { return "no look" }
             let lost = try await ledger.entries(in: partition, after: head.seq, limit: 1000)
-            return "\(lost.count) "
-                + "\(try await log(.postgres, 0).open(partition, seen: look, epoch: epoch, identity: identity, healing: lost, isLast: isLast))"
+            let outcome = try await log(.postgres, 0).open(
+                partition, seen: look, epoch: epoch, identity: identity,
+                admitted: try await ledger.admittedShops(in: partition), healing: lost, isLast: isLast)
+            return "\(lost.count) \(outcome) \(try outside.available())"
         case .confirm:
             guard let epoch = reserved else { return "no epoch" }
             return "\(try await ledger.confirm(partition, epoch: epoch, entry: nil))"
@@ -158,6 +167,14 @@ final class Side {
             guard let location = try await ledger.locations(in: partition, at: [seq])[seq] else { return "no row" }
             let outcome = try await log.trim(partition, before: location, under: history, heeding: standings)
             return "\(standings.map(text)) \(outcome)"
+        case .turnAdmission(let isOn):
+            guard let history = lastLook?.history else { return "closed" }
+            try outside.turnAdmission(isOn, history)
+            return try outside.available()
+        case .count:
+            guard let history = lastLook?.history else { return "closed" }
+            try outside.count(history)
+            return try outside.available()
         case .loseLast:
             try outside.loseLast()
             return "lost"
@@ -193,10 +210,13 @@ final class Side {
 
     private func log(_ group: Group, _ worker: Int) throws -> any TrimmableLog { try #require(logs[group]?[worker]) }
 
+    /// An order, or what comes in.
     static func order(_ number: Int, _ payload: Int) throws -> Change {
-        try Change(
+        let isReceipt = number % 3 == 0
+        return try Change(
             ChangeDraft(
-                id: "o-\(number)", shop: "main", customer: "c", lines: .items([(sku: "TEA", quantity: "\(payload)")])))
+                type: (isReceipt ? Change.Kind.stockReceived : .orderPlaced).rawValue, id: "o-\(number)", shop: "main",
+                customer: isReceipt ? nil : "c", lines: .items([(sku: "TEA", quantity: "\(payload)")])))
     }
 
     // MARK: - Without what differs

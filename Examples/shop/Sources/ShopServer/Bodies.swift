@@ -26,7 +26,7 @@ struct ShownOrder: Encodable {
 /// What became of a change.
 struct Outcome: Encodable {
     var id: String
-    /// accepted, duplicate, conflict, rejected or unknown.
+    /// accepted, duplicate, conflict, refused, rejected or unknown.
     var outcome: String
     /// Where the log has it.
     var partition: Int?
@@ -41,6 +41,7 @@ struct Outcome: Encodable {
         case .accepted: outcome = "accepted"
         case .duplicate: outcome = "duplicate"
         case .conflict: (outcome, error) = ("conflict", "the Idempotency-Key is in use with another order")
+        case .refused(let shortages): (outcome, error) = ("refused", shortages.map(\.description).joined(separator: "; "))
         case .rejected(let reason): (outcome, error) = ("rejected", reason)
         case .unknown(let reason), .unsent(let reason): (outcome, error) = ("unknown", reason)
         }

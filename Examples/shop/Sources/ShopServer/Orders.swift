@@ -54,7 +54,7 @@ struct Orders: Sendable {
                 response.headers[.preferenceApplied] = "wait"
             }
         case .unknown, .unsent: response.headers[.retryAfter] = "1"
-        case .conflict, .rejected: break
+        case .conflict, .refused, .rejected: break
         }
         return response
     }
@@ -92,7 +92,7 @@ extension Receipt.Outcome {
         switch self {
         case .accepted: .created
         case .duplicate: .ok
-        case .conflict: .conflict
+        case .conflict, .refused: .conflict
         case .rejected: .unprocessableContent
         case .unknown, .unsent: .serviceUnavailable
         }
