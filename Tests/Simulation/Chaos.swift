@@ -21,7 +21,8 @@ struct Chaos {
         case 48..<64: swapRoles()
         case 64..<76: failOver()
         case 76..<82: restartPostgres()
-        case 82..<92: addUnusable()
+        case 82..<89: addUnusable()
+        case 89..<93: takeNext()
         default: destroyGroup()
         }
     }
@@ -84,6 +85,12 @@ struct Chaos {
         schedule.note(
             "fault: the unusable entry \(id) is added to \(partition), \(isPlaced ? "at the next place" : "by hand")")
         world.address.addUnusable(partition, id: id, isPlaced: isPlaced)
+    }
+
+    /// `dead take`: the next change that stock would apply is set aside.
+    private func takeNext() {
+        schedule.note("fault: stock's next change is taken")
+        world.address.takesNext = true
     }
 
     private func destroyGroup() {

@@ -208,8 +208,14 @@ extension SimulatedRedis {
         guard position.seq == batch.first.previous else { return .positionMoved(to: position.seq) }
         write(partition) { keys in
             for mark in batch.marks { keys.applied.append(mark) }
-            keys.stock = batch.applied.reduce(keys.stock) { $1.change.stock(after: $0) }
-            if keys.admission != nil, batch.deadLetters.contains(where: { $0.seq != nil }) {
+            let isTaken = takesNext && !batch.applied.isEmpty
+            if isTaken {
+                takesNext = false
+                // What was to come in, and was sold already, doesn't come.
+                if batch.applied.first?.change.kind == .stockReceived { judge?.coversAll = false }
+            }
+            keys.stock = batch.applied.dropFirst(isTaken ? 1 : 0).reduce(keys.stock) { $1.change.stock(after: $0) }
+            if keys.admission != nil, isTaken || batch.deadLetters.contains(where: { $0.seq != nil }) {
                 keys.admission = .counting(nextCounting())
             }
             for letter in batch.deadLetters where letter.seq == nil {

@@ -40,6 +40,8 @@ final class SimulatedRedis: Endpoint {
     private var clockOffset: Int64 = 0
     private var lives = 0
     private var countings = 0
+    /// Whether stock sets the next change aside instead of applying it.
+    var takesNext = false
     /// So many entries that stock has yet to apply are counted with it.
     var behindMax: Int64 = 5
 

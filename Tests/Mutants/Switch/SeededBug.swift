@@ -36,6 +36,11 @@ package enum SeededBug: String, Sendable {
     case acknowledgesBare
     case postgresIgnoresToken
     case trimUnchecked
+    // What may be sold.
+    case availableNotHealed
+    case countingUnchecked
+    case takenNotCounted
+    case switchNotHealed
 
     /// The bug that is on; nil for none.
     package static let active = named(ProcessInfo.processInfo.environment["ONEWRITE_BUG"])
