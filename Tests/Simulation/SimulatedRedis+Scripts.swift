@@ -211,8 +211,9 @@ extension SimulatedRedis {
             let isTaken = takesNext && !batch.applied.isEmpty
             if isTaken {
                 takesNext = false
-                // What was to come in, and was sold already, doesn't come.
-                if batch.applied.first?.change.kind == .stockReceived { judge?.coversAll = false }
+                // What was to come in, and was sold already, doesn't come; what was given back, and sold again, is applied after
+                // all when Redis loses that it was taken.
+                judge?.coversAll = false
             }
             keys.stock = batch.applied.dropFirst(isTaken ? 1 : 0).reduce(keys.stock) { $1.change.stock(after: $0) }
             if keys.admission != nil, isTaken || batch.deadLetters.contains(where: { $0.seq != nil }) {

@@ -6,13 +6,19 @@ final class SimulatedSubmitter {
     private let process: SimulatedProcess
     private let partition: Partition
     private let submissions: [Submission]
+    /// Whether it submits when nothing fails any more: what it is told holds.
+    private let isLast: Bool
     private var schedule: Schedule { world.schedule }
 
-    init(_ world: SimulatedWorld, _ process: SimulatedProcess, _ partition: Partition, _ submissions: [Submission]) {
+    init(
+        _ world: SimulatedWorld, _ process: SimulatedProcess, _ partition: Partition, _ submissions: [Submission],
+        isLast: Bool
+    ) {
         self.world = world
         self.process = process
         self.partition = partition
         self.submissions = submissions
+        self.isLast = isLast
     }
 
     func run() async throws {
@@ -42,6 +48,7 @@ final class SimulatedSubmitter {
                         if result.outcome == .conflict {
                             world.judge.violated("\(submission.name) was submitted again, and called a conflict")
                         }
+                        guard isLast else { continue }
                         if result.outcome == .refused {
                             world.refused[partition.number].insert(submission.change.id)
                         } else {

@@ -152,7 +152,7 @@ actor Stage {
     ) async {
         let process = SimulatedProcess("submitter \(name)\(partition)")
         do {
-            try await SimulatedSubmitter(world, process, partition, submissions).run()
+            try await SimulatedSubmitter(world, process, partition, submissions, isLast: name == "c").run()
             world.busySubmitters -= 1
         } catch is Killed {
             // The simulation is over.
@@ -187,9 +187,18 @@ actor Stage {
             Task(executorPreference: executor) { await self.submit("c", partition, all) }
         }
         let limit = schedule.steps + Self.patience
-        var unrest = world.unrest
+        var (unrest, isNudged) = (world.unrest, false)
         while unrest != nil && schedule.steps < limit && world.judge.violations.isEmpty {
             await schedule.wait(director, milliseconds: 100)
+            // A reservation that arrives when nothing is appended any more is noticed with the next change.
+            if !isNudged, schedule.steps > limit - Self.patience / 2 {
+                isNudged = true
+                for partition in world.partitioning.all {
+                    let nudge = [Submission(OrderStock.nudge(of: world.changes[partition.number]))]
+                    world.busySubmitters += 1
+                    Task(executorPreference: executor) { await self.submit("d", partition, nudge) }
+                }
+            }
             unrest = world.unrest
         }
         if world.judge.violations.isEmpty {
