@@ -25,6 +25,21 @@ struct BenchOrders: Sendable {
         return [("SKU-\(number % skus)", "1"), ("SKU-\(other % skus)", "2")]
     }
 
+    /// What all orders take, and more, a line of NDJSON for each shop and up to a hundred SKUs.
+    func stock(for orders: Int) -> String {
+        var lines = ""
+        for shop in Set((0..<min(shops, orders)).map(shop)).sorted() {
+            for start in stride(from: 0, to: skus, by: 100) {
+                let items = (start..<min(start + 100, skus)).map {
+                    "{\"sku\":\"SKU-\($0)\",\"quantity\":\(Self.quantity * orders)}"
+                }
+                lines +=
+                    "{\"type\":\"stock.counted\",\"id\":\"stock-\(start)\",\"shop\":\"\(shop)\",\"lines\":[\(items.joined(separator: ","))]}\n"
+            }
+        }
+        return lines
+    }
+
     /// An order as it is submitted in a process.
     func change(_ number: Int) throws(FieldError) -> Change {
         try Change(

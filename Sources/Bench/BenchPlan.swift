@@ -41,6 +41,8 @@ package struct BenchPlan: Sendable {
     let isEncrypted: Bool
     /// The masters of the Redis Cluster that the log is on; nil for one Redis and no cluster.
     let masters: Int?
+    /// Whether each shop admits orders only as far as its stock covers them, which it does.
+    let hasAdmission: Bool
 
     /// - Parameters:
     ///   - orders: Of two lines each.
@@ -57,11 +59,13 @@ package struct BenchPlan: Sendable {
     ///   - trim: The workers' setting of that name; nil for none.
     ///   - isEncrypted: Whether Redis is spoken to with TLS; the yardstick doesn't.
     ///   - masters: Of the Redis Cluster that the log is on, without replicas; nil for one Redis. The yardstick knows none.
+    ///   - hasAdmission: Whether shops admit orders by their stock; only for appending.
     package init(
         orders: Int, rounds: Int, shops: Int, partitions: [Int], workers: Int, lanes: Int, skus: Int,
         stages: Set<Stage>, rates: [Int], seconds: Int, bare: String?, trim: String? = nil,
-        isEncrypted: Bool = false, masters: Int? = nil
+        isEncrypted: Bool = false, masters: Int? = nil, hasAdmission: Bool = false
     ) {
+        self.hasAdmission = hasAdmission
         self.orders = orders
         self.rounds = rounds
         self.shops = shops

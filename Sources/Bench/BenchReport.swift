@@ -10,6 +10,7 @@ package struct BenchReport: Sendable, Encodable {
         let redis, postgres: String
         /// Whether Redis is spoken to with TLS.
         let tls: Bool
+        let admission: Bool
         /// Of the Redis Cluster; nil for one Redis.
         let masters: Int?
         /// `debug` figures say nothing.
@@ -87,7 +88,8 @@ package struct BenchReport: Sendable, Encodable {
             orders: plan.orders, rounds: plan.rounds, shops: plan.shops, partitions: plan.partitions[0],
             workers: plan.workers, lanes: plan.lanes, skus: plan.skus, seconds: plan.seconds,
             cores: ProcessInfo.processInfo.activeProcessorCount, redis: results.versions.redis,
-            postgres: results.versions.postgres, tls: plan.isEncrypted, masters: plan.masters, build: Self.build)
+            postgres: results.versions.postgres, tls: plan.isEncrypted, admission: plan.hasAdmission,
+            masters: plan.masters, build: Self.build)
         stages = BenchPlan.Stage.allCases.flatMap { stage in
             let places = plan.partitions.map { BenchPlan.Place(stage: stage, partitions: $0) }
             return places.compactMap { place in

@@ -76,6 +76,7 @@ package struct BenchRun: Sendable {
         let alone: [BenchPlan.Stage] = [.stock, .delivery, .postgres]
         if !plan.stages.isDisjoint(with: alone + [.append, .produce]) {
             try await servers.renew()
+            try await turnAdmissionOn(servers)
             let filled = try await fill(round, servers, bare)
             if plan.stages.contains(.append) { note(filled, .append) }
             let submitted = filled.ours.ordersPerSecond
@@ -109,6 +110,7 @@ package struct BenchRun: Sendable {
     ) async throws {
         for use in ProduceRun.Use.allCases {
             try await servers.renew()
+            try await turnAdmissionOn(servers)
             try await servers.gauge.checkpoint()
             var done = try await ProduceRun(servers: servers, plan: plan).measured(use)
             done.ratio = done.ordersPerSecond.map { $0 / submitted }
@@ -117,6 +119,17 @@ package struct BenchRun: Sendable {
             let rate = done.ordersPerSecond.map { "\(FieldError.spaced(Int($0))) orders/s " } ?? ""
             let times = done.latencies.map { "p50 \($0.p50) ms, p99 \($0.p99) ms" } ?? ""
             say(round, .produce, servers, "\(use.rawValue) \(rate)\(times)")
+        }
+    }
+
+    /// Where it is wanted: each shop has what all orders take, so that none is refused.
+    private func turnAdmissionOn(_ servers: BenchServers) async throws {
+        guard plan.hasAdmission else { return }
+        let path = "\(servers.shop.directory)/stock.ndjson"
+        try Data(plan.work.stock(for: plan.orders).utf8).write(to: URL(filePath: path))
+        try await servers.shop.run(["submit", path])
+        for shop in Set((0..<min(plan.shops, plan.orders)).map(plan.work.shop)).sorted() {
+            try await servers.shop.run(["admission", "on", shop])
         }
     }
 

@@ -61,7 +61,10 @@ package struct BenchTable {
 
     private var redis: String {
         let setup = report.setup
-        guard let masters = setup.masters else { return "Redis \(setup.redis)\(setup.tls ? " with TLS" : "")" }
+        let admission = setup.admission ? ", admission on" : ""
+        guard let masters = setup.masters else {
+            return "Redis \(setup.redis)\(setup.tls ? " with TLS" : "")\(admission)"
+        }
         return "Redis Cluster \(setup.redis) of \(masters) \(masters == 1 ? "master" : "masters")"
     }
 

@@ -56,13 +56,8 @@ enum LastPieces {
             "submit", "--shop", order.shop, "--id", order.id, "--customer", order.customer ?? "", "--line", "\(sku):1",
             "--json",
         ]
-        let done = try await ChildProcess.run(
-            [servers.executable] + arguments, environment: servers.environment, in: servers.directory,
-            within: .seconds(60))
-        guard [.exited(0), .exited(1)].contains(done.status) else {
-            throw HarnessError.ended("onewrite submit", with: done.status, saying: done.errors)
-        }
-        return try JSONDecoder().decode(ReceiptLine.self, from: Data(done.output.utf8))
+        let output = try await servers.run(arguments, endingWith: [0, 1])
+        return try JSONDecoder().decode(ReceiptLine.self, from: Data(output.utf8))
     }
 
     /// As such code usually is: look whether there is one left, then take it.

@@ -63,6 +63,19 @@ package struct ReceiptLine: Decodable, Hashable, Sendable {
     package var partition: Int?
     package var seq: Int64?
     package var entry: String?
+    /// The last seq that the log had when it was refused for want of stock.
+    package var after: Int64?
+    package var lacking: [Lacking]?
+
+    package struct Lacking: Decodable, Hashable, Sendable {
+        package let sku: String
+        package let wanted: Int64
+        package let available: Int64
+
+        package init(sku: String, wanted: Int64, available: Int64) {
+            (self.sku, self.wanted, self.available) = (sku, wanted, available)
+        }
+    }
 
     package init(
         id: String, outcome: String, partition: Int? = nil, seq: Int64? = nil, entry: String? = nil

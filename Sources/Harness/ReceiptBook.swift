@@ -17,6 +17,10 @@ package final class ReceiptBook: Sendable {
         var wasCut = false
         /// Whether one that a replica lost too may have held it.
         var wasCutOfReplicas = false
+        /// Whether somebody was told that stock doesn't cover it.
+        var wasRefused = false
+        /// Whether it was submitted without an answer: it may have been refused then.
+        var wasUnanswered = false
 
         /// Whether it may be missing although it was accepted.
         var mayBeLost: Bool { wasCut && !isApplied && (!isReplicated || wasCutOfReplicas) }
@@ -40,6 +44,8 @@ package final class ReceiptBook: Sendable {
         package var changes = 0
         package var accepted = 0
         package var duplicates = 0
+        /// Refused for want of stock.
+        package var refused = 0
         /// Submitted, and without an answer.
         package var unknown = 0
         /// Changes that were in a tail of the log when it was cut off.
@@ -55,6 +61,18 @@ package final class ReceiptBook: Sendable {
         var numbers: [Int: Int] = [:]
         var tally = Tally()
         var wrongAnswers: [String] = []
+        var refusals: [Refusal] = []
+        var refusalsCompared = 0
+        /// How often a tail was cut off: what was answered before may speak of places that others have by now.
+        var cuts = 0
+    }
+
+    /// What somebody was told that stock lacks, behind a place.
+    private struct Refusal {
+        let place: Place
+        let shop: String
+        let id: String
+        let lacking: [ReceiptLine.Lacking]
     }
 
     private let state = Mutex(State())
@@ -64,8 +82,14 @@ package final class ReceiptBook: Sendable {
     /// How often what was answered so far.
     package var tally: Tally { state.withLock { $0.tally } }
 
+    /// How many refusals were compared with the log.
+    package var refusalsCompared: Int { state.withLock { $0.refusalsCompared } }
+
     /// Notes that a submitter is about to submit these, in this order.
-    package func submitting(_ changes: [PlannedChange], by submitter: Int) {
+    ///
+    /// - Returns: How often a tail was cut off before.
+    @discardableResult
+    package func submitting(_ changes: [PlannedChange], by submitter: Int) -> Int {
         state.withLock { state in
             for change in changes {
                 let key = Key(shop: change.shop, id: change.id)
@@ -77,6 +101,7 @@ package final class ReceiptBook: Sendable {
                 state.numbers[submitter, default: 0] += 1
                 state.pages[key]?.submitters[submitter] = state.numbers[submitter]
             }
+            return state.cuts
         }
     }
 
@@ -87,10 +112,12 @@ package final class ReceiptBook: Sendable {
     ///   - changes: What was submitted.
     ///   - isApplied: Whether the submitter was told that Postgres has what was accepted.
     ///   - isReplicated: Whether it was told that a replica has it.
+    ///   - cuts: What ``submitting(_:by:)`` returned before; nil where nothing is refused.
     /// - Returns: The changes without a place.
     @discardableResult
     package func answered(
-        _ receipts: [ReceiptLine], to changes: [PlannedChange], isApplied: Bool, isReplicated: Bool = false
+        _ receipts: [ReceiptLine], to changes: [PlannedChange], isApplied: Bool, isReplicated: Bool = false,
+        cuts: Int? = nil
     ) -> [PlannedChange] {
         state.withLock { state in
             var open: [PlannedChange] = []
@@ -100,7 +127,24 @@ package final class ReceiptBook: Sendable {
                 switch receipt?.outcome {
                 case "accepted": state.tally.accepted += 1
                 case "duplicate": state.tally.duplicates += 1
-                case "unknown", nil: state.tally.unknown += 1
+                case "unknown", nil:
+                    state.tally.unknown += 1
+                    state.pages[key]?.wasUnanswered = true
+                case "refused" where receipt?.id == change.id:
+                    state.tally.refused += 1
+                    state.pages[key]?.wasRefused = true
+                    if let partition = receipt?.partition, let after = receipt?.after, let lacking = receipt?.lacking {
+                        if cuts == state.cuts {
+                            state.refusals.append(
+                                Refusal(
+                                    place: Place(partition: partition, seq: after), shop: change.shop, id: change.id,
+                                    lacking: lacking))
+                        }
+                    } else {
+                        state.wrongAnswers.append(
+                            "\(key): refused, and not said for want of what, or behind which place")
+                    }
+                    continue
                 case let outcome?: state.wrongAnswers.append("\(key): the answer was \(outcome)")
                 }
                 guard let receipt, receipt.id == change.id, let partition = receipt.partition, let seq = receipt.seq
@@ -132,6 +176,8 @@ package final class ReceiptBook: Sendable {
                 if withReplicas { state.pages[key]?.wasCutOfReplicas = true }
                 state.tally.cut += 1
             }
+            state.cuts += 1
+            state.refusals = []
         }
     }
 
@@ -147,7 +193,7 @@ package final class ReceiptBook: Sendable {
         let missing = pages.filter { found[$0.key] == nil }.sorted { $0.key < $1.key }.map(\.value)
         return (
             missing.filter { !$0.places.isEmpty && $0.mayBeLost }.map(\.change),
-            missing.filter(\.places.isEmpty).map(\.change)
+            missing.filter { $0.places.isEmpty && !$0.wasRefused }.map(\.change)
         )
     }
 
@@ -173,7 +219,9 @@ package final class ReceiptBook: Sendable {
             let entries = found[key] ?? []
             if entries.count > 1 { differences.append("\(key): \(entries.count) times in the log") }
             guard let entry = entries.first else {
-                if isComplete || !(page.places.isEmpty || page.mayBeLost) {
+                let mayBeMissing = page.places.isEmpty || page.mayBeLost
+                // What is submitted again may be refused by then.
+                if !mayBeMissing || isComplete && !page.wasRefused {
                     differences.append(
                         "\(key): \(page.places.isEmpty ? "missing" : "accepted and lost\(page.promise)")")
                 }
@@ -187,8 +235,62 @@ package final class ReceiptBook: Sendable {
             }
         }
         for key in found.keys.sorted() where pages[key] == nil { differences.append("\(key): nobody submitted it") }
-        differences += Self.outOfOrder(pages, found)
+        // What was refused at first, and accepted when it was submitted again, comes behind what was submitted after it.
+        let mayBeRefused = state.withLock { $0.tally.refused > 0 }
+        differences += Self.outOfOrder(
+            pages.filter { !$0.value.wasRefused && !(mayBeRefused && $0.value.wasUnanswered) }, found)
+        differences += compareRefusals(contents)
         return StoreCheck.Finding(subject: .receipts, compared: pages.count, differences: differences)
+    }
+
+    /// Goes through the log once more, in its order, with nothing but a counter for each SKU: each refusal must have said what was
+    /// there behind its place, and that must have been too little; and where any was, no order may have taken more than there was.
+    private func compareRefusals(_ contents: StoreContents) -> [String] {
+        let (refusals, isUsed) = state.withLock { state in
+            defer { state.refusals = [] }
+            state.refusalsCompared += state.refusals.count
+            return (state.refusals, state.tally.refused > 0)
+        }
+        guard isUsed else { return [] }
+        var differences: [String] = []
+        var byPlace = Dictionary(grouping: refusals, by: \.place)
+        for (partition, entries) in contents.log.enumerated() {
+            var counters: [String: Int64] = [:]
+            func settle(_ seq: Int64) {
+                for refusal in byPlace.removeValue(forKey: Place(partition: partition, seq: seq)) ?? [] {
+                    for line in refusal.lacking {
+                        let available = counters["\(refusal.shop) \(line.sku)"] ?? 0
+                        if available != line.available || available >= line.wanted {
+                            differences.append(
+                                "\(refusal.shop) \(refusal.id): refused behind seq \(seq), \(line.wanted) \(line.sku) wanted and "
+                                    + "\(line.available) available, where the log gives \(available)")
+                        }
+                    }
+                }
+            }
+            settle(0)
+            for entry in entries {
+                let (type, shop) = (entry.fields["type"] ?? "", entry.fields["shop"] ?? "")
+                for word in (entry.fields["lines"] ?? "").split(separator: " ") {
+                    let parts = word.split(separator: ":")
+                    let (sku, quantity) = ("\(shop) \(parts.first ?? "")", parts.last.flatMap { Int64($0) } ?? 0)
+                    switch type {
+                    case "stock.counted": counters[sku] = quantity
+                    case "order.placed":
+                        counters[sku, default: 0] -= quantity
+                        if counters[sku, default: 0] < 0 {
+                            differences.append("\(entry.fields["id"] ?? "?"): more \(sku) is sold than there was")
+                        }
+                    default: counters[sku, default: 0] += quantity
+                    }
+                }
+                settle(entry.seq ?? -1)
+            }
+        }
+        for place in byPlace.keys {
+            differences.append("refused behind seq \(place.seq) of partition \(place.partition), which the log lacks")
+        }
+        return differences
     }
 
     private struct Entry {

@@ -109,12 +109,19 @@ package struct Shop: Sendable {
 
     /// Runs `onewrite` to its end.
     ///
-    /// - Throws: ``HarnessError`` with what it said, when it ends with another status than 0.
+    /// - Parameters:
+    ///   - arguments: The command and its arguments.
+    ///   - input: Its stdin.
+    ///   - codes: The exit codes that are right.
+    /// - Returns: Its stdout.
+    /// - Throws: ``HarnessError`` with what it said, when it ends with another status.
     @discardableResult
-    package func run(_ arguments: [String], input: ChildProcess.Input = .empty) async throws -> String {
+    package func run(
+        _ arguments: [String], input: ChildProcess.Input = .empty, endingWith codes: Set<Int32> = [0]
+    ) async throws -> String {
         let done = try await ChildProcess.run(
             [executable] + arguments, environment: environment, in: directory, input: input)
-        guard done.status == .exited(0) else {
+        guard codes.contains(where: { done.status == .exited($0) }) else {
             throw HarnessError.ended("onewrite \(arguments.first ?? "")", with: done.status, saying: done.errors)
         }
         return done.output

@@ -21,7 +21,7 @@ package struct Appender {
         }
 
         package let outcome: Outcome
-        /// Its place in the log; none when it was refused.
+        /// Its place in the log; of one that was refused the last place that the log had then.
         package let seq: Seq
         package let entry: EntryID
         /// What wasn't covered of a change that was refused.
@@ -34,8 +34,8 @@ package struct Appender {
             shortages = []
         }
 
-        package init(refusedFor shortages: [Shortage]) {
-            (outcome, seq, entry) = (.refused, .none, .zero)
+        package init(refusedFor shortages: [Shortage], behind last: Seq) {
+            (outcome, seq, entry) = (.refused, last, .zero)
             self.shortages = shortages
         }
 
@@ -214,7 +214,7 @@ extension Appender.Result {
             let words = text[(outcomeEnd + 1)...].split(separator: space)
             let shortages = words.compactMap { Shortage(word: $0) }
             guard shortages.count == words.count, !shortages.isEmpty else { return nil }
-            self.init(refusedFor: shortages)
+            self.init(refusedFor: shortages, behind: last)
             return
         }
         guard let seqEnd = text[(outcomeEnd + 1)...].firstIndex(of: space),

@@ -78,7 +78,10 @@ package struct RowReceipt {
             let isPlaced = result.outcome != .refused
             json.add("seq", isPlaced ? result.seq.number : nil)
             json.add("entry", isPlaced ? result.entry.description : nil)
-            if !isPlaced { json.add("lacking", result.shortages) }
+            if !isPlaced {
+                json.add("after", result.seq.number)
+                json.add("lacking", result.shortages)
+            }
             if let durability, result.isInLog { json.add("durability", durability.description) }
         case .rejected, .unknown, .unsent:
             if case .rejected = outcome { json.add("outcome", "rejected") } else { json.add("outcome", "unknown") }

@@ -22,7 +22,7 @@ final class PowerCutRun: Sendable {
     init(arena: Arena, orders: OrderSource) {
         self.arena = arena
         self.orders = orders
-        stream = SubmitStream(0, arena.shop, book, promise: .logged, takesDurability: true)
+        stream = SubmitStream(0, arena.shop, book, promise: .logged, mayBeRefused: false, takesDurability: true)
     }
 
     /// What the last cut met.

@@ -17,6 +17,8 @@ struct Soak: Sendable {
     let isVerbose: Bool
     /// Whether Redis is a cluster.
     let isCluster: Bool
+    /// Whether orders are admitted only as far as stock covers them.
+    let hasAdmission: Bool
 
     private var faults: [Fault] { isCluster ? Fault.ofCluster : Fault.ofServer }
     /// How long a full drain may take when nothing fails any more.
@@ -28,7 +30,7 @@ struct Soak: Sendable {
         let abilities = try await Abilities(of: executable)
         say("seed \(seed) · \(executable) · \(abilities)")
         let again =
-            "--seed \(seed)\(isCluster ? " --cluster" : "") --segment \(segment / .seconds(1))s --segments \(segments)"
+            "--seed \(seed)\(isCluster ? " --cluster" : "")\(hasAdmission ? " --admission" : "") --segment \(segment / .seconds(1))s --segments \(segments)"
             + " --workers \(workers) --submitters \(submitters)"
         var report = SoakReport(seed: seed, kinds: faults, again: again)
         var round = firstRound
@@ -64,11 +66,12 @@ struct Soak: Sendable {
             arena: arena, crew: WorkerCrew(arena.workersShop, ofEachGroup: workers), log: log,
             orders: OrderSource(seed: seed &+ UInt64(round) &* 7919),
             watch: StoreWatch(arena.shop, partitions: Arena.partitions, sessionsMax: 40 + 8 * (workers + submitters)),
-            submitters: submitters, abilities: abilities)
+            submitters: submitters, hasAdmission: hasAdmission, abilities: abilities)
         var generator = SeededGenerator(seed: seed &+ UInt64(round) &* 104_729)
         let found: SoakRound.Findings
         do {
-            found = try await system.run(pace: Self.pace, drainLimit: Self.drainLimit) { number in
+            found = try await system.run(pace: Self.pace * max(1, submitters / 4), drainLimit: Self.drainLimit) {
+                number in
                 guard number <= segments, number == 1 || ContinuousClock.now < end else { return nil }
                 return FaultSchedule(length: segment, of: faults, using: &generator)
             } tell: {
@@ -128,6 +131,7 @@ extension SoakReport {
         faults.merge(counts, uniquingKeysWith: +)
         add(found.receipts)
         lostAsAllowed += found.lostAsAllowed
+        refusalsCompared += found.refusalsCompared
         submitterRuns += found.submitterRuns
         workerRestarts += found.workerRestarts
         looks += found.watch.looks

@@ -39,6 +39,9 @@ struct SoakCommand: AsyncParsableCommand {
             "Redis is a cluster of three masters and three replicas, which are failed over, cut off and resharded too.")
     var cluster = false
 
+    @Flag(help: "Every shop takes orders only as far as its stock covers them.")
+    var admission = false
+
     @Option(help: ArgumentHelp("Make this mistake (Tests/Mutants), to see it found.", valueName: "name"))
     var bug: String?
 
@@ -54,7 +57,7 @@ struct SoakCommand: AsyncParsableCommand {
             seed: options.seed ?? UInt64.random(in: 0..<1_000_000), length: length, segment: segment,
             segments: segments, workers: workers, submitters: submitters, firstRound: round,
             executable: try options.executable(with: bug), bug: bug, evidence: options.evidence, isVerbose: verbose,
-            isCluster: cluster)
+            isCluster: cluster, hasAdmission: admission)
         let report = try await soak.run()
         report.lines.forEach(say)
         if !report.isClean { throw ExitCode(1) }

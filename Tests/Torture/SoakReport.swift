@@ -13,6 +13,8 @@ struct SoakReport: Sendable {
     var receipts = ReceiptBook.Tally()
     /// Accepted, cut off the log before Postgres had them, submitted again.
     var lostAsAllowed = 0
+    /// Orders that were refused for want of stock, as far as no lost tail came in between.
+    var refusalsCompared = 0
     var submitterRuns = 0
     var workerRestarts = 0
     var looks = 0
@@ -30,6 +32,7 @@ struct SoakReport: Sendable {
         receipts.changes += tally.changes
         receipts.accepted += tally.accepted
         receipts.duplicates += tally.duplicates
+        receipts.refused += tally.refused
         receipts.unknown += tally.unknown
         receipts.cut += tally.cut
     }
@@ -46,6 +49,8 @@ struct SoakReport: Sendable {
             Self.row("changes submitted", "\(receipts.changes)"),
             Self.row("answers accepted", "\(receipts.accepted)"),
             Self.row("answers duplicate", "\(receipts.duplicates)"),
+            Self.row("answers refused, for want of stock", "\(receipts.refused)"),
+            Self.row("  of them compared with the log, entry by entry", "\(refusalsCompared)"),
             Self.row("no answer, submitted again", "\(receipts.unknown)"),
             Self.row("onewrite submit processes", "\(submitterRuns)"),
             Self.row("workers that ended by themselves for want of a server", "\(workerRestarts)"),

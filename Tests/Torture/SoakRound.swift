@@ -12,6 +12,7 @@ struct SoakRound: Sendable {
     let orders: OrderSource
     let watch: StoreWatch
     let submitters: Int
+    let hasAdmission: Bool
     let abilities: Abilities
 
     private let book = ReceiptBook()
@@ -20,6 +21,7 @@ struct SoakRound: Sendable {
     struct Findings: Sendable {
         var receipts = ReceiptBook.Tally()
         var lostAsAllowed = 0
+        var refusalsCompared = 0
         var submitterRuns = 0
         var workerRestarts = 0
         var fullChecks = 0
@@ -33,7 +35,7 @@ struct SoakRound: Sendable {
 
     init(
         arena: Arena, crew: WorkerCrew, log: EventLog, orders: OrderSource, watch: StoreWatch, submitters: Int,
-        abilities: Abilities
+        hasAdmission: Bool, abilities: Abilities
     ) {
         self.arena = arena
         self.crew = crew
@@ -41,6 +43,7 @@ struct SoakRound: Sendable {
         self.orders = orders
         self.watch = watch
         self.submitters = submitters
+        self.hasAdmission = hasAdmission
         self.abilities = abilities
     }
 
@@ -60,7 +63,7 @@ struct SoakRound: Sendable {
             SubmitStream(
                 number, arena.submittersShop, book,
                 promise: number == 0 ? .applied : number == 1 && arena.cluster != nil ? .replicated : .logged,
-                takesDurability: abilities.hasDurability)
+                mayBeRefused: hasAdmission, takesDurability: abilities.hasDurability)
         }
         let assault = Assault(
             arena: arena, crew: crew, streams: streams, book: book, watch: watch, log: log,
@@ -76,6 +79,9 @@ struct SoakRound: Sendable {
                 }
                 return true
             }
+            if hasAdmission {
+                for shop in Workload.shops { try await arena.shop.run(["admission", "on", shop]) }
+            }
             var number = 1
             while let faults = schedule(number) {
                 try await segment(faults, assault, streams, pace, &findings)
@@ -90,6 +96,7 @@ struct SoakRound: Sendable {
             try await background.waitForAll()
         }
         findings.receipts = book.tally
+        findings.refusalsCompared = book.refusalsCompared
         findings.submitterRuns = streams.reduce(0) { $0 + $1.runs }
         findings.workerRestarts = crew.restarts
         return findings
@@ -163,8 +170,8 @@ struct SoakRound: Sendable {
         let again = book.cutChanges + missing.unanswered
         if !again.isEmpty, findings.violations.isEmpty {
             let submissions = try await Submitters(servers: arena.shop, pace: .zero).submit(again, named: "again")
-            book.submitting(again, by: -1)
-            book.answered(submissions.map(\.receipt), to: again, isApplied: false)
+            let cuts = book.submitting(again, by: -1)
+            book.answered(submissions.map(\.receipt), to: again, isApplied: false, cuts: cuts)
             guard try await drained(limit, &findings) else { return }
             let contents = try await arena.shop.contents()
             take(StoreCheck(contents, receipts: book.compared(with: contents, isComplete: true)), &findings)
@@ -208,7 +215,7 @@ struct SoakRound: Sendable {
         let counts = log.counts
         return """
             check \(number): \(findings.entriesCompared) compared, \(book.tally.accepted) accepted, \
-            \(book.tally.duplicates) duplicates, \(book.tally.unknown) without answer, kills \(counts[.workerKill] ?? 0), \
+            \(book.tally.duplicates) duplicates, \(book.tally.refused) refused for want of stock, \(book.tally.unknown) without answer, kills \(counts[.workerKill] ?? 0), \
             zombies \(counts[.zombie] ?? 0), refused \(findings.watch.refused), Redis kills \(counts[.redisKill] ?? 0), \
             lost tails \(counts[.tailLost] ?? 0), Postgres stops \(counts[.postgresStop] ?? 0), \
             looks \(findings.watch.looks), violations \(findings.violations.count)

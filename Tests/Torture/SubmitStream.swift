@@ -26,6 +26,8 @@ final class SubmitStream: Sendable {
     private let book: ReceiptBook
     private let promise: Promise
     private let takesDurability: Bool
+    /// Whether orders may be refused for want of stock.
+    private let mayBeRefused: Bool
     private let state = Mutex(State())
 
     /// - Parameters:
@@ -33,8 +35,12 @@ final class SubmitStream: Sendable {
     ///   - shop: Where to.
     ///   - book: Takes the receipts.
     ///   - promise: What is asked for.
+    ///   - mayBeRefused: Whether orders may be, for want of stock.
     ///   - takesDurability: Whether the executable has `--durability`; without, `--wait` says whether Postgres has it.
-    init(_ number: Int, _ shop: Shop, _ book: ReceiptBook, promise: Promise, takesDurability: Bool) {
+    init(
+        _ number: Int, _ shop: Shop, _ book: ReceiptBook, promise: Promise, mayBeRefused: Bool, takesDurability: Bool
+    ) {
+        self.mayBeRefused = mayBeRefused
         self.number = number
         self.shop = shop
         self.book = book
@@ -66,12 +72,12 @@ final class SubmitStream: Sendable {
         var open = changes
         while !open.isEmpty {
             try Task.checkCancellation()
-            book.submitting(open, by: number)
+            let cuts = book.submitting(open, by: number)
             let (receipts, status) = try await submitOnce(open)
             let isApplied =
                 promise == .applied && (takesDurability || status == .exited(0))
             let unanswered = book.answered(
-                receipts, to: open, isApplied: isApplied, isReplicated: promise == .replicated)
+                receipts, to: open, isApplied: isApplied, isReplicated: promise == .replicated, cuts: cuts)
             // A submitter that doesn't keep its receipts submits all of it again.
             open = unanswered.isEmpty || runs.isMultiple(of: 2) ? unanswered : open
             if !unanswered.isEmpty { try await Task.sleep(for: .milliseconds(200)) }
@@ -102,6 +108,7 @@ final class SubmitStream: Sendable {
         }
         switch status {
         case .exited(0), .exited(69), .exited(75), .killed(signal: SIGKILL): break
+        case .exited(1) where mayBeRefused: break
         default: note("submitter \(number) ended with \(status)")
         }
         let receipts = Self.receipts(in: FileManager.default.contents(atPath: output) ?? Data())

@@ -38,13 +38,15 @@ public struct Receipt: Sendable, Hashable {
     public let seq: Seq?
     /// The stream's ID of it; nil unless the log answered.
     public let entry: EntryID?
+    /// The last place that the log had when it was refused.
+    package let after: Seq?
     /// What it has reached; nil when no more was asked for than the server's answer.
     public let durability: Durability?
 
     package init(_ row: RowReceipt, of change: Change) {
         (id, shop) = (change.id, change.shop)
         guard case .answered(let result, let partition, let epoch) = row.outcome else {
-            (self.partition, self.epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
+            (self.partition, self.epoch, seq, entry, after, durability) = (nil, nil, nil, nil, nil, nil)
             outcome =
                 switch row.outcome {
                 case .rejected(let error): .rejected(error.error.description)
@@ -55,7 +57,8 @@ public struct Receipt: Sendable, Hashable {
             return
         }
         (self.partition, self.epoch) = (partition, epoch)
-        (seq, entry) = result.outcome == .refused ? (nil, nil) : (result.seq, result.entry)
+        let isRefused = result.outcome == .refused
+        (seq, entry, after) = isRefused ? (nil, nil, result.seq) : (result.seq, result.entry, nil)
         switch result.outcome {
         case .accepted: outcome = .accepted
         case .duplicate: outcome = .duplicate
@@ -72,7 +75,7 @@ public struct Receipt: Sendable, Hashable {
     /// Of a change that the log has not answered about.
     init(id: String, shop: String, outcome: Outcome) {
         (self.id, self.shop, self.outcome) = (id, shop, outcome)
-        (partition, epoch, seq, entry, durability) = (nil, nil, nil, nil, nil)
+        (partition, epoch, seq, entry, after, durability) = (nil, nil, nil, nil, nil, nil)
     }
 
     /// Of a change that the log has answered about.
@@ -81,7 +84,7 @@ public struct Receipt: Sendable, Hashable {
         durability: Durability?
     ) {
         (id, shop, self.outcome) = (change.id, change.shop, outcome)
-        (self.partition, self.epoch, self.seq, self.entry) = (partition, epoch, seq, entry)
+        (self.partition, self.epoch, self.seq, self.entry, after) = (partition, epoch, seq, entry, nil)
         self.durability = durability
     }
 

@@ -107,7 +107,8 @@ extension RowReceipt {
         } else if case .refused(let shortages) = receipt.outcome, let partition = receipt.partition,
             let epoch = receipt.epoch
         {
-            outcome = .answered(Appender.Result(refusedFor: shortages), in: partition, epoch: epoch)
+            outcome = .answered(
+                Appender.Result(refusedFor: shortages, behind: receipt.after ?? .none), in: partition, epoch: epoch)
         } else if let partition = receipt.partition, let epoch = receipt.epoch, let seq = receipt.seq,
             let entry = receipt.entry
         {

@@ -28,6 +28,7 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
               onewrite bench --partitions 1,8,64 --stages stock,postgres
               onewrite bench --shops 1000 --lanes 2 --stages all --rounds 1
               onewrite bench --shops 1000 --masters 3
+              scripts/bench --stages append --admission
             """)
 
     @Option(help: ArgumentHelp("Orders of two lines, 1 to 100000000.", valueName: "n"))
@@ -88,6 +89,9 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             "Put the log on a Redis Cluster of so many masters, 1 to 16, without replicas.", valueName: "n"))
     var masters: Int?
 
+    @Flag(help: "Shops admit orders by their stock, which covers all of them; for the stages append and produce.")
+    var admission = false
+
     @Flag(help: "One JSON object (onewrite/bench/v1).")
     var json = false
 
@@ -113,6 +117,9 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             throw ValidationError(
                 "--masters: can't be combined with --tls, nor with --bare, whose loop knows no cluster")
         }
+        if admission, try !chosenStages().isSubset(of: [.append, .produce]) {
+            throw ValidationError("--admission: measures --stages append,produce, and no others")
+        }
         if let bare, !FileManager.default.isExecutableFile(atPath: bare) {
             throw ValidationError("--bare: there is no program \(bare). scripts/bench builds it")
         }
@@ -123,7 +130,8 @@ struct BenchCommand: AsyncParsableCommand, ShowsItsOwnProgress {
             BenchPlan(
                 orders: orders, rounds: rounds, shops: shops, partitions: try chosenPartitions(), workers: workers,
                 lanes: lanes, skus: skus, stages: try chosenStages(), rates: try chosenRates(), seconds: seconds,
-                bare: bare.map { URL(filePath: $0).path }, trim: trim, isEncrypted: tls, masters: masters),
+                bare: bare.map { URL(filePath: $0).path }, trim: trim, isEncrypted: tls, masters: masters,
+                hasAdmission: admission),
             notice: Console.error)
         let report = try await PrivateRun.run("the benchmark") { try await bench.run() }
         if json {

@@ -105,6 +105,54 @@ struct ReceiptBookTests {
         #expect(differences(refused, log) == ["main x: the answer was conflict"])
     }
 
+    @Test("a refusal is right if the log had as little behind its place; what was sold without being there is found")
+    func refusals() {
+        let received = PlannedChange(
+            kind: .received, id: "in", shop: "main", lines: [.init(sku: "MUG-1", quantity: 2)])
+        let refused = PlannedChange(
+            kind: .placed, id: "big", shop: "main", customer: "c", lines: [.init(sku: "MUG-1", quantity: 2)])
+        func book(after: Int64, available: Int64, cuts: Int = 0) -> ReceiptBook {
+            let book = ReceiptBook()
+            let changes = [received, Self.changes[0], refused]
+            #expect(book.submitting(changes, by: 0) == 0)
+            var refusal = ReceiptLine(id: "big", outcome: "refused", partition: 0)
+            refusal.after = after
+            refusal.lacking = [.init(sku: "MUG-1", wanted: 2, available: available)]
+            let open = book.answered(
+                [
+                    ReceiptLine(id: "in", outcome: "accepted", partition: 0, seq: 1, entry: ""),
+                    ReceiptLine(id: "o-1", outcome: "accepted", partition: 0, seq: 2, entry: ""), refusal,
+                ], to: changes, isApplied: false, cuts: cuts)
+            #expect(open.isEmpty)
+            return book
+        }
+        let log = [
+            StoreContents.LogEntry(
+                entry: "1-0",
+                fields: [
+                    "epoch": "1", "seq": "1", "type": "stock.received", "id": "in", "shop": "main", "lines": "MUG-1:2",
+                ]), entry(Self.changes[0], seq: 2),
+        ]
+        let right = book(after: 2, available: 1)
+        #expect(differences(right, log, isComplete: true).isEmpty)
+        #expect(right.refusalsCompared == 1 && right.tally.refused == 1)
+        #expect(
+            differences(book(after: 1, available: 1), log) == [
+                "main big: refused behind seq 1, 2 MUG-1 wanted and 1 available, where the log gives 2"
+            ])
+        #expect(
+            differences(book(after: 9, available: 1), log) == [
+                "refused behind seq 9 of partition 0, which the log lacks"
+            ])
+        // What was submitted before a tail was cut off may speak of places that others have by now.
+        #expect(differences(book(after: 9, available: 1, cuts: 1), log).isEmpty)
+        let sold = book(after: 2, available: 1)
+        sold.submitting([Self.changes[1], Self.changes[2]], by: 0)
+        sold.answered([], to: [Self.changes[1], Self.changes[2]], isApplied: false)
+        let oversold = log + [entry(Self.changes[1], seq: 3), entry(Self.changes[2], seq: 4)]
+        #expect(differences(sold, oversold) == ["o-3: more main MUG-1 is sold than there was"])
+    }
+
     @Test("a submitter's changes of a shop in another order are found, but not those that two submitted")
     func order() {
         let book = ReceiptBook()

@@ -28,6 +28,7 @@ struct AdmissionCommandTests {
             #expect(json.code == 1)
             let receipt = try #require(try json.objects().first)
             #expect(receipt.text("outcome") == "refused" && receipt["seq"] is NSNull && receipt["entry"] is NSNull)
+            #expect(receipt.int("after") == 2)
             let lacking = try receipt.objects("lacking")
             #expect(lacking.count == 1 && lacking[0].text("sku") == "TEA")
             #expect(lacking[0].int("wanted") == 3 && lacking[0].int("available") == 2)

@@ -56,6 +56,7 @@ struct AdmissionTests {
                 results.map(\.outcome)
                     == [.refused, .accepted, .accepted, .refused, .accepted, .accepted, .duplicate, .refused])
             #expect(results[5].seq == Seq(4), "what is refused has no place")
+            #expect(results[3].seq == Seq(2), "it names the last one that the log had")
             #expect(results[7].shortages == [Shortage(sku: sku, wanted: 2, available: 0)])
             #expect(try world.available() == ["TEA": 0])
         }
