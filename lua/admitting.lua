@@ -11,7 +11,8 @@ local function available_of(head_key, shop) return string.sub(head_key, 1, -5) .
 
 -- What a change of a type does to the stock of its lines' SKUs.
 local stock_effects = {
-  ['order.placed'] = 'take', ['order.cancelled'] = 'give', ['stock.received'] = 'give', ['stock.counted'] = 'set',
+  ['order.placed'] = 'take', ['order.cancelled'] = 'give', ['order.returned'] = 'give',
+  ['stock.received'] = 'give', ['stock.counted'] = 'set',
 }
 
 local unescaped = { ['%25'] = '%', ['%20'] = ' ', ['%3A'] = ':' }

@@ -303,6 +303,7 @@ local function make()
   local optional = {
     ['order.placed'] = { customer = true, attributes = true },
     ['order.cancelled'] = { order = true },
+    ['order.returned'] = { order = true },
     ['stock.received'] = {},
     ['stock.counted'] = {},
   }
@@ -320,15 +321,25 @@ local function make()
     end
     if not change.type then refuse('type', 'is missing') end
     local own = optional[change.type]
-    if not own then refuse('type', 'expected one of order.placed, order.cancelled, stock.received, stock.counted') end
+    if not own or change.type == 'order.returned' and not has_wide_names then
+      refuse('type', 'expected one of order.placed, order.cancelled, order.returned, stock.received, stock.counted')
+    end
+    local is_return = change.type == 'order.returned'
     check_identifier('shop', change.shop)
     if own.order then
       check_identifier('order', change.order)
-      change.id = change.id or change.order .. '/cancel'
+      change.id = change.id or not is_return and change.order .. '/cancel' or nil
+      if not change.id then refuse('id', 'is missing') end
     end
     -- A cancellation's is as long as its order's and a little more.
     if not own.order or not has_wide_names then check_identifier('id', change.id) end
-    if own.order and change.id ~= change.order .. '/cancel' then
+    if is_return then
+      local prefix = change.order .. '/return/'
+      local number = sub(change.id, 1, #prefix) == prefix and sub(change.id, #prefix + 1)
+      if not number or #number > 6 or not find(number, '^[1-9]%d*$') then
+        refuse('id', 'expected ' .. prefix .. 'N, N the how manieth return it is, from 1 to 999999')
+      end
+    elseif own.order and change.id ~= change.order .. '/cancel' then
       refuse('id', 'expected ' .. change.order .. '/cancel, the cancellation\'s own ID')
     end
     if own.customer then check_customer(change.customer) end

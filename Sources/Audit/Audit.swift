@@ -51,6 +51,12 @@ package struct Audit {
         var findings = AuditFindings(limit: limit, incidents: incidents)
         do {
             try await compare(redis, identity, snapshot, &findings, &doubts)
+            // It waits for group stock, so no snapshot stays open meanwhile.
+            snapshot?.end()
+            progress("what may be sold")
+            let available = AvailableCheck(redis, servers.keys, interrupt: interrupt)
+            try available.checkSwitches(identity, snapshot?.connection, &findings)
+            for partition in identity.partitioning.all { try available.check(partition, &findings, &doubts) }
         } catch let error as PostgresError where error.isAboutConfiguration {
             // A pooler that lets no transaction through: trying again gives the same.
             throw error
@@ -107,8 +113,6 @@ package struct Audit {
                 doubts.append("partition \(partition): \(trouble.text)")
             }
         }
-        let available = AvailableCheck(redis, servers.keys, interrupt: interrupt)
-        try available.checkSwitches(identity, snapshot?.connection, &findings)
         try snapshot?.begin()
         let rows = try snapshot?.rows()
         let checks = snapshot.map { LedgerChecks(snapshot: $0, rows: rows ?? [:]) }
@@ -133,8 +137,7 @@ package struct Audit {
                 partition: partition, groups: groups, identity: identity, history: history, start: start, row: row,
                 snapshot: snapshot, log: log, reader: reader, shops: shops[partition] ?? [])
             do {
-                var found = try await audit.run(limit: limit, incidents: findings.incidents)
-                try available.check(partition, history, &found, &doubts)
+                let found = try await audit.run(limit: limit, incidents: findings.incidents)
                 guard try redis.look(at: partition, servers.keys).history == history else {
                     doubts.append("partition \(partition): its log was closed or opened anew meanwhile")
                     continue

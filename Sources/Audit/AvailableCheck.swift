@@ -9,17 +9,21 @@ import ThreadedIO
 ///
 /// Both are in one slot, so each SKU is compared as it stands at one moment, while orders come in.
 struct AvailableCheck {
-    /// How long stock's worker may take to come near the log's end.
+    /// How long all of it may wait for stock's worker to come near the log's end.
     private static let patience: Duration = .seconds(10)
     /// A switch is turned in Postgres first, and a moment later in Redis.
     private static let switchPatience: Duration = .seconds(1)
     private static let pause: Duration = .milliseconds(100)
 
+    private let redis: RedisConnection
+    private let keys: Keys
     private let book: AdmissionBook
     private let interrupt: Interrupt
+    private let deadline = Deadline.after(Self.patience)
 
     init(_ redis: RedisConnection, _ keys: Keys, interrupt: Interrupt) {
-        (book, self.interrupt) = (AdmissionBook(redis, keys), interrupt)
+        (self.redis, self.keys, self.interrupt) = (redis, keys, interrupt)
+        book = AdmissionBook(redis, keys)
     }
 
     /// Compares which shops have it, in Redis and in Postgres, which has the last word.
@@ -55,9 +59,14 @@ struct AvailableCheck {
 
     /// Compares a partition's shops.
     func check(
-        _ partition: Partition, _ history: History, _ findings: inout AuditFindings, _ doubts: inout [String]
+        _ partition: Partition, _ findings: inout AuditFindings, _ doubts: inout [String]
     ) throws {
         for (shop, state) in try book.states(in: partition) {
+            guard let history = try redis.look(at: partition, keys).history else {
+                // That its log is closed is said already, or will be by whoever comes next.
+                doubts.append("partition \(partition): what may be sold was not compared: its log is closed")
+                return
+            }
             if let doubt = try check(shop, state, partition, history, &findings) {
                 doubts.append("partition \(partition), shop \(FieldError.shown(shop)): \(doubt)")
             }
@@ -68,7 +77,6 @@ struct AvailableCheck {
         _ shop: String, _ state: AdmissionBook.State, _ partition: Partition, _ history: History,
         _ findings: inout AuditFindings
     ) throws -> String? {
-        let deadline = Deadline.after(Self.patience)
         var state = state
         while true {
             var doubt = "what may be sold is being counted: a worker of group stock ends that"

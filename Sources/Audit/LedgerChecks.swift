@@ -48,7 +48,8 @@ package struct LedgerChecks {
             findings.count(.orderLines, Int(try row.requireInt64(2)))
         }
         var unplaced = 0
-        try snapshot.forEachRow(Self.orders) { row in
+        let hasReturns = try PostgresSchema.hasReturns(on: snapshot.connection)
+        try snapshot.forEachRow(Self.orders(hasReturns)) { row in
             let field = try row.requireString(4)
             if field == "row" { unplaced += 1 }
             findings.differ(
@@ -64,6 +65,14 @@ package struct LedgerChecks {
                     .orders, in: Int(try row.requireInt64(0)), at: try row.requireInt64(1),
                     "\(try row.requireString(2)) \(try row.requireString(3))", expected: "a row", found: "none",
                     settledIn: [.postgres])
+            }
+        }
+        if hasReturns {
+            try snapshot.forEachRow(Self.returned) { row in
+                findings.differ(
+                    .orderLines, in: nil, "\(try row.requireString(0)) \(try row.requireString(1))",
+                    expected: "\(try row.requireInt64(3)) \(try row.requireString(2)) returned",
+                    found: "\(try row.requireInt64(4))", settledIn: [.postgres])
             }
         }
         try snapshot.forEachRow(Self.linesWithoutOrder) { row in
@@ -139,9 +148,13 @@ package struct LedgerChecks {
     }
 
     /// Each order against the entry at its place, which must be the first that placed it (see ``missing``).
-    private static let orders = """
+    ///
+    /// - Parameter hasReturns: Whether lines say what came back.
+    private static func orders(_ hasReturns: Bool) -> String {
+        """
         WITH lined AS (
-            SELECT shop, order_id, string_agg(\(LinesSQL.encoded("sku")) || ':' || quantity, ' ') AS lines
+            SELECT shop, order_id, string_agg(\(LinesSQL.encoded("sku")) || ':' || quantity, ' ') AS lines,
+                \(hasReturns ? "bool_and(returned >= quantity)" : "false") AS is_back
             FROM order_lines GROUP BY shop, order_id
         ),
         -- An order is cancelled by a cancellation that came after it; one that came before found no order.
@@ -152,7 +165,7 @@ package struct LedgerChecks {
         compared AS (
             SELECT o.*, a.lines, l.id IS NULL AS is_alone, l.customer AS l_customer, l.attributes::jsonb AS l_attributes,
                 l.appended_at, l.lines AS l_lines,
-                CASE WHEN c.seq > o.seq THEN 'cancelled' ELSE 'placed' END AS l_status
+                CASE WHEN c.seq > o.seq THEN 'cancelled' WHEN a.is_back THEN 'returned' ELSE 'placed' END AS l_status
             FROM orders AS o
             LEFT JOIN ledger AS l ON l.partition = o.partition AND l.seq = o.seq AND l.type = 'order.placed'
                 AND l.shop = o.shop AND l.id = o.id
@@ -179,6 +192,26 @@ package struct LedgerChecks {
             ('lines', NOT is_alone AND \(summed("lines")) IS DISTINCT FROM \(summed("l_lines")), l_lines, lines)
         ) AS f (field, differs, expected, found)
         WHERE differs ORDER BY partition, seq
+        """
+    }
+
+    /// What came back of each line against the returns behind its order; of what wasn't ordered nothing is kept there.
+    private static let returned = """
+        WITH back AS (
+            SELECT l.shop, l.order_id, \(LinesSQL.decoded("split_part(word, ':', 1)")) AS sku,
+                sum(split_part(word, ':', 2)::bigint)::bigint AS quantity
+            FROM ledger AS l
+            JOIN orders AS o ON o.partition = l.partition AND o.shop = l.shop AND o.id = l.order_id AND o.seq < l.seq,
+                LATERAL unnest(string_to_array(l.lines, ' ')) AS word
+            WHERE l.type = 'order.returned' GROUP BY 1, 2, 3
+        )
+        SELECT shop, order_id, sku, coalesce(b.quantity, 0), coalesce(a.returned, 0)
+        FROM (SELECT shop, order_id, sku, returned FROM order_lines WHERE returned <> 0) AS a
+        FULL JOIN back AS b USING (shop, order_id, sku)
+        WHERE coalesce(a.returned, 0) <> coalesce(b.quantity, 0) AND EXISTS (
+            SELECT FROM order_lines AS l WHERE (l.shop, l.order_id, l.sku) = (
+                coalesce(a.shop, b.shop), coalesce(a.order_id, b.order_id), coalesce(a.sku, b.sku)))
+        ORDER BY 1, 2, 3
         """
 
     private static let missing = """

@@ -18,7 +18,7 @@ package final class ShopStock {
     private static func apply(_ line: Line, _ kind: Change.Kind, _ onHand: inout Int64) {
         switch kind {
         case .orderPlaced: onHand -= line.quantity
-        case .orderCancelled, .stockReceived: onHand += line.quantity
+        case .orderCancelled, .orderReturned, .stockReceived: onHand += line.quantity
         case .stockCounted: onHand = line.quantity
         }
     }

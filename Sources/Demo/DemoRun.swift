@@ -146,7 +146,7 @@ package struct DemoRun: Sendable {
         narration.say(
             "three submitters: \(FieldError.spaced(orders)) orders in \(Workload.shops.count) shops, "
                 + "\(FieldError.spaced(workload.submittedTwice)) of them submitted twice; "
-                + "\(workload.cancellations) cancellations, \(workload.counts) stock counts, "
+                + "\(workload.cancellations) cancellations, \(workload.returns) returns, \(workload.counts) stock counts, "
                 + "\(workload.receptions) receptions")
         let submitters = Submitters(servers: servers, pace: Self.pace)
         async let submitted = submitters.run(workload)

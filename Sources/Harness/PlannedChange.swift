@@ -5,6 +5,7 @@ package struct PlannedChange: Hashable, Sendable {
     package enum Kind: String, Sendable {
         case placed = "order.placed"
         case cancelled = "order.cancelled"
+        case returned = "order.returned"
         case received = "stock.received"
         case counted = "stock.counted"
     }
@@ -23,7 +24,7 @@ package struct PlannedChange: Hashable, Sendable {
     package let id: String
     package let shop: String
     package var customer: String?
-    /// The order that is cancelled.
+    /// The order that is cancelled or returned.
     package var order: String?
     package let lines: [Line]
     package var attributes: String?

@@ -105,7 +105,7 @@ package struct StoreContents: Sendable {
         let names = ["epoch", "id", "type", "shop", "order", "customer", "lines", "attributes"]
         for row in try postgres.query(
             """
-            SELECT partition, seq, entry, epoch, id, type, shop, CASE type WHEN 'order.cancelled' THEN order_id END,
+            SELECT partition, seq, entry, epoch, id, type, shop, order_id,
                 customer, lines, attributes FROM ledger ORDER BY partition, seq
             """, until: deadline)
         {
@@ -123,7 +123,10 @@ package struct StoreContents: Sendable {
                 attributes: row.string(6).map(sortedJSON))
         }
         for row in try postgres.query(
-            "SELECT shop, order_id, sku || ':' || quantity FROM order_lines ORDER BY 1, 2, 3", until: deadline)
+            """
+            SELECT shop, order_id, sku || ':' || quantity || ':' || coalesce(to_jsonb(order_lines) ->> 'returned', '0')
+            FROM order_lines ORDER BY 1, 2, 3
+            """, until: deadline)
         {
             let key = OrderKey(shop: try row.requireString(0), id: try row.requireString(1))
             orderLines[key, default: []].append(try row.requireString(2))

@@ -11,6 +11,7 @@ package struct Workload: Sendable {
     package private(set) var orders = 0
     package private(set) var submittedTwice = 0
     package private(set) var cancellations = 0
+    package private(set) var returns = 0
     package private(set) var counts = 0
     package private(set) var receptions = 0
 
@@ -67,6 +68,15 @@ package struct Workload: Sendable {
                 kind: .cancelled, id: "\(order.id)/cancel", shop: order.shop, order: order.id, lines: order.lines)
             add(cancellation, by: submitter, file: later)
             cancellations += 1
+        } else if let line = order.lines.first, Int.random(in: 0..<25, using: &generator) == 0 {
+            let later = min(file + Int.random(in: 0...1, using: &generator), files[submitter].count - 1)
+            let back = PlannedChange(
+                kind: .returned, id: "\(order.id)/return/1", shop: order.shop, order: order.id,
+                lines: [
+                    PlannedChange.Line(sku: line.sku, quantity: Int64.random(in: 1...line.quantity, using: &generator))
+                ])
+            add(back, by: submitter, file: later)
+            returns += 1
         }
     }
 

@@ -39,13 +39,17 @@ package struct OrderLedger {
     )? {
         let rows = try postgres.query(
             """
-            SELECT o.status, o.customer, to_char(o.placed_at, '\(Self.timeFormat)'), o.seq, l.sku, l.quantity
+            SELECT o.status, o.customer, to_char(o.placed_at, '\(Self.timeFormat)'), o.seq, l.sku, l.quantity,
+                -- Only from format 3 on there is such a column.
+                coalesce((to_jsonb(l) ->> 'returned')::bigint, 0)
             FROM orders o LEFT JOIN order_lines l ON l.shop = o.shop AND l.order_id = o.id
             WHERE o.shop = $1 AND o.id = $2 ORDER BY l.sku
             """, [.text(shop), .text(id)], until: .after(Self.timeout))
         guard let first = rows.first else { return nil }
         let lines = rows.compactMap { row in
-            row.string(4).flatMap { sku in row.int64(5).map { OrderTrail.Stored.Line(sku: sku, quantity: $0) } }
+            row.string(4).flatMap { sku in
+                row.int64(5).map { OrderTrail.Stored.Line(sku: sku, quantity: $0, returned: row.int64(6) ?? 0) }
+            }
         }
         let stored = OrderTrail.Stored(
             status: try first.requireString(0), customer: try first.requireString(1),

@@ -9,8 +9,8 @@ import ThreadedIO
 extension OrderReader {
     /// What an order is at this moment, for who wants to cancel it.
     package enum Standing: Sendable {
-        /// Accepted, applied or not: with its lines in the order of their SKUs' bytes.
-        case placed([Line])
+        /// Accepted, applied or not: with its lines in the order of their SKUs' bytes, and what came back of them.
+        case placed([Line], returned: [Line])
         /// With the place of its cancellation; nil when the ledger has none.
         case cancelled([Line], in: Partition, OrderTrail.LogPlace?)
         /// Its ID is there, and is no order that anything was done for.
@@ -31,17 +31,26 @@ extension OrderReader {
     package func standing(of id: String, ofShop shop: String) throws -> Standing {
         let partition = partitioning.partition(ofShop: shop)
         var trouble = ledgerTrouble
+        var (position, known): (Int, (lines: [Line], returned: [Line])?) = (0, nil)
         do throws(PostgresError) {
+            // First: what is applied meanwhile counts twice, which is found to be too much rather than too little.
+            position = try ledger?.position(partition) ?? 0
             if let ledger, let (stored, seq) = try ledger.order(id, ofShop: shop) {
                 let lines = Self.sorted(stored.lines.map { Line(sku: $0.sku, quantity: $0.quantity) })
-                if stored.status == "placed" { return .placed(lines) }
-                return .cancelled(
-                    lines, in: partition,
-                    try ledger.change("\(id)/cancel", ofShop: shop, partition: partition, behind: seq)?.place)
+                guard stored.status != "cancelled" else {
+                    return .cancelled(
+                        lines, in: partition,
+                        try ledger.change("\(id)/cancel", ofShop: shop, partition: partition, behind: seq)?.place)
+                }
+                known = (lines, stored.lines.map { Line(sku: $0.sku, quantity: $0.returned) })
             }
         } catch {
             if case .interrupted = error { throw error }
             trouble = "\(error)"
+        }
+        if let known {
+            return .placed(
+                known.lines, returned: try returned(known.returned, of: id, shop, partition, behind: position))
         }
         let recent = try seen(NameEncoding.windowName(shop: shop, id: id), partition)
         guard let place = try trouble == nil || recent != nil ? recent : search(id, .orderPlaced, shop, partition)
@@ -71,10 +80,30 @@ extension OrderReader {
             if recent == nil, let cancelled = try search("\(id)/cancel", .orderCancelled, shop, partition) {
                 return .cancelled(lines, in: partition, cancelled)
             }
-            return .placed(lines)
+            return .placed(lines, returned: try returned([], of: id, shop, partition, behind: position))
         case .change(let change): return .noOrder("is the ID of another change, \(change.kind.rawValue)")
         case .unusable(let quarantine, _): return .noOrder("is no order that can be applied: \(quarantine.error)")
         }
+    }
+
+    /// What came back, with the returns that the log has and Postgres has not applied.
+    private func returned(
+        _ applied: [Line], of id: String, _ shop: String, _ partition: Partition, behind position: Int
+    ) throws -> [Line] {
+        var sums: [Name: Int64] = [:]
+        for line in applied where line.quantity > 0 { sums[Name(line.sku), default: 0] += line.quantity }
+        for number in 1...Self.returnsMax {
+            let name = NameEncoding.windowName(shop: shop, id: Change.returnID(number, of: id))
+            guard let place = try seen(name, partition) else { break }
+            guard place.seq > position else { continue }
+            let entry = try redis.call(
+                RedisCommand("XRANGE", keys.log(partition), place.entry, place.entry),
+                until: .after(SnapshotReader.timeout)
+            ).entries().first
+            guard case .change(let change) = entry?.content else { continue }
+            for line in change.lines.items { sums[Name(line.sku), default: 0] += line.quantity }
+        }
+        return Self.sorted(sums.map { Line(sku: $0.key.text, quantity: $0.value) })
     }
 
     /// In one order, whoever told of the lines: the log tells one cancellation from another by its text.
@@ -87,6 +116,12 @@ extension OrderReader.Standing {
     /// Why an order of this standing can't be cancelled; nil for one that can, or is.
     package func refusal(order: String, shop: String) -> LogError? {
         switch self {
+        case .placed(_, let returned) where !returned.isEmpty:
+            LogError(
+                .no,
+                "of order \(order) of shop \(shop) came back \(returned.map { "\(sanitized($0.sku)):\($0.quantity)" }.joined(separator: " ")) "
+                    + "already, which a cancellation would give back again. What is left can come back, too: onewrite return"
+            )
         case .placed, .cancelled: nil
         case .noOrder(let why): LogError(.no, "\(order) of shop \(shop) \(why)")
         case .absent:

@@ -70,12 +70,33 @@ package struct OrderReader {
         if cancelPlace != nil || account.stored?.status == "cancelled" {
             cancellation = try way(cancelID, "cancel", id, shop, cancelPlace, partition, account, account.cancelled)
         }
+        let returns = try returns(of: id, shop, partition, account)
         return OrderTrail(
             id: id, shop: shop, partition: partition.number, stored: account.stored, postgresError: account.trouble,
-            placed: placed, cancellation: cancellation,
+            placed: placed, cancellation: cancellation, returns: returns,
             incidents: account.incidents?.filter { incident in
-                [placed, cancellation].contains { incident.seqs?.contains(Int64($0?.place?.seq ?? 0)) == true }
+                ([placed, cancellation] + returns).contains {
+                    incident.seqs?.contains(Int64($0?.place?.seq ?? 0)) == true
+                }
             })
+    }
+
+    /// As many returns are looked for.
+    static let returnsMax = 100
+
+    /// The returns that the idempotency window remembers; an order has its first before its second.
+    private func returns(
+        of id: String, _ shop: String, _ partition: Partition, _ account: Account
+    ) throws -> [OrderTrail.Way] {
+        var returns: [OrderTrail.Way] = []
+        for number in 1...Self.returnsMax {
+            let returnID = Change.returnID(number, of: id)
+            guard let place = try seen(NameEncoding.windowName(shop: shop, id: returnID), partition) else { break }
+            let row = try ledger?.change(returnID, ofShop: shop, partition: partition, seq: place.seq)
+            returns.append(
+                try way(returnID, "return", id, shop, Self.merged(place, row?.place), partition, account, row))
+        }
+        return returns
     }
 
     /// Looks in the log itself, from end to end.

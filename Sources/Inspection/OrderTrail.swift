@@ -81,9 +81,11 @@ public struct OrderTrail: Sendable, Equatable {
             public let sku: String
             /// How many.
             public let quantity: Int64
+            /// How many of them came back.
+            public let returned: Int64
         }
 
-        /// `placed` or `cancelled`.
+        /// `placed`, `cancelled`, or `returned` when all of it came back.
         public let status: String
         /// Who placed it.
         public let customer: String
@@ -107,6 +109,8 @@ public struct OrderTrail: Sendable, Equatable {
     public let placed: Way
     /// Its cancellation; nil when there is none.
     public let cancellation: Way?
+    /// What came back of it, as far as the idempotency window remembers.
+    public let returns: [Way]
     /// What people have settled at its places; nil when Postgres can't be asked.
     public let incidents: [Incident]?
 }
@@ -115,7 +119,7 @@ public struct OrderTrail: Sendable, Equatable {
 
 extension OrderTrail: Encodable {
     private enum Key: String, CodingKey {
-        case schema, id, shop, partition, seq, epoch, entry, groups, job, order, cancellation, incidents
+        case schema, id, shop, partition, seq, epoch, entry, groups, job, order, cancellation, returns, incidents
         case postgresError = "postgres_error"
     }
 
@@ -133,6 +137,7 @@ extension OrderTrail: Encodable {
         try container.encode(placed.job, forKey: .job)
         try container.encode(stored, forKey: .order)
         try container.encode(cancellation, forKey: .cancellation)
+        try container.encode(returns, forKey: .returns)
         try container.encode(incidents, forKey: .incidents)
         try container.encode(postgresError, forKey: .postgresError)
     }

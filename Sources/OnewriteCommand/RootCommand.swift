@@ -21,7 +21,7 @@ package struct RootCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self,
             SubmitCommand.self,
-            CancelCommand.self,
+            CancelCommand.self, ReturnCommand.self,
             StockCommand.self, AdmissionCommand.self,
             WorkerCommand.self,
             GroupCommand.self, FunctionsCommand.self,

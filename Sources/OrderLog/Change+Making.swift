@@ -32,6 +32,25 @@ extension Change {
         )
     }
 
+    /// What came back of an order.
+    ///
+    /// - Parameters:
+    ///   - order: The order's ID.
+    ///   - number: The how manieth return of this order it is, from 1: makes submitting it again harmless.
+    ///   - shop: Whose order it is.
+    ///   - lines: What came back, at most what was ordered.
+    /// - Returns: The change, checked.
+    /// - Throws: ``FieldError`` for the first field that can't be taken.
+    public static func orderReturned(
+        order: String, number: Int, shop: String, lines: [Line]
+    ) throws(FieldError) -> Change {
+        try Change(
+            ChangeDraft(
+                type: Kind.orderReturned.rawValue, id: returnID(number, of: order), shop: shop, order: order,
+                lines: drafts(lines)
+            ).inNormalForm)
+    }
+
     /// Stock that came in.
     ///
     /// - Throws: ``FieldError`` for the first field that can't be taken.

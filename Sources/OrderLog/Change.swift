@@ -1,4 +1,4 @@
-/// What a producer submits: an order placed or cancelled, stock received or counted.
+/// What a producer submits: an order placed, cancelled or returned, stock received or counted.
 ///
 /// A value of this type is valid: it was checked when it was made, before the append and again by whoever applies it. IDs,
 /// shops and SKUs are 1 to 128 bytes of UTF-8 without invisible characters, and no blank at either end; a customer is 1 to
@@ -15,6 +15,8 @@ public struct Change: Hashable, Sendable {
         case orderPlaced = "order.placed"
         /// The cancellation of an order: its lines go back to the stock.
         case orderCancelled = "order.cancelled"
+        /// What came back of an order, in part or whole, several times if need be: its lines go back to the stock.
+        case orderReturned = "order.returned"
         /// Goods that came in: added to the stock.
         case stockReceived = "stock.received"
         /// A count: the stock of its SKUs is what was counted, whatever it was before.
@@ -29,9 +31,9 @@ public struct Change: Hashable, Sendable {
     public let shop: String
     /// Who ordered; only for ``Kind/orderPlaced``.
     public let customer: String?
-    /// The order that is cancelled; only for ``Kind/orderCancelled``.
+    /// The order that is cancelled or returned; only for ``Kind/orderCancelled`` and ``Kind/orderReturned``.
     public let order: String?
-    /// What is ordered, given back, received or counted.
+    /// What is ordered, given back, returned, received or counted.
     public let lines: Lines
     /// A JSON object, byte for byte as it was submitted; only for ``Kind/orderPlaced``.
     public let attributes: String?
@@ -68,6 +70,21 @@ public struct Change: Hashable, Sendable {
             if !Limits.nameBytes.contains(id.utf8.count) { isPlain = false }
             customer = try Self.absent(draft.customer, "customer", kind)
             attributes = try Self.absent(draft.attributes, "attributes", kind)
+        case .orderReturned:
+            let order = try Self.name(draft.order, "order", &isPlain)
+            self.order = order
+            guard let given = draft.id else { throw FieldError("id", "is missing") }
+            guard Self.returnNumber(of: given, for: order) != nil else {
+                throw FieldError(
+                    "id",
+                    "expected \(FieldError.shown(order))\(Self.returnInfix)N, N the how manieth return it is, from 1 to "
+                        + "\(FieldError.spaced(Limits.returnNumber.upperBound)), got \(FieldError.quote(given))")
+            }
+            id = given
+            // Former builds know no returns.
+            isPlain = false
+            customer = try Self.absent(draft.customer, "customer", kind)
+            attributes = try Self.absent(draft.attributes, "attributes", kind)
         case .stockReceived, .stockCounted:
             id = try Self.name(draft.id, "id", &isPlain)
             order = try Self.absent(draft.order, "order", kind)
@@ -95,6 +112,20 @@ public struct Change: Hashable, Sendable {
     }
 
     private static let cancelSuffix = "/cancel"
+    private static let returnInfix = "/return/"
+
+    /// A return's ID.
+    package static func returnID(_ number: Int, of order: String) -> String { order + returnInfix + String(number) }
+
+    /// The how manieth return of an order an ID names; nil for another ID.
+    private static func returnNumber(of id: String, for order: String) -> Int? {
+        let prefix = order + returnInfix
+        // By bytes: a name may end with what Swift joins to the slash.
+        guard id.utf8.starts(with: prefix.utf8) else { return nil }
+        let digits = String(decoding: id.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+        guard let number = Int(digits), String(number) == digits, Limits.returnNumber.contains(number) else { return nil }
+        return number
+    }
 
     private static func name(_ text: String?, _ field: String, _ areAllPlain: inout Bool) throws(FieldError) -> String {
         guard let text else { throw FieldError(field, "is missing") }

@@ -13,9 +13,12 @@ package enum DeliveryJob {
         switch change.kind {
         case .orderPlaced: (job, order) = ("prepare", change.id)
         case .orderCancelled: (job, order) = ("cancel", change.order ?? "")
+        case .orderReturned: (job, order) = ("return", change.order ?? "")
         case .stockReceived, .stockCounted: return nil
         }
-        var json = "{\"job\":\"\(job)\",\"order\":\(quoted(order)),\"shop\":\(quoted(change.shop)),\"customer\":"
+        // An order may come back several times: its returns are told apart by their IDs.
+        let id = change.kind == .orderReturned ? ",\"id\":\(quoted(change.id))" : ""
+        var json = "{\"job\":\"\(job)\"\(id),\"order\":\(quoted(order)),\"shop\":\(quoted(change.shop)),\"customer\":"
         json += change.customer.map(quoted) ?? "null"
         json += ",\"lines\":["
         for (index, line) in change.lines.items.enumerated() {

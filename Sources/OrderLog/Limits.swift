@@ -2,6 +2,8 @@
 package enum Limits {
     /// `id`, `order`, `shop` and SKU, in bytes: long enough for a URL-like ID, short enough to index.
     package static let nameBytes = 1...128
+    /// The how manieth return of its order one can be.
+    package static let returnNumber = 1...999_999
     /// A SKU of a log of a format before ``LogFormat/names``, in bytes.
     package static let plainSKUBytes = 1...64
     /// Lines of a change: keeps an entry, and the scripts that apply it, small.

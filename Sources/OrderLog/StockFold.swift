@@ -39,7 +39,7 @@ package struct StockFold: Sendable {
             for line in change.lines.items {
                 switch change.kind {
                 case .orderPlaced: shops[current].add(-line.quantity, line.sku)
-                case .orderCancelled, .stockReceived: shops[current].add(line.quantity, line.sku)
+                case .orderCancelled, .orderReturned, .stockReceived: shops[current].add(line.quantity, line.sku)
                 case .stockCounted: shops[current].set(line.quantity, line.sku)
                 }
             }

@@ -6,12 +6,15 @@ struct BatchRows {
     private(set) var columns: [PostgresValue]
 
     init(_ batch: Batch) {
-        let statuses = Self.statuses(batch)
+        var statuses = Self.statuses(batch)
+        var returned: PostgresArray?
+        if batch.hasReturns { returned = Self.takeReturns(batch, &statuses) }
         columns = Self.appliedColumns(batch, statuses)
         columns += Self.lineColumns(batch, statuses)
         columns += Self.cancelledColumns(batch)
         columns += Self.stockColumns(batch)
         if !batch.deadLetters.isEmpty { columns += Self.deadLetterColumns(batch) }
+        if let returned { columns += [.array(returned)] + Self.returnedColumns(batch) }
     }
 
     private struct OrderKey: Hashable {
@@ -39,11 +42,67 @@ struct BatchRows {
             case .orderCancelled:
                 let key = OrderKey(shop: Name(change.shop), id: Name(change.order ?? ""))
                 if let placed = placedAt[key] { statuses[placed] = "cancelled" }
-            case .stockReceived, .stockCounted: break
+            case .orderReturned, .stockReceived, .stockCounted: break
             }
             statuses.append(status)
         }
         return statuses
+    }
+
+    /// What came back of orders that are placed in the batch itself: beside each of their lines; and they are `returned` when all
+    /// of it did.
+    private static func takeReturns(_ batch: Batch, _ statuses: inout [String?]) -> PostgresArray {
+        var placedAt: [OrderKey: Int] = [:]
+        var returned: [Int: [Name: Int64]] = [:]
+        for (index, entry) in batch.applied.enumerated() {
+            let change = entry.change
+            if statuses[index] != nil { placedAt[OrderKey(shop: Name(change.shop), id: Name(change.id))] = index }
+            guard change.kind == .orderReturned,
+                let placed = placedAt[OrderKey(shop: Name(change.shop), id: Name(change.order ?? ""))]
+            else { continue }
+            for line in change.lines.items {
+                returned[placed, default: [:]][Name(line.sku), default: 0] += line.quantity
+            }
+        }
+        var column = PostgresArray()
+        for (index, entry) in batch.applied.enumerated() where statuses[index] != nil {
+            var isWhole = true
+            for line in entry.change.lines.items {
+                let back = returned[index]?[Name(line.sku)] ?? 0
+                if back < line.quantity { isWhole = false }
+                column.append(back)
+            }
+            if isWhole, statuses[index] == "placed" { statuses[index] = "returned" }
+        }
+        return column
+    }
+
+    /// What came back of orders that are there already, a row an order and SKU.
+    private static func returnedColumns(_ batch: Batch) -> [PostgresValue] {
+        struct Key: Hashable {
+            let order: OrderKey
+            let sku: Name
+        }
+        var (sums, keys): ([Key: Int64], [Key]) = ([:], [])
+        for entry in batch.applied where entry.change.kind == .orderReturned {
+            let order = OrderKey(shop: Name(entry.change.shop), id: Name(entry.change.order ?? ""))
+            for line in entry.change.lines.items {
+                let key = Key(order: order, sku: Name(line.sku))
+                if sums[key] == nil { keys.append(key) }
+                sums[key, default: 0] += line.quantity
+            }
+        }
+        var shops = PostgresArray()
+        var orders = PostgresArray()
+        var skus = PostgresArray()
+        var quantities = PostgresArray()
+        for key in keys {
+            shops.append(key.order.shop.text)
+            orders.append(key.order.id.text)
+            skus.append(key.sku.text)
+            quantities.append(sums[key] ?? 0)
+        }
+        return [shops, orders, skus, quantities].map(PostgresValue.array)
     }
 
     private static func appliedColumns(_ batch: Batch, _ statuses: [String?]) -> [PostgresValue] {
@@ -155,6 +214,11 @@ struct BatchRows {
     private static func readable(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self).replacing("\0", with: "\u{FFFD}")
     }
+}
+
+extension Batch {
+    /// Whether anything came back in it: then the statement that applies it is another.
+    var hasReturns: Bool { applied.contains { $0.change.kind == .orderReturned } }
 }
 
 extension PostgresArray {

@@ -42,9 +42,9 @@ package struct Migration: Sendable {
                 """),
         Migration(
             format: .names,
-            title: "names are UTF-8: those of shops, orders, changes and SKUs; shops may admit orders by their stock",
+            title: "names are UTF-8: those of shops, orders, changes and SKUs; orders may come back; shops may admit orders by their stock",
             postgresPlan:
-                "key columns compare bytes (COLLATE \"C\"): indexes of orders, order_lines and stock are built anew, meanwhile nothing is applied; adds the table admission",
+                "key columns compare bytes (COLLATE \"C\"): indexes of orders, order_lines and stock are built anew, meanwhile nothing is applied; adds order_lines.returned, the status returned, and the table admission",
             redisPlan: "changes the version, and loads the functions: entries, heads and positions stay as they are",
             limit: .seconds(3600),
             statements: """
@@ -60,6 +60,22 @@ package struct Migration: Sendable {
                     ALTER TABLE stock ALTER COLUMN shop TYPE text COLLATE "C", ALTER COLUMN sku TYPE text COLLATE "C";
                     ALTER TABLE ledger ALTER COLUMN shop TYPE text COLLATE "C", ALTER COLUMN id TYPE text COLLATE "C",
                         ALTER COLUMN order_id TYPE text COLLATE "C";
+                END IF;
+                IF NOT EXISTS (
+                    SELECT FROM pg_attribute WHERE attrelid = 'order_lines'::regclass AND attname = 'returned')
+                THEN
+                    -- In the order in which a batch takes them.
+                    LOCK TABLE partitions, orders, order_lines IN ACCESS EXCLUSIVE MODE;
+                    ALTER TABLE order_lines ADD COLUMN returned bigint NOT NULL DEFAULT 0;
+                    ALTER TABLE orders DROP CONSTRAINT IF EXISTS orders_status_check;
+                    ALTER TABLE orders ADD CONSTRAINT orders_status_check
+                        CHECK (status IN ('placed', 'cancelled', 'returned'));
+                    DECLARE role text; BEGIN
+                        FOR role IN SELECT DISTINCT grantee::regrole::text
+                            FROM pg_class, aclexplode(relacl) WHERE oid = 'order_lines'::regclass
+                            AND privilege_type = 'INSERT' AND grantee <> 0
+                        LOOP EXECUTE 'GRANT UPDATE (returned) ON order_lines TO ' || role; END LOOP;
+                    END;
                 END IF;
                 IF to_regclass('admission') IS NULL THEN
                     -- The shops whose orders are admitted only as far as stock covers them.

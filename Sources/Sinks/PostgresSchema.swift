@@ -115,6 +115,16 @@ package enum PostgresSchema {
                 AND NOT has_schema_privilege(oid, 'USAGE'))
         """
 
+    /// Whether lines of orders have a place for what came back: from format 3 on.
+    package static func hasReturns(on connection: PostgresConnection) throws(PostgresError) -> Bool {
+        let rows = try connection.query(
+            """
+            SELECT FROM pg_attribute
+            WHERE attrelid = 'order_lines'::regclass AND attname = 'returned' AND NOT attisdropped
+            """, until: .after(timeout))
+        return !rows.isEmpty
+    }
+
     /// Whether any partition's position is behind an entry.
     package static func hasApplied(on connection: PostgresConnection) throws(PostgresError) -> Bool {
         let rows = try connection.query("SELECT FROM partitions WHERE seq > 0 LIMIT 1", until: .after(timeout))

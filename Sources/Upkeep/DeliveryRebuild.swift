@@ -201,7 +201,7 @@ package struct DeliveryRebuild {
                     to_timestamp(split_part(entry, '-', 1)::float8 / 1000)
                 FROM dead_letters WHERE partition = $1 AND seq IS NOT NULL AND reason = '\(LedgerSnapshot.takenReason)'
             ) AS a
-            WHERE seq <= $2 AND type IN ('order.placed', 'order.cancelled') AND \(condition) ORDER BY seq DESC
+            WHERE seq <= $2 AND type IN ('order.placed', 'order.cancelled', 'order.returned') AND \(condition) ORDER BY seq DESC
             """, parameters, until: .after(Rebuild.patience)
         ) { row in
             let seq = Seq(try row.requireInt64(0))

@@ -76,13 +76,15 @@ package struct TablesRebuild {
     /// - Returns: What was put right.
     /// - Throws: The server's errors: nothing was changed then, and it can be run again.
     package func run(_ progress: (String) throws -> Void = { _ in }) throws -> Outcome {
+        let hasReturns = try PostgresSchema.hasReturns(on: postgres)
+        let fill = hasReturns ? "\(Self.fill);\n\(Self.fillReturns)" : Self.fill
         try progress("making tables")
         // Somebody else's, or those of one that was killed.
         try postgres.script(Self.create, until: deadline)
         var behind = Int64.max
         while behind > Self.behindMax {
             try progress(behind == .max ? "folding the ledger" : "\(behind) entries behind")
-            try postgres.script(Self.bounds + Self.fill, until: deadline)
+            try postgres.script(Self.bounds + fill, until: deadline)
             if behind == .max { try postgres.script(Self.analyze, until: deadline) }
             behind = try postgres.query(Self.behind, until: deadline).first?.requireInt64(0) ?? 0
         }
@@ -90,14 +92,14 @@ package struct TablesRebuild {
         var outcome = Outcome()
         try postgres.begin(until: deadline)
         do {
-            try postgres.script(Self.lock + Self.bounds + Self.fill, until: deadline)
+            try postgres.script(Self.lock + Self.bounds + fill, until: deadline)
             for statement in Self.removals {
                 outcome.removed.append(try postgres.query(statement, until: deadline).affected)
             }
-            for statement in Self.changes {
+            for statement in Self.changes(hasReturns) {
                 outcome.changed.append(try postgres.query(statement, until: deadline).affected)
             }
-            for statement in Self.additions {
+            for statement in Self.additions(hasReturns) {
                 outcome.added.append(try postgres.query(statement, until: deadline).affected)
             }
             let sum = (outcome.added + outcome.changed + outcome.removed).reduce(0, +)
@@ -165,7 +167,7 @@ package struct TablesRebuild {
         FROM (
             SELECT l.partition, shop, order_id, max(seq) AS seq FROM \(rows) WHERE type = 'order.cancelled' GROUP BY 1, 2, 3
         ) AS c
-        WHERE o.partition = c.partition AND o.shop = c.shop AND o.id = c.order_id AND o.seq < c.seq AND o.status = 'placed';
+        WHERE o.partition = c.partition AND o.shop = c.shop AND o.id = c.order_id AND o.seq < c.seq AND o.status <> 'cancelled';
         WITH lines AS (
             SELECT seq, shop, type, \(LinesSQL.decoded("split_part(word, ':', 1)")) AS sku,
                 split_part(word, ':', 2)::bigint AS quantity
@@ -185,6 +187,48 @@ package struct TablesRebuild {
         ON CONFLICT (shop, sku) DO UPDATE SET on_hand = excluded.on_hand
         """
 
+    /// What came back, where lines have a place for it.
+    private static let fillReturns = """
+        UPDATE rebuild_order_lines AS a SET returned = a.returned + r.quantity
+        FROM (
+            SELECT l.shop, l.order_id, \(LinesSQL.decoded("split_part(word, ':', 1)")) AS sku,
+                sum(split_part(word, ':', 2)::bigint) AS quantity
+            FROM \(rows)
+            JOIN rebuild_orders AS o ON o.partition = l.partition AND o.shop = l.shop AND o.id = l.order_id AND o.seq < l.seq,
+                LATERAL unnest(string_to_array(l.lines, ' ')) AS word
+            WHERE l.type = 'order.returned' GROUP BY 1, 2, 3
+        ) AS r
+        WHERE a.shop = r.shop AND a.order_id = r.order_id AND a.sku = r.sku;
+        UPDATE rebuild_orders AS o SET status = 'returned'
+        FROM (SELECT DISTINCT l.shop, l.order_id FROM \(rows) WHERE l.type = 'order.returned') AS r
+        WHERE o.shop = r.shop AND o.id = r.order_id AND o.status = 'placed' AND NOT EXISTS (
+            SELECT FROM rebuild_order_lines AS a
+            WHERE a.shop = o.shop AND a.order_id = o.id AND a.returned < a.quantity)
+        """
+
+    private static let changesOfLines = """
+        UPDATE order_lines AS o SET quantity = r.quantity FROM rebuild_order_lines AS r
+        WHERE r.shop = o.shop AND r.order_id = o.order_id AND r.sku = o.sku AND r.quantity <> o.quantity
+        """
+
+    private static let additionsOfLines = """
+        INSERT INTO order_lines (shop, order_id, sku, quantity)
+        SELECT shop, order_id, sku, quantity FROM rebuild_order_lines AS r WHERE NOT EXISTS (
+            SELECT FROM order_lines AS o WHERE o.shop = r.shop AND o.order_id = r.order_id AND o.sku = r.sku)
+        """
+
+    private static let changesOfReturns = """
+        UPDATE order_lines AS o SET quantity = r.quantity, returned = r.returned FROM rebuild_order_lines AS r
+        WHERE r.shop = o.shop AND r.order_id = o.order_id AND r.sku = o.sku
+            AND (r.quantity, r.returned) <> (o.quantity, o.returned)
+        """
+
+    private static let additionsOfReturns = """
+        INSERT INTO order_lines (shop, order_id, sku, quantity, returned)
+        SELECT shop, order_id, sku, quantity, returned FROM rebuild_order_lines AS r WHERE NOT EXISTS (
+            SELECT FROM order_lines AS o WHERE o.shop = r.shop AND o.order_id = r.order_id AND o.sku = r.sku)
+        """
+
     private static let removals = [
         "DELETE FROM orders AS o WHERE NOT EXISTS (SELECT FROM rebuild_orders AS r WHERE r.shop = o.shop AND r.id = o.id)",
         """
@@ -194,40 +238,37 @@ package struct TablesRebuild {
         "DELETE FROM stock AS o WHERE NOT EXISTS (SELECT FROM rebuild_stock AS r WHERE r.shop = o.shop AND r.sku = o.sku)",
     ]
 
-    private static let changes = [
-        """
-        UPDATE orders AS o SET customer = r.customer, status = r.status, attributes = r.attributes, placed_at = r.placed_at,
-            partition = r.partition, seq = r.seq
-        FROM rebuild_orders AS r
-        WHERE r.shop = o.shop AND r.id = o.id
-            AND (o.customer, o.status, o.attributes, o.placed_at, o.partition, o.seq)
-                IS DISTINCT FROM (r.customer, r.status, r.attributes, r.placed_at, r.partition, r.seq)
-        """,
-        """
-        UPDATE order_lines AS o SET quantity = r.quantity FROM rebuild_order_lines AS r
-        WHERE r.shop = o.shop AND r.order_id = o.order_id AND r.sku = o.sku AND r.quantity <> o.quantity
-        """,
-        """
-        UPDATE stock AS o SET on_hand = r.on_hand FROM rebuild_stock AS r
-        WHERE r.shop = o.shop AND r.sku = o.sku AND r.on_hand <> o.on_hand
-        """,
-    ]
+    private static func changes(_ hasReturns: Bool) -> [String] {
+        [
+            """
+            UPDATE orders AS o SET customer = r.customer, status = r.status, attributes = r.attributes, placed_at = r.placed_at,
+                partition = r.partition, seq = r.seq
+            FROM rebuild_orders AS r
+            WHERE r.shop = o.shop AND r.id = o.id
+                AND (o.customer, o.status, o.attributes, o.placed_at, o.partition, o.seq)
+                    IS DISTINCT FROM (r.customer, r.status, r.attributes, r.placed_at, r.partition, r.seq)
+            """,
+            hasReturns ? changesOfReturns : changesOfLines,
+            """
+            UPDATE stock AS o SET on_hand = r.on_hand FROM rebuild_stock AS r
+            WHERE r.shop = o.shop AND r.sku = o.sku AND r.on_hand <> o.on_hand
+            """,
+        ]
+    }
 
-    private static let additions = [
-        """
-        INSERT INTO orders (shop, id, customer, status, attributes, placed_at, partition, seq)
-        SELECT shop, id, customer, status, attributes, placed_at, partition, seq FROM rebuild_orders AS r
-        WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.shop = r.shop AND o.id = r.id)
-        """,
-        """
-        INSERT INTO order_lines (shop, order_id, sku, quantity)
-        SELECT shop, order_id, sku, quantity FROM rebuild_order_lines AS r WHERE NOT EXISTS (
-            SELECT FROM order_lines AS o WHERE o.shop = r.shop AND o.order_id = r.order_id AND o.sku = r.sku)
-        """,
-        """
-        INSERT INTO stock (shop, sku, on_hand)
-        SELECT shop, sku, on_hand FROM rebuild_stock AS r
-        WHERE NOT EXISTS (SELECT FROM stock AS o WHERE o.shop = r.shop AND o.sku = r.sku)
-        """,
-    ]
+    private static func additions(_ hasReturns: Bool) -> [String] {
+        [
+            """
+            INSERT INTO orders (shop, id, customer, status, attributes, placed_at, partition, seq)
+            SELECT shop, id, customer, status, attributes, placed_at, partition, seq FROM rebuild_orders AS r
+            WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.shop = r.shop AND o.id = r.id)
+            """,
+            hasReturns ? additionsOfReturns : additionsOfLines,
+            """
+            INSERT INTO stock (shop, sku, on_hand)
+            SELECT shop, sku, on_hand FROM rebuild_stock AS r
+            WHERE NOT EXISTS (SELECT FROM stock AS o WHERE o.shop = r.shop AND o.sku = r.sku)
+            """,
+        ]
+    }
 }

@@ -119,7 +119,7 @@ extension Change {
         lines.items.reduce(stock) { stock, line in
             switch kind {
             case .orderPlaced: stock - line.quantity
-            case .orderCancelled, .stockReceived: stock + line.quantity
+            case .orderCancelled, .orderReturned, .stockReceived: stock + line.quantity
             case .stockCounted: line.quantity
             }
         }

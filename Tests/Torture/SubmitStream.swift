@@ -136,8 +136,8 @@ final class OrderSource: Sendable {
         var made = 0
         /// Some of what was made lately, for others to submit again.
         var recent: [PlannedChange] = []
-        /// Orders to be cancelled, of each submitter.
-        var toCancel: [Int: [PlannedChange]] = [:]
+        /// Orders to be cancelled, or to come back, of each submitter.
+        var toFollow: [Int: [PlannedChange]] = [:]
     }
 
     private let state: Mutex<State>
@@ -156,7 +156,7 @@ final class OrderSource: Sendable {
     func next(for submitter: Int) -> [PlannedChange]? {
         state.withLock { state in
             guard state.isOpen else { return nil }
-            var changes = state.toCancel.removeValue(forKey: submitter) ?? []
+            var changes = state.toFollow.removeValue(forKey: submitter) ?? []
             for _ in 0..<Int.random(in: 20...120, using: &state.generator) {
                 state.made += 1
                 changes.append(Self.change(state.made, of: submitter, &state.generator))
@@ -169,8 +169,18 @@ final class OrderSource: Sendable {
                     if Bool.random(using: &state.generator) {
                         changes.append(cancellation)
                     } else {
-                        state.toCancel[submitter, default: []].append(cancellation)
+                        state.toFollow[submitter, default: []].append(cancellation)
                     }
+                }
+                if order.kind == .placed, let line = order.lines.first,
+                    Int.random(in: 0..<20, using: &state.generator) == 0
+                {
+                    let back = PlannedChange(
+                        kind: .returned, id: "\(order.id)/return/1", shop: order.shop, order: order.id,
+                        lines: [
+                            .init(sku: line.sku, quantity: Int64.random(in: 1...line.quantity, using: &state.generator))
+                        ])
+                    state.toFollow[submitter, default: []].append(back)
                 }
                 if Int.random(in: 0..<25, using: &state.generator) == 0, order.kind == .placed {
                     state.recent.append(order)

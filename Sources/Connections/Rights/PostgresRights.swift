@@ -79,6 +79,7 @@ package struct PostgresRights: Sendable, Equatable {
         for table in ["ledger", "orders", "order_lines", "stock", "dead_letters"] { add("INSERT", table) }
         add("UPDATE", "ledger", ["epoch", "entry"])
         add("UPDATE", "orders", ["status"])
+        add("UPDATE", "order_lines", ["returned"])
         add("UPDATE", "stock", ["on_hand"])
         add("UPDATE", "dead_letters", ["epoch", "entry"])
     }

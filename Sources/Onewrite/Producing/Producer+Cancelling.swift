@@ -22,7 +22,7 @@ extension Producer {
         let any = try Change.orderCancelled(order: order, shop: shop, lines: [Line(sku: "-", quantity: 1)])
         let lines: [Line]
         switch try await standing(of: order, shop) {
-        case .placed(let placed): lines = placed
+        case .placed(let placed, let returned) where returned.isEmpty: lines = placed
         case .cancelled(_, let partition, let place):
             guard let place, let entry = EntryID(place.entry), let epoch = place.epoch else {
                 throw LogError(

@@ -57,7 +57,8 @@ struct CancelCommand: AsyncParsableCommand {
             return try patience.attempt { try look(servers) }
         }
         switch standing {
-        case .placed(let lines):
+        case .placed(_, let returned) where !returned.isEmpty: throw refusal(of: standing)
+        case .placed(let lines, _):
             try compare(wanted, with: lines)
             try await options.submit(try change(of: lines), to: servers)
         case .cancelled(let lines, let partition, let place):

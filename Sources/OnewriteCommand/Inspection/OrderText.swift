@@ -9,13 +9,15 @@ extension OrderTrail {
         var lines = ["\(id)  shop \(shop)  \(status)"]
         if let stored {
             lines.append(Self.line("placed", "\(sanitized(stored.placedAt)) by \(sanitized(stored.customer))"))
-            let items = stored.lines.map { "\(sanitized($0.sku)) × \($0.quantity)" }
+            let items = stored.lines.map { line in
+                "\(sanitized(line.sku)) × \(line.quantity)" + (line.returned > 0 ? " (\(line.returned) back)" : "")
+            }
             lines.append(Self.line("lines", items.joined(separator: ", ")))
         }
         lines += placed.lines(partition)
-        if let cancellation {
-            lines.append("\(cancellation.id)")
-            lines += cancellation.lines(partition)
+        for way in [cancellation].compactMap(\.self) + returns {
+            lines.append("\(way.id)")
+            lines += way.lines(partition)
         }
         lines += (incidents ?? []).map { Self.line("incident", $0.text) }
         if let postgresError { lines.append("! postgres can't be asked: \(sanitized(postgresError))") }

@@ -51,7 +51,9 @@ package struct RedisScriptKind: SinkKind {
         {"partition":0,"seq":3,"epoch":1,"entry":"1700000000002-0","at":"2023-11-14T22:13:20.002Z","type":"order.cancelled",\
         "id":"try-2/cancel","shop":"try","order":"try-2","lines":[{"sku":"TRY","quantity":2}]},\
         {"partition":0,"seq":4,"epoch":1,"entry":"1700000000003-0","at":"2023-11-14T22:13:20.003Z","type":"stock.counted",\
-        "id":"try-4","shop":"try","lines":[{"sku":"TRY","quantity":4}]}]
+        "id":"try-4","shop":"try","lines":[{"sku":"TRY","quantity":4}]},\
+        {"partition":0,"seq":5,"epoch":1,"entry":"1700000000004-0","at":"2023-11-14T22:13:20.004Z","type":"order.returned",\
+        "id":"try-2/return/1","shop":"try","order":"try-2","lines":[{"sku":"TRY","quantity":1}]}]
         """
 }
 
