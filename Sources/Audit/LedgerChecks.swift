@@ -150,6 +150,7 @@ package struct LedgerChecks {
     /// Each order against the entry at its place, which must be the first that placed it (see ``missing``).
     ///
     /// - Parameter hasReturns: Whether lines say what came back.
+    /// - Returns: A query.
     private static func orders(_ hasReturns: Bool) -> String {
         """
         WITH lined AS (

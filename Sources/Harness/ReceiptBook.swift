@@ -19,8 +19,6 @@ package final class ReceiptBook: Sendable {
         var wasCutOfReplicas = false
         /// Whether somebody was told that stock doesn't cover it.
         var wasRefused = false
-        /// Whether it was submitted without an answer: it may have been refused then.
-        var wasUnanswered = false
 
         /// Whether it may be missing although it was accepted.
         var mayBeLost: Bool { wasCut && !isApplied && (!isReplicated || wasCutOfReplicas) }
@@ -127,9 +125,7 @@ package final class ReceiptBook: Sendable {
                 switch receipt?.outcome {
                 case "accepted": state.tally.accepted += 1
                 case "duplicate": state.tally.duplicates += 1
-                case "unknown", nil:
-                    state.tally.unknown += 1
-                    state.pages[key]?.wasUnanswered = true
+                case "unknown", nil: state.tally.unknown += 1
                 case "refused" where receipt?.id == change.id:
                     state.tally.refused += 1
                     state.pages[key]?.wasRefused = true
@@ -235,10 +231,10 @@ package final class ReceiptBook: Sendable {
             }
         }
         for key in found.keys.sorted() where pages[key] == nil { differences.append("\(key): nobody submitted it") }
-        // What was refused at first, and accepted when it was submitted again, comes behind what was submitted after it.
+        // An order that was refused at first, and taken when it was tried again, comes behind what was taken in between, also when
+        // the program itself tried again, for want of an answer.
         let mayBeRefused = state.withLock { $0.tally.refused > 0 }
-        differences += Self.outOfOrder(
-            pages.filter { !$0.value.wasRefused && !(mayBeRefused && $0.value.wasUnanswered) }, found)
+        differences += Self.outOfOrder(pages.filter { !(mayBeRefused && $0.value.change.kind == .placed) }, found)
         differences += compareRefusals(contents)
         return StoreCheck.Finding(subject: .receipts, compared: pages.count, differences: differences)
     }

@@ -5,7 +5,8 @@ import OrderLog
 enum CommandRights {
     /// A line each; commands that ask no server, or servers of their own, need none.
     static let roles: [(command: any ParsableCommand.Type, role: String)] = [
-        (SubmitCommand.self, "submit"), (CancelCommand.self, "submit"), (ReturnCommand.self, "submit"), (StockCommand.Count.self, "submit"),
+        (SubmitCommand.self, "submit"), (CancelCommand.self, "submit"), (ReturnCommand.self, "submit"),
+        (StockCommand.Count.self, "submit"),
         (StockCommand.Receive.self, "submit"), (WorkerCommand.self, "worker:GROUP"), (StatusCommand.self, "read"),
         (DashboardCommand.self, "read"), (ServeCommand.self, "read"), (PendingCommand.self, "read"),
         (OrderCommand.self, "read"), (LogCommand.self, "read"), (StockCommand.Show.self, "read"),

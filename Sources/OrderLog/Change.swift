@@ -123,8 +123,8 @@ public struct Change: Hashable, Sendable {
         // By bytes: a name may end with what Swift joins to the slash.
         guard id.utf8.starts(with: prefix.utf8) else { return nil }
         let digits = String(decoding: id.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
-        guard let number = Int(digits), String(number) == digits, Limits.returnNumber.contains(number) else { return nil }
-        return number
+        let number = Int(digits).flatMap { String($0) == digits ? $0 : nil }
+        return number.flatMap { Limits.returnNumber.contains($0) ? $0 : nil }
     }
 
     private static func name(_ text: String?, _ field: String, _ areAllPlain: inout Bool) throws(FieldError) -> String {

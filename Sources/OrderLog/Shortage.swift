@@ -4,7 +4,9 @@ public struct Shortage: Hashable, Sendable, Encodable, CustomStringConvertible {
     public let sku: String
     /// How many the order wants.
     public let wanted: Int64
-    /// How many may still be sold: stock as it will be when all that is in the log is applied. Below zero after backorders.
+    /// How many may still be sold: stock as it will be when all that is in the log is applied.
+    ///
+    /// Below zero after backorders.
     public let available: Int64
 
     package init(sku: String, wanted: Int64, available: Int64) {

@@ -256,7 +256,11 @@ package struct AdmissionBook {
 
     /// The SKUs of the stock, and then those that may be sold, a slice at a time; some twice.
     ///
-    /// - Parameter body: Returns whether it wants more.
+    /// - Parameters:
+    ///   - shop: Whose.
+    ///   - partition: The shop's.
+    ///   - body: Returns whether it wants more.
+    /// - Throws: What `body` throws, and ``RedisError``.
     private func forEachSlice(
         of shop: String, _ partition: Partition, _ body: ([String]) throws(RedisError) -> Bool
     ) throws(RedisError) {

@@ -87,6 +87,7 @@ enum ApplyStatement {
         """
 
     /// - Parameter first: Where the parameters of what came back begin.
+    /// - Returns: A query.
     private static func lineRows(_ first: Int?) -> String {
         let returned = first.map { ", unnest($\($0)::bigint[])" } ?? ""
         return """

@@ -42,7 +42,8 @@ package struct Migration: Sendable {
                 """),
         Migration(
             format: .names,
-            title: "names are UTF-8: those of shops, orders, changes and SKUs; orders may come back; shops may admit orders by their stock",
+            title: "names are UTF-8: those of shops, orders, changes and SKUs; orders may come back; "
+                + "shops may admit orders by their stock",
             postgresPlan:
                 "key columns compare bytes (COLLATE \"C\"): indexes of orders, order_lines and stock are built anew, meanwhile nothing is applied; adds order_lines.returned, the status returned, and the table admission",
             redisPlan: "changes the version, and loads the functions: entries, heads and positions stay as they are",

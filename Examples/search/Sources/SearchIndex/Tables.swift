@@ -75,6 +75,8 @@ extension Batch.Applied {
                 sql: "UPDATE orders SET status = 'cancelled' WHERE shop = ? AND id = ?")
             try statement.execute(arguments: [change.shop, change.order])
             try count(-1, db)
+        case .orderReturned:
+            try count(-1, db)
         case .stockReceived, .stockCounted:
             // Nothing that anybody looks for; the position moves over it.
             break

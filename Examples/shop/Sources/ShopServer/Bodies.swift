@@ -41,7 +41,8 @@ struct Outcome: Encodable {
         case .accepted: outcome = "accepted"
         case .duplicate: outcome = "duplicate"
         case .conflict: (outcome, error) = ("conflict", "the Idempotency-Key is in use with another order")
-        case .refused(let shortages): (outcome, error) = ("refused", shortages.map(\.description).joined(separator: "; "))
+        case .refused(let shortages):
+            (outcome, error) = ("refused", shortages.map(\.description).joined(separator: "; "))
         case .rejected(let reason): (outcome, error) = ("rejected", reason)
         case .unknown(let reason), .unsent(let reason): (outcome, error) = ("unknown", reason)
         }
