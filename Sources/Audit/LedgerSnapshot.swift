@@ -176,6 +176,8 @@ package struct LedgerCursor {
         // Numbers made by ourselves: a cursor's statement takes no parameters.
         try connection.script(
             """
+            -- One whose partition could not be compared to the end is open still.
+            CLOSE ALL;
             DECLARE audit_ledger NO SCROLL CURSOR FOR
             SELECT seq, type, id, shop, order_id, customer, lines, attributes, digest
             FROM ledger WHERE partition = \(partition.number) ORDER BY seq

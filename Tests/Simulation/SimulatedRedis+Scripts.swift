@@ -53,7 +53,7 @@ extension SimulatedRedis {
                     let rest = submission.change.stock(after: keys.available)
                     if admission == .on, submission.change.kind == .orderPlaced, rest < 0 {
                         judge?.refused(submission.change, keys, fresh.map(\.0), partition, on: self)
-                        results.append(AppendReply.Result(outcome: .refused, seq: .none, entry: .zero))
+                        results.append(AppendReply.Result(outcome: .refused, seq: seq, entry: .zero))
                         continue
                     }
                     keys.available = rest

@@ -111,7 +111,7 @@ import Testing
             (#"{}"#, "shop: is missing"),
             (
                 #"{"id":"1","shop":"s","type":"order.lost"}"#,
-                "type: expected one of order.placed, order.cancelled, stock.received, stock.counted, got \"order.lost\""
+                "type: expected one of order.placed, order.cancelled, order.returned, stock.received, stock.counted, got \"order.lost\""
             ),
             (
                 #"{"id":"1","shop":"s","customer":"c","lines":"A:1","attributes":null}"#,

@@ -47,18 +47,19 @@ import Testing
 
     @Test("each type takes its own fields only", arguments: Change.Kind.allCases)
     func fieldsOfTypes(kind: Change.Kind) {
+        let ids: [Change.Kind: String] = [.orderCancelled: "1/cancel", .orderReturned: "1/return/3"]
+        let order = ids[kind] == nil ? nil : "1"
         func draft() -> ChangeDraft {
             ChangeDraft(
-                type: kind.rawValue, id: kind == .orderCancelled ? "1/cancel" : "1", shop: "s",
-                customer: kind == .orderPlaced ? "c" : nil, order: kind == .orderCancelled ? "1" : nil,
-                lines: .text("A:1"))
+                type: kind.rawValue, id: ids[kind] ?? "1", shop: "s", customer: kind == .orderPlaced ? "c" : nil,
+                order: order, lines: .text("A:1"))
         }
         #expect(error(draft()) == nil)
         var other = draft()
         other.customer = kind == .orderPlaced ? nil : "c"
         #expect(error(other)?.field == "customer")
         other = draft()
-        other.order = kind == .orderCancelled ? nil : "1"
+        other.order = order == nil ? "1" : nil
         #expect(error(other)?.field == "order")
         other = draft()
         other.attributes = "{}"
@@ -78,7 +79,7 @@ import Testing
     func unknownType() {
         #expect(
             error(ChangeDraft(type: "order.lost\u{1B}"))?.description
-                == "type: expected one of order.placed, order.cancelled, stock.received, stock.counted, "
+                == "type: expected one of order.placed, order.cancelled, order.returned, stock.received, stock.counted, "
                 + "got \"order.lost�\"")
     }
 
