@@ -87,6 +87,7 @@ export class OrderTrail {
   #show(trail) {
     this.told(trail);
     const { order, cancellation, incidents } = trail;
+    const returns = trail.returns ?? [];
     const status = order ? order.status : trail.postgres_error === null ? 'not in Postgres' : '?';
     return [
       trail.postgres_error !== null && h('p.trouble', `Postgres can’t be asked: ${clean(trail.postgres_error)}`),
@@ -95,10 +96,11 @@ export class OrderTrail {
         ['Shop', h('span', clean(trail.shop), ' ', h('a.small', { href: toStock(trail.shop) }, 'stock'))],
         ['Status', h('span', { class: `state-word ${order?.status === 'placed' ? 'serving' : 'unowned'}` }, clean(status))],
         order && ['Placed', moment(order.placed_at)], order && ['Customer', clean(order.customer)],
-        order && ['Lines', order.lines.map((line, index) => [index > 0 && ', ', h('span.nowrap', `${clean(line.sku)} × ${count(line.quantity)}`)])],
+        order && ['Lines', order.lines.map((line, index) => [index > 0 && ', ', h('span.nowrap', `${clean(line.sku)} × ${count(line.quantity)}${line.returned > 0 ? ` (${count(line.returned)} back)` : ''}`)])],
       ], 'facts panel'),
-      section(cancellation ? 'Placed' : 'Its way', '', way(trail, trail.partition)),
+      section(cancellation || returns.length > 0 ? 'Placed' : 'Its way', '', way(trail, trail.partition)),
       cancellation && section(`Cancelled: ${clean(cancellation.id)}`, '', way(cancellation, trail.partition)),
+      ...returns.map((one) => section(`Came back: ${clean(one.id)}`, '', way(one, trail.partition))),
       incidents?.length > 0 && section('Incidents', '', h('ul.plainlist', incidents.map((one) =>
         h('li', h('b', clean(one.kind)), ` ${one.at === null ? '' : moment(one.at)} by ${clean(one.who)}: ${clean(one.what)} (${clean(one.reason)})`)))),
     ];
