@@ -62,14 +62,15 @@ package struct LogCursor {
             }
             if !hasBegun { return .trimmed }
             if seq <= trimmedThrough { return .trimmed }
-            if seq > position {
+            // Trimming may have overtaken this reader, since it read the chunk before.
+            let mayBeTrimmed = seq <= position || at == 0
+            let first = mayBeTrimmed ? try await log.range(in: partition, from: .zero, limit: 1).first : nil
+            guard let first, first.id >= entry.id else {
+                if seq <= position { return .missing }
                 // Perhaps somebody added it by hand, and no worker has judged it yet.
                 at += 1
                 continue
             }
-            // Trimming may have overtaken this reader.
-            guard let first = try await log.range(in: partition, from: .zero, limit: 1).first, first.id >= entry.id
-            else { return .missing }
             trimmedThrough = place.seq.previous
             return .trimmed
         }

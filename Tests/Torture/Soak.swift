@@ -70,7 +70,9 @@ struct Soak: Sendable {
         var generator = SeededGenerator(seed: seed &+ UInt64(round) &* 104_729)
         let found: SoakRound.Findings
         do {
-            found = try await system.run(pace: Self.pace * max(1, submitters / 4), drainLimit: Self.drainLimit) {
+            found = try await system.run(
+                pace: Self.pace * (submitters > 8 ? submitters / 2 : 1), drainLimit: Self.drainLimit
+            ) {
                 number in
                 guard number <= segments, number == 1 || ContinuousClock.now < end else { return nil }
                 return FaultSchedule(length: segment, of: faults, using: &generator)
