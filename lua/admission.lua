@@ -16,12 +16,14 @@ if wish == 'on' and not state then
   redis.call('UNLINK', available_key)
   local time = redis.call('TIME')
   redis.call('HSET', admission_key, shop, 'starting ' .. time[1] .. string.format('%06d', time[2]))
+  redis.call('HSET', head_key, 'admission', '1')
 elseif wish == 'off' and state then
   redis.call('HDEL', admission_key, shop)
   redis.call('UNLINK', available_key)
+  if redis.call('EXISTS', admission_key) == 0 then redis.call('HDEL', head_key, 'admission') end
 elseif wish == 'anew' then
   count_anew(head_key, shop)
 elseif wish == 'counted' and state == ARGV[5] then
-  redis.call('HSET', admission_key, shop, 'on')
+  redis.call('HSET', admission_key, shop, redis.call('EXISTS', available_key) == 1 and 'on' or 'on empty')
 end
 return { 'STATE', redis.call('HGET', admission_key, shop) or '' }

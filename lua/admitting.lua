@@ -1,8 +1,10 @@
 -- Admission: a shop's orders are taken only as far as its stock covers them. Read behind history.lua, ahead of the scripts that
 -- change what may still be sold.
 --
--- `…:admission` has the shops that want it: 'on'; 'starting MICROSECONDS' while it is counted for the first time, and no order is
--- refused yet; 'counting MICROSECONDS' while it is counted anew, and orders wait. `…:available:<shop>` has SKU → what may still be
+-- `…:admission` has the shops that want it: 'on', or 'on empty' as long as they have no SKU; 'starting MICROSECONDS' while it is
+-- counted for the first time, and no order is refused yet; 'counting MICROSECONDS' while it is counted anew, and orders wait. The
+-- head's field `admission` says that there are any: while a cluster's slot is moved key by key, one of these keys may be elsewhere,
+-- and must not be taken for one that isn't. `…:available:<shop>` has SKU → what may still be
 -- sold: stock as it will be when all that is in the log is applied. Both keys' names come from the head's, in the same slot, so
 -- that those who append needn't name a key for each shop.
 
@@ -37,6 +39,9 @@ local function exact(value)
   return number and math.abs(number) < 9007199254740992 and string.format('%d', number) == value and number or nil
 end
 
+-- Which keys of admission are missing that must be there, as the script's reply; nil when none is.
+local function missing(key) return { 'UNCOUNTABLE', key .. ': not there' } end
+
 -- What may be sold from here on is to be counted anew: orders of the shop wait for that.
 local function count_anew(head_key, shop)
   local admission_key = admission_of(head_key)
@@ -68,6 +73,9 @@ local function follow(head_key, fields, from, to)
       reply = redis.pcall('HINCRBY', key, sku, (effect == 'take' and '-' or '') .. quantity)
     end
     if type(reply) == 'table' and reply.err then is_right = false end
+  end
+  if redis.call('HGET', admission_of(head_key), shop) == 'on empty' then
+    redis.call('HSET', admission_of(head_key), shop, 'on')
   end
   if not is_right then count_anew(head_key, shop) end
 end

@@ -25,7 +25,7 @@ end
 -- when no shop of the call has it. Or, as a second value, why the call can't be taken.
 local function gate_for(head_key, args, starts, count, is_known)
   local admission_key = admission_of(head_key)
-  if redis.call('EXISTS', admission_key) == 0 then return nil end
+  if redis.call('EXISTS', admission_key) == 0 then return nil, missing(admission_key) end
   local shops, names = {}, {}
   for i = 1, count do
     local name = args[starts[i] + 3]
@@ -41,6 +41,7 @@ local function gate_for(head_key, args, starts, count, is_known)
       gate = gate or {}
       gate[name] = shops[name]
       shops[name].state = string.match(states[k], '^%a+')
+      shops[name].is_empty = states[k] == 'on empty'
     end
   end
   if not gate then return nil end
@@ -67,6 +68,7 @@ local function gate_for(head_key, args, starts, count, is_known)
   end
   for name, shop in pairs(gate) do
     local key = available_of(head_key, name)
+    if shop.state == 'on' and not shop.is_empty and redis.call('EXISTS', key) == 0 then return nil, missing(key) end
     for from = 1, #shop.skus, 1000 do
       local to = math.min(from + 999, #shop.skus)
       local values = redis.pcall('HMGET', key, unpack(shop.skus, from, to))
@@ -119,6 +121,7 @@ local function keep_available(head_key, gate)
     for from = 1, #values, 1000 do
       redis.call('HSET', available_of(head_key, name), unpack(values, from, math.min(from + 999, #values)))
     end
+    if shop.is_empty and #values > 0 then redis.call('HSET', admission_of(head_key), name, 'on') end
   end
 end
 
@@ -126,7 +129,7 @@ local function append(keys, args)
   local head_key, log_key, seen_key, old_key = keys[1], keys[2], keys[3], keys[4]
   local log_id, partitions, window = args[1], args[2], tonumber(args[3])
 
-  local head = redis.call('HMGET', head_key, 'log', 'partitions', 'replid', 'epoch', 'seq')
+  local head = redis.call('HMGET', head_key, 'log', 'partitions', 'replid', 'epoch', 'seq', 'admission')
   if not head[5] then return { 'NOLOG' } end
   if head[1] ~= log_id or head[2] ~= partitions then return { 'MISMATCH', head[1] or '', head[2] or '' } end
   local replid, is_master, in_cluster = server()
@@ -149,7 +152,8 @@ local function append(keys, args)
   -- Asked only when it is there: most of the time it isn't, and then each name would cost a reply.
   local old = redis.call('EXISTS', old_key) == 1 and redis.call('HMGET', old_key, unpack(names)) or {}
   local since = redis.call('HGET', seen_key, 'since')
-  local gate, why = gate_for(head_key, args, starts, count, function(i) return seen[i] or old[i] end)
+  local gate, why
+  if head[6] then gate, why = gate_for(head_key, args, starts, count, function(i) return seen[i] or old[i] end) end
   if why then return why end
 
   local call, format, match = redis.call, string.format, string.match

@@ -60,6 +60,11 @@ if is_last then
       redis.call('UNLINK', available_of(head_key, shop))
     end
   end
+  if shops_to > 8 then
+    redis.call('HSET', head_key, 'admission', '1')
+  else
+    redis.call('HDEL', head_key, 'admission')
+  end
 end
 redis.call('HSET', head_key, 'epoch', epoch, 'seq', seq, 'replid', is_last and replid or '')
 return { 'OPENED' }

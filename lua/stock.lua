@@ -37,6 +37,11 @@ for index = first_shop, #KEYS do
   shops[#shops + 1] = shop
 end
 
+if #batch.dead > 0 and redis.call('HEXISTS', head_key, 'admission') == 1
+  and redis.call('EXISTS', admission_of(head_key)) == 0 then
+  return { 'STALLED', admission_of(head_key) .. ': not there' }
+end
+
 local sum = batch.sum
 for _, shop in ipairs(shops) do
   -- In slices: unpack has room for some thousands.

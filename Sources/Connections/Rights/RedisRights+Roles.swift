@@ -73,7 +73,7 @@ extension RedisRights {
                     grants: [
                         on(.log, may: "xadd"), on(.head, may: "hget hmget hset"),
                         on(.seen, .seenBefore, may: "exists hget hmget hset rename unlink"),
-                        on(.admission, access: .read, may: "exists hmget"), on(.available, may: "hmget hset"),
+                        on(.admission, may: "exists hmget hset"), on(.available, may: "exists hmget hset"),
                         Grant(.read, [keys.meta], "hmget"),
                     ])
         }
@@ -147,9 +147,9 @@ extension RedisRights {
                 commands: "time",
                 scriptKeys: [.head, .log, .position(.stock), .stock, .admission, .available].map(keys.pattern),
                 grants: [
-                    on(.admission, may: "hexists hget hgetall hset"), on(.available, may: "hmget hset hscan"),
+                    on(.admission, may: "exists hexists hget hgetall hset"), on(.available, may: "exists hmget hset hscan"),
                     on(.stock, access: .read, may: "hmget hscan"), on(.log, access: .read, may: "xrevrange"),
-                    on(.position(.stock), access: .read, may: "hget"), on(.head, access: .read, may: "hmget"),
+                    on(.position(.stock), access: .read, may: "hget"), on(.head, access: .read, may: "hexists hmget"),
                 ])
         }
 
@@ -185,9 +185,9 @@ extension RedisRights {
             RedisRights(
                 commands: "time bgrewriteaof", scriptKeys: [.head, .log, .seen].map(keys.pattern),
                 grants: [
-                    on(.head, may: "hget hmget hset exists"),
+                    on(.head, may: "hdel hget hmget hset exists"),
                     on(.log, may: "xadd exists xlen xrange xrevrange xgroup|create"), on(.seen, may: "hset hsetnx"),
-                    on(.admission, may: "hdel hexists hkeys hset hsetnx"), on(.available, may: "hincrby hset unlink"),
+                    on(.admission, may: "exists hdel hexists hget hkeys hset hsetnx"), on(.available, may: "hincrby hset unlink"),
                 ])
         }
 

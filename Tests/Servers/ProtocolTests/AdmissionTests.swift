@@ -126,6 +126,31 @@ struct AdmissionTests {
         }
     }
 
+    @Test(
+        "a shop without any SKU refuses all orders; keys that are missing are no shop without admission, or without SKUs"
+    )
+    func missingKeys() async throws {
+        try await withWorld { world in
+            try world.turnOn()
+            #expect(try world.outcome(world.placed("a", "TEA:1")) == "refused TEA: 1 wanted, 0 available")
+            #expect(try world.outcome(world.stock(.stockReceived, "in", "TEA:2")) == "accepted")
+            let (available, admission) = (
+                world.keys.available(world.partition, shop: World.shop), world.keys.admission(world.partition)
+            )
+            // As while a cluster's slot is moved key by key.
+            try world.call("RENAME", available, "elsewhere")
+            #expect(try world.outcome(world.placed("a", "TEA:1")) == "uncountable \(available): not there")
+            try world.call("RENAME", "elsewhere", available)
+            try world.call("RENAME", admission, "elsewhere")
+            #expect(try world.outcome(world.placed("a", "TEA:1")) == "uncountable \(admission): not there")
+            try world.call("RENAME", "elsewhere", admission)
+            #expect(try world.outcome(world.placed("a", "TEA:1")) == "accepted")
+            try world.turn(false)
+            #expect(try world.call("HEXISTS", world.keys.head(world.partition), "admission").integer == 0)
+            #expect(try world.outcome(world.placed("b", "TEA:9")) == "accepted")
+        }
+    }
+
     @Test("stock is far behind: it is not counted, and how far is said")
     func behind() async throws {
         try await withWorld { world in
