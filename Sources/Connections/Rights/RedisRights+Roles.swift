@@ -147,7 +147,8 @@ extension RedisRights {
                 commands: "time",
                 scriptKeys: [.head, .log, .position(.stock), .stock, .admission, .available].map(keys.pattern),
                 grants: [
-                    on(.admission, may: "exists hexists hget hgetall hset"), on(.available, may: "exists hmget hset hscan"),
+                    on(.admission, may: "exists hexists hget hgetall hset"),
+                    on(.available, may: "exists hmget hset hscan"),
                     on(.stock, access: .read, may: "hmget hscan"), on(.log, access: .read, may: "xrevrange"),
                     on(.position(.stock), access: .read, may: "hget"), on(.head, access: .read, may: "hexists hmget"),
                 ])
@@ -187,7 +188,8 @@ extension RedisRights {
                 grants: [
                     on(.head, may: "hdel hget hmget hset exists"),
                     on(.log, may: "xadd exists xlen xrange xrevrange xgroup|create"), on(.seen, may: "hset hsetnx"),
-                    on(.admission, may: "exists hdel hexists hget hkeys hset hsetnx"), on(.available, may: "hincrby hset unlink"),
+                    on(.admission, may: "exists hdel hexists hget hkeys hset hsetnx"),
+                    on(.available, may: "hincrby hset unlink"),
                 ])
         }
 
