@@ -53,12 +53,16 @@ package struct AdmissionKeeper: Sendable {
                 let redis = try connection ?? servers.master(interrupt: interrupt)
                 connection = redis
                 let book = AdmissionBook(redis, servers.keys)
-                for partition in served() { try count(partition, book, redis) }
+                // One that can't be counted doesn't keep the others from it.
+                var trouble: LogError?
+                for partition in served() { try count(partition, book, redis, &trouble) }
+                if let trouble { throw trouble }
                 backoff.reset()
                 outages.over(for: .admission, at: .now)
             } catch {
                 connection = nil
                 if interrupt.isSignalled { return }
+                let error = (error as? RedisError).map { StoreError($0) } ?? error
                 outages.note(error, doing: "counting what may be sold", by: .admission, at: .now)
                 pause = backoff.next(using: &generator)
             }
@@ -66,12 +70,15 @@ package struct AdmissionKeeper: Sendable {
         }
     }
 
-    private func count(_ partition: Partition, _ book: AdmissionBook, _ redis: RedisConnection) throws {
+    private func count(
+        _ partition: Partition, _ book: AdmissionBook, _ redis: RedisConnection, _ trouble: inout LogError?
+    ) throws {
         for (shop, state) in try book.states(in: partition) where state.phase != .on {
             guard let history = try redis.look(at: partition, servers.keys).history else { return }
             let outcome = try book.count(shop, in: partition, begun: state, under: history)
             if case .uncountable(let what) = outcome {
-                throw LogError(.tryAgain, "shop \(FieldError.shown(shop)): what may be sold can't be told: \(what)")
+                trouble = LogError(
+                    .tryAgain, "shop \(FieldError.shown(shop)): what may be sold can't be told: \(what)")
             }
         }
     }
