@@ -52,6 +52,7 @@ end
 
 -- The same for all shops of the partition that want it.
 local function count_all_anew(head_key)
+  if not redis.call('HMGET', head_key, 'admission')[1] then return end
   for _, shop in ipairs(redis.call('HKEYS', admission_of(head_key))) do count_anew(head_key, shop) end
 end
 

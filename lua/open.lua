@@ -16,7 +16,7 @@ local read_epoch, read_seq, read_replid, epoch = ARGV[1], ARGV[2], ARGV[3], ARGV
 local partitions, log_id, is_last = ARGV[5], ARGV[6], ARGV[7] == '1'
 
 local replid, is_master = server()
-local head = redis.call('HMGET', head_key, 'epoch', 'seq')
+local head = redis.call('HMGET', head_key, 'epoch', 'seq', 'admission')
 if not is_master or replid ~= read_replid or (head[1] or '') ~= read_epoch or (head[2] or '') ~= read_seq then
   return { 'CHANGED' }
 end
@@ -35,7 +35,7 @@ while at <= #ARGV do
   if name ~= '' then
     seen[#seen + 1] = name
     seen[#seen + 1] = digest .. ' ' .. seq .. ' ' .. entry
-    follow(head_key, ARGV, at + 4, last)
+    if head[3] then follow(head_key, ARGV, at + 4, last) end
   end
   at = last + 1
 end
@@ -44,7 +44,8 @@ if #seen > 0 then
   redis.call('HSETNX', seen_key, 'since', string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000)))
   redis.call('HSET', seen_key, unpack(seen))
 end
-if is_last then
+-- Else the keys of admission aren't touched: whoever has the rights of a build before it can open the log.
+if is_last and (head[3] or shops_to > 8) then
   local admission_key, wants = admission_of(head_key), {}
   for k = 9, shops_to do
     wants[ARGV[k]] = true

@@ -37,8 +37,8 @@ for index = first_shop, #KEYS do
   shops[#shops + 1] = shop
 end
 
-if #batch.dead > 0 and redis.call('HEXISTS', head_key, 'admission') == 1
-  and redis.call('EXISTS', admission_of(head_key)) == 0 then
+local has_admission = #batch.dead > 0 and redis.call('HMGET', head_key, 'admission')[1]
+if has_admission and redis.call('EXISTS', admission_of(head_key)) == 0 then
   return { 'STALLED', admission_of(head_key) .. ': not there' }
 end
 
@@ -74,7 +74,7 @@ for _, shop in ipairs(shops) do
   end
 end
 -- What is set aside isn't taken from the stock, or given back, although it was when it came into the log.
-for _, letter in ipairs(batch.dead) do
+for _, letter in ipairs(has_admission and batch.dead or {}) do
   for k = letter.from, letter.to - 1, 2 do
     if letter.placed and ARGV[k] == 'shop' then count_anew(head_key, ARGV[k + 1]) end
   end

@@ -66,6 +66,14 @@ package struct AdmissionBook {
 
     package init(_ redis: RedisConnection, _ keys: Keys) { (self.redis, self.keys) = (redis, keys) }
 
+    /// Whether any shop of a partition has it, by the head alone: for whoever has no rights on the keys where none has.
+    package func isUsed(in partition: Partition) throws(RedisError) -> Bool {
+        let reply = try redis.call(
+            RedisCommand("HMGET", keys.head(partition), "admission"), until: .after(StreamLog.timeout))
+        if let error = reply.error { throw .reply(error) }
+        return reply.elements.first?.isNull == false
+    }
+
     /// The partition's shops that have it.
     ///
     /// - Parameter partition: Which.

@@ -73,6 +73,7 @@ package struct AdmissionKeeper: Sendable {
     private func count(
         _ partition: Partition, _ book: AdmissionBook, _ redis: RedisConnection, _ trouble: inout LogError?
     ) throws {
+        guard try book.isUsed(in: partition) else { return }
         for (shop, state) in try book.states(in: partition) where state.phase != .on {
             guard let history = try redis.look(at: partition, servers.keys).history else { return }
             let outcome = try book.count(shop, in: partition, begun: state, under: history)
