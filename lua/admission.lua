@@ -22,6 +22,8 @@ elseif wish == 'off' and state then
   redis.call('UNLINK', available_key)
   if redis.call('EXISTS', admission_key) == 0 then redis.call('HDEL', head_key, 'admission') end
 elseif wish == 'anew' then
+  -- Whatever is there, be it no hash: orders wait until all of it is counted.
+  redis.call('UNLINK', available_key)
   count_anew(head_key, shop)
 elseif wish == 'counted' and state == ARGV[5] then
   redis.call('HSET', admission_key, shop, redis.call('EXISTS', available_key) == 1 and 'on' or 'on empty')

@@ -4,9 +4,10 @@
 -- `…:admission` has the shops that want it: 'on', or 'on empty' as long as they have no SKU; 'starting MICROSECONDS' while it is
 -- counted for the first time, and no order is refused yet; 'counting MICROSECONDS' while it is counted anew, and orders wait. The
 -- head's field `admission` says that there are any: while a cluster's slot is moved key by key, one of these keys may be elsewhere,
--- and must not be taken for one that isn't. `…:available:<shop>` has SKU → what may still be
--- sold: stock as it will be when all that is in the log is applied. Both keys' names come from the head's, in the same slot, so
--- that those who append needn't name a key for each shop.
+-- and must not be taken for one that isn't.
+--
+-- `…:available:<shop>` has SKU → what may still be sold: stock as it will be when all that is in the log is applied. Both keys'
+-- names come from the head's, in the same slot, so that those who append needn't name a key for each shop.
 
 local function admission_of(head_key) return (string.gsub(head_key, 'head$', 'admission')) end
 local function available_of(head_key, shop) return string.sub(head_key, 1, -5) .. 'available:' .. shop end
@@ -39,7 +40,7 @@ local function exact(value)
   return number and math.abs(number) < 9007199254740992 and string.format('%d', number) == value and number or nil
 end
 
--- Which keys of admission are missing that must be there, as the script's reply; nil when none is.
+-- That a key of admission is missing which must be there, as the script's reply.
 local function missing(key) return { 'UNCOUNTABLE', key .. ': not there' } end
 
 -- What may be sold from here on is to be counted anew: orders of the shop wait for that.

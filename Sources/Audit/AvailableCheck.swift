@@ -79,7 +79,9 @@ struct AvailableCheck {
     ) throws -> String? {
         var state = state
         while true {
-            var doubt = "what may be sold is being counted: a worker of group stock ends that"
+            var (doubt, obstacle): (String, String?) = (
+                "what may be sold is being counted: a worker of group stock ends that", nil
+            )
             if state.phase == .on {
                 switch try book.compare(shop, in: partition, under: history) {
                 case .done(let (count, differing)):
@@ -98,13 +100,16 @@ struct AvailableCheck {
                 case .behind(let count):
                     doubt =
                         "what may be sold was not compared: stock has to apply \(FieldError.spaced(count)) entries first"
-                case .uncountable(let what):
-                    findings.differ(
-                        .available, in: partition.number, shop, expected: "numbers that can be compared", found: what)
-                    return nil
+                // Be it an entry that is no change: stock sets it aside.
+                case .uncountable(let what): obstacle = what
                 }
             }
-            if deadline.hasPassed || interrupt.isSignalled { return doubt }
+            if deadline.hasPassed || interrupt.isSignalled {
+                guard let obstacle else { return doubt }
+                findings.differ(
+                    .available, in: partition.number, shop, expected: "numbers that can be compared", found: obstacle)
+                return nil
+            }
             interrupt.wait(until: .after(Self.pause))
             state = try phase(of: shop, partition)
             if state.phase == .off { return nil }

@@ -99,7 +99,8 @@ package struct AdmissionSwitch {
                     case .off: return
                     case .behind(let count):
                         obstacle = "group stock has to apply \(FieldError.spaced(count)) entries first"
-                    case .uncountable(let what): throw LogError(.tryAgain, "what may be sold can't be told: \(what)")
+                    // Be it an entry that is no change: stock sets it aside.
+                    case .uncountable(let what): obstacle = "what may be sold can't be told: \(what)"
                     }
                 }
             }

@@ -122,6 +122,34 @@ struct AdmissionCommandTests {
         }
     }
 
+    @Test("what may be sold is of another type: orders wait with the reason, audit says so, and repair makes it anew")
+    func wrongType() async throws {
+        try await AuditedShop.open { shop in
+            try await shop.submit([stock("received", "in-1", "main", "TEA:4")])
+            try #require(try await shop.run("admission", "on", "main").code == 0)
+            try await shop.drained()
+            let key = shop.keys.available(shop.partition(of: "main"), shop: "main")
+            try await shop.redis("DEL", key)
+            try await shop.redis("SET", key, "no hash")
+            let waits = try await shop.run(
+                "submit", "--shop", "main", "--id", "o-1", "--customer", "c", "--line", "TEA:1", "--timeout", "1s")
+            #expect(waits.code == 75 && waits.errors.contains("what may be sold can't be told: \(key): WRONGTYPE"))
+            let audit = try await shop.audit("--json")
+            #expect(audit.code == 1)
+            #expect(try audit.report().differences.map { "\($0.subject) \($0.name)" } == ["available main"])
+            let repair = try await shop.run("repair", "--reason", "test", "--yes")
+            #expect(
+                repair.code == 0 && repair.output.contains("1 mended, 0 left · audit: agree"),
+                "\(repair.output)\(repair.errors)")
+            #expect(
+                try await shop.run("submit", "--shop", "main", "--id", "o-1", "--customer", "c", "--line", "TEA:5").code
+                    == 1)
+            #expect(
+                try await shop.run("submit", "--shop", "main", "--id", "o-1", "--customer", "c", "--line", "TEA:4").code
+                    == 0)
+        }
+    }
+
     @Test("a rebuilt stock, an entry that stock sets aside, and a log that is made anew: it is counted by itself")
     func countedByItself() async throws {
         try await AuditedShop.open { shop in
