@@ -92,7 +92,8 @@ package struct OrderReader {
         for number in 1...Self.returnsMax {
             let returnID = Change.returnID(number, of: id)
             guard let place = try seen(NameEncoding.windowName(shop: shop, id: returnID), partition) else { break }
-            let row = try account.trouble != nil ? nil : ledger?.change(returnID, ofShop: shop, partition: partition, seq: place.seq)
+            let told = account.trouble == nil ? ledger : nil
+            let row = try told?.change(returnID, ofShop: shop, partition: partition, seq: place.seq)
             returns.append(
                 try way(returnID, "return", id, shop, Self.merged(place, row?.place), partition, account, row))
         }
