@@ -93,8 +93,24 @@ struct ReturnTests {
                 order: "a", number: 1, shop: World.shop, lines: [Line(sku: "TEA", quantity: 1)])
             guard case .appended(_, let results) = try world.append([same]) else { return }
             #expect(results.map(\.outcome) == [.duplicate], "the same bytes, the same digest")
+        }
+    }
+
+    @Test("the functions for logs before format 3 take no returns")
+    func earlierFormat() async throws {
+        // A server has one library for all its logs: this one is not for the other tests.
+        try await withOwnServers { servers in
+            let world = try await World(servers)
             try FunctionLibrary.load(on: world.redis, for: .trimmed)
-            #expect(try append("a/return/2").prefix(2) == ["rejected", "type"])
+            let (keys, partition) = (world.keys, world.partition)
+            var command = RedisCommand("FCALL")
+            command.append(contentsOf: [
+                "onewrite_append", "4", keys.head(partition), keys.log(partition), keys.seen(partition),
+                keys.seenBefore(partition), world.identity.log, "1", "", "type", "order.returned", "id", "a/return/1",
+                "shop", World.shop, "order", "a", "lines", "TEA:1",
+            ])
+            let reply = try world.redis.call(command, until: .after(.seconds(5)))
+            #expect(reply.elements.prefix(2).map(\.string) == ["rejected", "type"])
         }
     }
 }
