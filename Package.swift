@@ -239,7 +239,7 @@ let package = Package(
         .executableTarget(
             name: "torture",
             dependencies: [
-                "Harness", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
+                "Harness", "RedisLog", "OrderLog", "PrivateServers", "RedisClient", "PostgresClient", "ThreadedIO",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Torture", swiftSettings: swiftSettings),

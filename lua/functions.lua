@@ -1,4 +1,4 @@
--- The library for producers in any language. Read behind history.lua and appending.lua, which append.lua is made of, too.
+-- The library for producers in any language. Read behind what append.lua is made of, too.
 --
 --   FCALL_RO onewrite_partition 1 NAMESPACE:meta SHOP
 --     {partition, log ID, partitions, head, log, seen, seen:old}: a shop's partition, and the arguments of onewrite_append
@@ -65,8 +65,19 @@ local function make()
       end
       add(0)
     end
-    return format('%04x%04x%04x%04x%04x%04x%04x%04x', floor(a / 65536), a % 65536, floor(b / 65536), b % 65536,
-      floor(c / 65536), c % 65536, floor(d / 65536), d % 65536)
+    return struct.pack('>I4I4I4I4', a, b, c, d)
+  end
+
+  -- Where the window has a name: FNV-1a with 32 bits of all but its last byte, folded into 20, so that IDs which count up share
+  -- a bucket.
+  local function hash_of(name)
+    local hash = 0x811c9dc5
+    for index = 1, #name - 1 do
+      local low = hash % 256
+      hash = hash - low + bit.bxor(low, byte(name, index))
+      hash = (hash * 403 + hash % 256 * 16777216) % 4294967296
+    end
+    return bit.bxor(hash % 1048576, floor(hash / 1048576))
   end
 
   -- Whether a text is UTF-8.
@@ -369,14 +380,17 @@ local function make()
     if not whole_number(window) or tonumber(window) < 60000 then
       return redis.error_reply('ERR the window is in milliseconds, 60000 or more')
     end
-    local call = { args[1], args[2], window, digest(change), change.type, change.id, change.shop, '' }
+    local names, values = {}, {}
     for _, name in ipairs({ 'customer', 'order', 'lines', 'attributes' }) do
       if change[name] then
-        call[#call + 1] = name
-        call[#call + 1] = change[name]
+        names[#names + 1], values[#values + 1] = name, change[name]
       end
     end
-    call[8] = format('%d', #call - 8)
+    local hash = hash_of(encoded(change.shop) .. ' ' .. encoded(change.id))
+    local call = { args[1], args[2], window, has_wide_names and '1' or '', '1', change.type, change.shop, '1', #names }
+    for _, part in ipairs({ names, { '1', hash, '1', digest(change), change.id }, values }) do
+      for _, text in ipairs(part) do call[#call + 1] = text end
+    end
     local reply = append(keys, call)
     if reply[1] == 'MISMATCH' then return { 'mismatch', reply[2], reply[3] } end
     if reply[1] ~= 'OK' then return { string.lower(reply[1]), reply[2] } end

@@ -5,10 +5,11 @@
 -- is appended with seq, ID and fields as they were, and the idempotency window knows it again, and so does what may be sold. A
 -- long tail comes in chunks; the log stays shut until the last. Then the shops that want admission are those that Postgres names.
 --
--- KEYS  head  log  seen
+-- KEYS  head  log  seen                    (and the window's buckets, in the same slot)
 -- ARGV  head's epoch and seq as read ('' and '' when there is no head), server's replid as read, new epoch, partitions,
 --       log ID, '1' for the last chunk, number of shops that want admission, their names, then for each entry that was lost:
---       seq, "<shop> <change ID>" ('' when it is no change), payload digest, number of strings, fields from `type` on
+--       seq, "<shop> <change ID>" ('' when it is no change), its hash, payload digest (16 bytes), number of strings, fields from
+--       `type` on
 -- Returns {'OPENED'} | {'CHANGED'} when something is not as it was read
 --       | {'ORPHANED'} when there is no head, but entries: the head was deleted by hand
 local head_key, log_key, seen_key = KEYS[1], KEYS[2], KEYS[3]
@@ -25,21 +26,22 @@ if not head[2] then
   redis.call('HSET', head_key, 'seq', '0', 'partitions', partitions, 'log', log_id)
 end
 
-local seq, seen = head[2] or '0', {}
+local seq, seen, window = head[2] or '0', {}, window_at(seen_key)
 local shops_to = 8 + tonumber(ARGV[8])
 local at = shops_to + 1
 while at <= #ARGV do
-  local name, digest, last = ARGV[at + 1], ARGV[at + 2], at + 3 + tonumber(ARGV[at + 3])
+  local name, digest, last = ARGV[at + 1], ARGV[at + 3], at + 4 + tonumber(ARGV[at + 4])
   seq = ARGV[at]
-  local entry = redis.call('XADD', log_key, '*', 'epoch', epoch, 'seq', seq, unpack(ARGV, at + 4, last))
+  local entry = redis.call('XADD', log_key, '*', 'epoch', epoch, 'seq', seq, unpack(ARGV, at + 5, last))
   if name ~= '' then
     seen[#seen + 1] = name
-    seen[#seen + 1] = digest .. ' ' .. seq .. ' ' .. entry
-    if head[3] then follow(head_key, ARGV, at + 4, last) end
+    seen[#seen + 1] = record_of(window, digest, seq, entry)
+    if window then redis.call('HSET', window_key(window, tonumber(ARGV[at + 2]), seen_key), unpack(seen, #seen - 1)) end
+    if head[3] then follow(head_key, ARGV, at + 5, last) end
   end
   at = last + 1
 end
-if #seen > 0 then
+if not window and #seen > 0 then
   local time = redis.call('TIME')
   redis.call('HSETNX', seen_key, 'since', string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000)))
   redis.call('HSET', seen_key, unpack(seen))

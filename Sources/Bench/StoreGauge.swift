@@ -2,6 +2,7 @@ import Harness
 import OrderLog
 import PostgresClient
 import RedisClient
+import RedisLog
 import ThreadedIO
 
 /// Looks at the stores while workers work, with plain SQL and plain Redis commands.
@@ -179,6 +180,14 @@ actor StoreGauge {
         try server.call(RedisCommand("INFO", section), until: limit).requireInfo()
     }
 
+    private func window() throws -> Double {
+        guard let keys = Keys(namespace: servers.namespace) else { return 0 }
+        let redis = try connected().redis
+        return try (0..<partitions).reduce(0) { bytes, partition in
+            try bytes + WindowMemory.bytes(keys, Partition(partition), on: redis, bucketsMax: 1024, until: limit)
+        }
+    }
+
     /// How much of Redis's memory an order takes in the log and in the idempotency window.
     func memory() throws -> Memory {
         let redis = try connected().redis
@@ -192,6 +201,6 @@ actor StoreGauge {
         let entries = try sum(tags.map { RedisCommand("XLEN", "\($0):log") })
         return Memory(
             logBytesPerEntry: try bytes("log") / max(1, entries),
-            windowBytesPerOrder: try bytes("seen") / max(1, entries))
+            windowBytesPerOrder: try window() / max(1, entries))
     }
 }

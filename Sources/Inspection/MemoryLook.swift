@@ -23,16 +23,22 @@ package struct MemoryLook {
         scale = Double(count) / Double(max(1, partitions.count))
     }
 
-    /// Asks for shops whose counters stand for all.
-    package func shopQuestions(_ keys: Keys) -> [RedisCommand] {
-        partitions.map { RedisCommand("SRANDMEMBER", keys.shops($0), Self.shopsMax) }
+    /// Asks for shops whose counters stand for all, and how the idempotency windows are kept: two for each partition.
+    package func partQuestions(_ keys: Keys) -> [RedisCommand] {
+        partitions.flatMap {
+            [
+                RedisCommand("SRANDMEMBER", keys.shops($0), Self.shopsMax), WindowMemory.layoutQuestion(keys, $0),
+            ]
+        }
     }
 
     /// The tickets of one partition's questions.
     private struct Asked {
         let partition: Partition
-        let log, length, window, windowBefore, deliveries, first, dayAgo, shops: Int
+        let log, length, deliveries, first, dayAgo, shops: Int
         let stocks: [Int]
+        /// Each with how many keys it stands for.
+        let window: [(ticket: Int, weight: Double)]
     }
 
     /// The questions, among others.
@@ -42,25 +48,28 @@ package struct MemoryLook {
         private let now: Int
 
         fileprivate init(
-            _ partitions: [Partition], _ scale: Double, _ keys: Keys, shops: [RedisReply], now: Int,
+            _ partitions: [Partition], _ scale: Double, _ keys: Keys, parts: [RedisReply], now: Int,
             asking questions: inout Questions
         ) {
             self.scale = scale
             self.now = now
             var asked: [Asked] = []
-            for (partition, reply) in zip(partitions, shops) {
+            for (index, partition) in partitions.enumerated() {
+                let (shops, layout) = (parts[2 * index], parts[2 * index + 1])
                 func usage(_ key: String) -> Int { questions.ask(RedisCommand("MEMORY", "USAGE", key)) }
                 let log = keys.log(partition)
                 asked.append(
                     Asked(
                         partition: partition, log: usage(log), length: questions.ask(RedisCommand("XLEN", log)),
-                        window: usage(keys.seen(partition)), windowBefore: usage(keys.seenBefore(partition)),
                         deliveries: usage(keys.deliveries(partition)),
                         first: questions.ask(RedisCommand("XRANGE", log, "-", "+", "COUNT", 1)),
                         dayAgo: questions.ask(
                             RedisCommand("XRANGE", log, max(0, now - dayMilliseconds), "+", "COUNT", 1)),
                         shops: questions.ask(RedisCommand("SCARD", keys.shops(partition))),
-                        stocks: reply.elements.compactMap { $0.string }.map { usage(keys.stock(partition, shop: $0)) }))
+                        stocks: shops.elements.compactMap { $0.string }.map { usage(keys.stock(partition, shop: $0)) },
+                        window: WindowMemory(keys, partition, layout: layout).questions.map {
+                            (questions.ask($0.command), $0.weight)
+                        }))
             }
             self.asked = asked
         }
@@ -86,7 +95,10 @@ package struct MemoryLook {
             }
             return Snapshot.Memory(
                 used: facts.usedMemory, max: facts.maxMemory, log: whole(asked.map { bytes($0.log) }),
-                window: whole(asked.flatMap { [bytes($0.window), bytes($0.windowBefore)] }), stock: whole(stock),
+                window: whole(
+                    asked.flatMap { $0.window.map { part in bytes(part.ticket).map { Int(Double($0) * part.weight) } } }
+                ),
+                stock: whole(stock),
                 deliveries: whole(asked.map { bytes($0.deliveries) }),
                 logGrowthPerDay: whole(asked.map { growth($0, replies, heads) }),
                 isTrimmed: heads.contains { ($0.look?.head?.first ?? Seq(1)) > Seq(1) })
@@ -115,12 +127,12 @@ package struct MemoryLook {
     ///
     /// - Parameters:
     ///   - keys: The log's keys.
-    ///   - shops: The answers to ``shopQuestions(_:)``.
+    ///   - parts: The answers to ``partQuestions(_:)``.
     ///   - now: Redis's time, in milliseconds.
     ///   - questions: Takes them.
     /// - Returns: What reads the answers.
-    package func ask(_ keys: Keys, shops: [RedisReply], now: Int, _ questions: inout Questions) -> Questioned {
-        Questioned(partitions, scale, keys, shops: shops, now: now, asking: &questions)
+    package func ask(_ keys: Keys, parts: [RedisReply], now: Int, _ questions: inout Questions) -> Questioned {
+        Questioned(partitions, scale, keys, parts: parts, now: now, asking: &questions)
     }
 }
 

@@ -117,20 +117,11 @@ package struct OrderReader {
         return place
     }
 
-    /// What the idempotency window knows: `<digest> <seq> <entry ID>`.
+    /// What the idempotency window knows.
     package func seen(_ name: String, _ partition: Partition) throws(RedisError) -> OrderTrail.LogPlace? {
-        let replies = try redis.pipeline(
-            [keys.seen(partition), keys.seenBefore(partition)].map { RedisCommand("HGET", $0, name) },
-            until: .after(SnapshotReader.timeout))
-        for reply in replies {
-            if let error = reply.error { throw .reply(error) }
-            let parts = reply.string?.split(separator: " ") ?? []
-            guard parts.count == 3, let seq = Int(parts[1]), seq > 0, let entry = EntryID(String(parts[2])) else {
-                continue
-            }
-            return OrderTrail.LogPlace(seq: seq, entry: entry.description)
-        }
-        return nil
+        let known = try IdempotencyWindow(redis, keys).known(
+            [name], in: partition, until: .after(SnapshotReader.timeout))
+        return known.first?.map { OrderTrail.LogPlace(seq: Int($0.seq.number), entry: $0.entry.description) }
     }
 
     private func account(

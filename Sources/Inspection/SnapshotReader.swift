@@ -33,7 +33,7 @@ package struct SnapshotReader {
     package func read(_ identity: LogIdentity, ledger: LedgerLook, query: PageQuery?) throws(RedisError) -> Snapshot {
         let groups = try redis.groups(keys)
         let memoryLook = MemoryLook(identity.partitioning)
-        let (facts, rolls, shops, start) = try readServer(groups, memoryLook)
+        let (facts, rolls, parts, start) = try readServer(groups, memoryLook)
         var questions = Questions()
         let calls = Dictionary(
             uniqueKeysWithValues: rolls.map { ($0, Workforce.Call($1, $0, keys, asking: &questions)) })
@@ -48,7 +48,7 @@ package struct SnapshotReader {
         let recent = identity.partitioning.all.map {
             questions.ask(RedisCommand("XRANGE", keys.log($0), windowStart, "+", "COUNT", 1))
         }
-        let memory = memoryLook.ask(keys, shops: shops, now: start, &questions)
+        let memory = memoryLook.ask(keys, parts: parts, now: start, &questions)
         let time = questions.ask(RedisCommand("TIME"))
         let replies = try redis.pipeline(questions.commands, until: .after(Self.timeout))
 
@@ -84,11 +84,11 @@ package struct SnapshotReader {
 
     private func readServer(
         _ groups: [Group], _ memory: MemoryLook
-    ) throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll], shops: [RedisReply], time: Int) {
+    ) throws(RedisError) -> (ServerFacts, [Group: Workforce.Roll], parts: [RedisReply], time: Int) {
         let servers = redis.isCluster ? try redis.sessions(until: .after(Self.timeout)) : []
         let replies = try redis.pipeline(
             [RedisCommand("TIME")] + (servers.isEmpty ? ServerFacts.questions : [])
-                + groups.map { Workforce.Roll.question($0, keys) } + memory.shopQuestions(keys),
+                + groups.map { Workforce.Roll.question($0, keys) } + memory.partQuestions(keys),
             until: .after(Self.timeout))
         var answers = replies.dropFirst()
         let facts: ServerFacts
@@ -103,7 +103,8 @@ package struct SnapshotReader {
         }
         let rolls = answers.prefix(groups.count).map { Workforce.Roll($0) }
         return (
-            facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)), Array(answers.suffix(memory.partitions.count)),
+            facts, Dictionary(uniqueKeysWithValues: zip(groups, rolls)),
+            Array(answers.suffix(2 * memory.partitions.count)),
             try Self.milliseconds(replies[0])
         )
     }

@@ -39,6 +39,28 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
         (self.high, self.low) = (high, low)
     }
 
+    /// The digest that a description tells; nil for another text.
+    package init?(_ description: String) {
+        guard description.utf8.count == 32, let high = UInt64(description.prefix(16), radix: 16),
+            let low = UInt64(description.suffix(16), radix: 16)
+        else { return nil }
+        (self.high, self.low) = (high, low)
+    }
+
+    /// The digest of 16 bytes, the highest first; nil for another number of them.
+    package init?(_ bytes: some Collection<UInt8>) {
+        guard bytes.count == 16 else { return nil }
+        high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        low = bytes.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// Appends its 16 bytes, the highest first.
+    package func write(to bytes: inout [UInt8]) {
+        for half in [high, low] {
+            withUnsafeBytes(of: half.bigEndian) { bytes.append(contentsOf: $0) }
+        }
+    }
+
     /// 32 hexadecimal digits.
     package var description: String {
         String(unsafeUninitializedCapacity: 32) { digits in

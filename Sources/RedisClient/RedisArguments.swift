@@ -52,6 +52,12 @@ package struct RedisArguments: Sendable {
         lengths.append(contentsOf: other.lengths)
     }
 
+    /// Removes all arguments, and keeps the room that they had.
+    package mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        lengths.removeAll(keepingCapacity: true)
+    }
+
     /// The bytes of one argument.
     ///
     /// - Complexity: O(*index*).

@@ -134,7 +134,8 @@ package struct Appender {
 
     private func arguments(_ call: AppendCall) -> RedisArguments {
         var arguments: RedisArguments = [identity.log, identity.partitioning.count, windowMilliseconds]
-        arguments.append(contentsOf: call.arguments)
+        arguments.append(identity.format >= .names ? "1" : "")
+        call.write(into: &arguments)
         return arguments
     }
 
@@ -151,25 +152,67 @@ package struct Appender {
         }
         let epoch = Epoch(try answer.number(1))
         var last = Seq(try answer.number(2))
-        var results: [Result] = []
-        results.reserveCapacity(reply.count)
-        for part in reply.elements.dropFirst(3) {
-            guard let result = part.withBytes({ Result($0, after: last) }) else {
-                throw .protocolViolation("an entry's ID, or an outcome, a seq and an entry's ID, of append.lua")
+        let results: [Result]? =
+            reply.count != 4
+            ? nil
+            : reply[3].withBytes { text in
+                var results: [Result] = []
+                results.reserveCapacity(text.count / 16)
+                for line in text.split(separator: UInt8(ascii: "\n")) {
+                    guard let result = Result(UnsafeRawBufferPointer(rebasing: line), after: last) else { return nil }
+                    if result.outcome == .accepted { last = result.seq }
+                    results.append(result)
+                }
+                return results
             }
-            if result.outcome == .accepted { last = result.seq }
-            results.append(result)
+        guard let results else {
+            throw .protocolViolation("an entry's ID, or an outcome, a seq and an entry's ID, of append.lua")
         }
         return .appended(epoch: epoch, results)
     }
 }
 
-/// The changes of one call, written down as `append.lua` takes them.
+/// The changes of one call, written down as `append.lua` takes them: what changes have in common is said once for all that
+/// follow each other.
 ///
 /// Made while the call before it is under way, and kept until it is answered: it is sent again as it is.
 package struct AppendCall: Sendable {
+    /// What changes have in common.
+    private struct Shape: Hashable {
+        let kind: Change.Kind
+        /// Compared by its bytes.
+        let shop: Name
+        /// Whether the IDs hold what is encoded in the window's names.
+        let hasEncodedIDs: Bool
+        let hasCustomer, hasOrder, hasAttributes: Bool
+
+        init(_ change: Change) {
+            (kind, shop) = (change.kind, Name(change.shop))
+            hasEncodedIDs = NameEncoding.isEncodedInWindow(change.id)
+            (hasCustomer, hasOrder) = (change.customer != nil, change.order != nil)
+            hasAttributes = change.attributes != nil
+        }
+
+        func write(into arguments: inout RedisArguments) {
+            let fields = [
+                hasCustomer ? "customer" : nil, hasOrder ? "order" : nil, "lines", hasAttributes ? "attributes" : nil,
+            ]
+            .compactMap { $0 }
+            arguments.append(kind.rawValue)
+            arguments.append(shop.text)
+            arguments.append(hasEncodedIDs ? "1" : "")
+            arguments.append(fields.count)
+            arguments.append(contentsOf: fields)
+        }
+    }
+
     package private(set) var count = 0
-    fileprivate private(set) var arguments = RedisArguments()
+    private var shapes: [Shape] = []
+    private var numbers: [Shape: Int] = [:]
+    /// The groups but for the last.
+    private var groups = RedisArguments()
+    /// The last one: its shape's number, its hash, and its changes.
+    private var last = (shape: 0, hash: 0, count: 0, changes: RedisArguments())
 
     /// A call of no changes.
     package init() {}
@@ -178,24 +221,50 @@ package struct AppendCall: Sendable {
     package mutating func append(_ change: Change) {
         precondition(count < Limits.appendChangesMax, "a call takes a bounded number of changes")
         count += 1
-        arguments.append(Digest(of: change).description)
-        arguments.append(change.kind.rawValue)
-        arguments.append(change.id)
-        arguments.append(change.shop)
-        let optional =
-            (change.customer == nil ? 0 : 1) + (change.order == nil ? 0 : 1) + (change.attributes == nil ? 0 : 1)
-        arguments.append(2 * (1 + optional))
-        append("customer", change.customer)
-        append("order", change.order)
-        append("lines", change.lines.text)
-        append("attributes", change.attributes)
+        let shape = number(of: Shape(change))
+        let hash = NameEncoding.windowHash(shop: change.shop, id: change.id)
+        if last.count > 0, last.shape != shape || last.hash != hash {
+            close(into: &groups)
+            last.count = 0
+            last.changes.removeAll()
+        }
+        (last.shape, last.hash) = (shape, hash)
+        last.count += 1
+        last.changes.append(Digest(of: change))
+        last.changes.append(change.id)
+        if let customer = change.customer { last.changes.append(customer) }
+        if let order = change.order { last.changes.append(order) }
+        last.changes.append(change.lines.text)
+        if let attributes = change.attributes { last.changes.append(attributes) }
     }
 
-    private mutating func append(_ name: String, _ value: String?) {
-        guard let value else { return }
-        arguments.append(name)
-        arguments.append(value)
+    private mutating func number(of shape: Shape) -> Int {
+        if last.shape > 0, shapes[last.shape - 1] == shape { return last.shape }
+        if let number = numbers[shape] { return number }
+        shapes.append(shape)
+        numbers[shape] = shapes.count
+        return shapes.count
     }
+
+    private func close(into arguments: inout RedisArguments) {
+        guard last.count > 0 else { return }
+        arguments.append(last.shape)
+        arguments.append(last.hash)
+        arguments.append(last.count)
+        arguments.append(contentsOf: last.changes)
+    }
+
+    fileprivate func write(into arguments: inout RedisArguments) {
+        arguments.append(shapes.count)
+        for shape in shapes { shape.write(into: &arguments) }
+        arguments.append(contentsOf: groups)
+        close(into: &arguments)
+    }
+}
+
+extension Digest: RedisArgument {
+    /// 16 bytes.
+    package func write(into bytes: inout [UInt8]) { write(to: &bytes) }
 }
 
 extension Appender.Result {

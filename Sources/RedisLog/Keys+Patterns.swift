@@ -7,7 +7,7 @@ package import OrderLog
 extension Keys {
     /// What a key of a partition may be, of any partition.
     package enum Kind: Hashable, Sendable {
-        case head, log, seen, seenBefore, deliveries, shops, stock, shadows, admission, available
+        case head, log, seen, seenParts, deliveries, shops, stock, shadows, admission, available
         /// A group's; nil for every group's.
         case position(Group?), lease(Group?), dead(Group?), own(Group?)
     }
@@ -19,7 +19,7 @@ extension Keys {
             case .head: "head"
             case .log: "log"
             case .seen: "seen"
-            case .seenBefore: "seen:old"
+            case .seenParts: "seen:*"
             case .deliveries: "deliveries"
             case .shops: "shops"
             case .stock: "stock:*"

@@ -30,6 +30,10 @@ package struct Keys: Hashable, Sendable {
     package func head(_ partition: Partition) -> String { "{\(namespace):\(partition)}:head" }
     package func seen(_ partition: Partition) -> String { "{\(namespace):\(partition)}:seen" }
     package func seenBefore(_ partition: Partition) -> String { "{\(namespace):\(partition)}:seen:old" }
+    /// A part of the idempotency window, where it is in buckets.
+    package func seenBucket(_ partition: Partition, since: String, bucket: Int) -> String {
+        "{\(namespace):\(partition)}:seen:\(since):\(bucket)"
+    }
     package func deliveries(_ partition: Partition) -> String { "{\(namespace):\(partition)}:deliveries" }
 
     package func stock(_ partition: Partition, shop: String) -> String {

@@ -17,13 +17,13 @@ extension RedisConnection {
     package func forget(
         _ change: Change, at seq: Seq, in partition: Partition, _ keys: Keys
     ) throws(RedisError) {
+        let name = NameEncoding.windowName(shop: change.shop, id: change.id)
+        var arguments: RedisArguments = [name, NameEncoding.windowHash(name)]
+        arguments.append(Digest(of: change))
+        arguments.append(seq.description)
         _ = try evaluate(
             Scripts.forget, keys: [keys.seen(partition), keys.seenBefore(partition)],
-            arguments: [
-                NameEncoding.windowName(shop: change.shop, id: change.id), Digest(of: change).description,
-                seq.description,
-            ],
-            until: .after(StreamLog.timeout)
+            arguments: arguments, until: .after(StreamLog.timeout)
         ).requireInteger()
     }
 }

@@ -3,7 +3,7 @@ import RedisClient
 /// The Lua scripts, each with what is read ahead of it.
 enum Scripts {
     static let append = script("append", PackageResources.append_lua, .appending)
-    static let forget = script("forget", PackageResources.forget_lua)
+    static let forget = script("forget", PackageResources.forget_lua, .window)
     static let look = script("look", PackageResources.look_lua, .history)
     static let fence = script("fence", PackageResources.fence_lua, .history)
     static let check = script("check", PackageResources.check_lua, .history)
@@ -17,7 +17,7 @@ enum Scripts {
     static let deliverAgain = script("deliver_again", PackageResources.deliver_again_lua, .history)
     static let plant = script("plant", PackageResources.plant_lua, .admitting)
     static let trim = script("trim", PackageResources.trim_lua, .history)
-    static let open = script("open", PackageResources.open_lua, .admitting)
+    static let open = script("open", PackageResources.open_lua, .opening)
     static let admission = script("admission", PackageResources.admission_lua, .admitting)
     static let admissionCount = script("admission_count", PackageResources.admission_count_lua, .admitting)
     static let upgrade = script("upgrade", PackageResources.upgrade_lua)
@@ -46,14 +46,16 @@ enum Scripts {
         "#!lua name=onewrite\n" + Prelude.appending.text + text(PackageResources.functions_lua)
 
     private enum Prelude {
-        case none, history, admitting, appending, sink, stock
+        case none, history, admitting, window, opening, appending, sink, stock
 
         var text: String {
             switch self {
             case .none: ""
             case .history: Scripts.text(PackageResources.history_lua)
             case .admitting: Self.history.text + Scripts.text(PackageResources.admitting_lua)
-            case .appending: Self.admitting.text + Scripts.text(PackageResources.appending_lua)
+            case .window: Scripts.text(PackageResources.window_lua)
+            case .opening: Self.admitting.text + Self.window.text
+            case .appending: Self.opening.text + Scripts.text(PackageResources.appending_lua)
             case .sink: Self.history.text + Scripts.text(PackageResources.sink_lua)
             case .stock: Self.admitting.text + Scripts.text(PackageResources.sink_lua)
             }

@@ -223,7 +223,13 @@ package final class StreamLog: LogPort {
         ]
         arguments.append(contentsOf: admitted)
         for entry in healing {
-            arguments.append(contentsOf: [entry.seq.description, entry.change?.name ?? "", entry.change?.digest ?? ""])
+            arguments.append(contentsOf: [entry.seq.description, entry.change?.name ?? ""])
+            arguments.append(entry.change.map { NameEncoding.windowHash($0.name) } ?? 0)
+            if let digest = entry.change.flatMap({ Digest($0.digest) }) {
+                arguments.append(digest)
+            } else {
+                arguments.append("")
+            }
             arguments.append(2 * entry.fields.count)
             for field in entry.fields {
                 arguments.append(field.name)

@@ -17,22 +17,20 @@ struct ConflictSearch {
     private struct Question {
         var names: [String] = []
         /// Where each name's row is, and the digest it has.
-        var rows: [(index: Int, digest: String)] = []
+        var rows: [(index: Int, digest: Digest)] = []
     }
 
     /// The first row that can't be taken, or is in conflict with the log or with a row before it.
     func firstIndex(in rows: ArraySlice<InputRow>, until deadline: Deadline) throws(RedisError) -> Int? {
         var questions: [Partition: Question] = [:]
-        var digests: [Name: String] = [:]
+        var digests: [Name: Digest] = [:]
         var first = rows.endIndex
         for index in rows.indices {
             guard case .success(let change) = rows[index].result else {
                 first = index
                 break
             }
-            let (name, digest) = (
-                NameEncoding.windowName(shop: change.shop, id: change.id), Digest(of: change).description
-            )
+            let (name, digest) = (NameEncoding.windowName(shop: change.shop, id: change.id), Digest(of: change))
             if let known = digests.updateValue(digest, forKey: Name(name)), known != digest {
                 first = index
                 break
@@ -44,20 +42,9 @@ struct ConflictSearch {
         for (partition, question) in questions {
             for start in stride(from: 0, to: question.names.count, by: Self.chunk) {
                 let names = question.names[start..<min(start + Self.chunk, question.names.count)]
-                let asked = [keys.seen(partition), keys.seenBefore(partition)].map { key in
-                    var command = RedisCommand("HMGET", key)
-                    command.append(contentsOf: Array(names))
-                    return command
-                }
-                for reply in try redis.pipeline(asked, until: deadline) {
-                    if let error = reply.error { throw .reply(error) }
-                    for (known, row) in zip(reply.elements, question.rows[start...]) where row.index < first {
-                        // `<digest> <seq> <entry ID>`
-                        guard let digest = known.string?.prefix(while: { $0 != " " }), digest != row.digest else {
-                            continue
-                        }
-                        first = row.index
-                    }
+                let known = try IdempotencyWindow(redis, keys).known(names, in: partition, until: deadline)
+                for (known, row) in zip(known, question.rows[start...]) where row.index < first {
+                    if let known, known.digest != row.digest { first = row.index }
                 }
             }
         }

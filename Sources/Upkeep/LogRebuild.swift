@@ -148,6 +148,7 @@ package struct LogRebuild {
             var shadow = StockShadow(redis, keys, partition, by: maker)
             for (shop, onHand) in stock.shops { try shadow.write(shop.text, onHand) }
             let head = Place(epoch: epoch, seq: min(first, last).previous)
+            let deleteFormerBuckets = try IdempotencyWindow(redis, keys).bucketsToDelete(in: partition)
             let outcome = try shadow.plant(
                 head, on: look, of: identity, stock: last, delivery: row.jobsFrom?.previous ?? last, window: window)
             guard case .done = outcome else {
@@ -155,6 +156,7 @@ package struct LogRebuild {
                 try window.discard()
                 throw contended(partition)
             }
+            try deleteFormerBuckets()
             (row.shops, row.ids) = (stock.shops.count, window.count)
             try book.record(
                 Rebuild.incident(

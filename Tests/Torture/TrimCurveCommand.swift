@@ -1,8 +1,10 @@
 import ArgumentParser
 import Foundation
 import Harness
+import OrderLog
 import PrivateServers
 import RedisClient
+import RedisLog
 import Synchronization
 import ThreadedIO
 
@@ -151,10 +153,11 @@ struct TrimCurveCommand: AsyncParsableCommand {
         let orders = try sum(tags.map { RedisCommand("HGET", "\($0):head", "seq") })
         let entries = try sum(tags.map { RedisCommand("XLEN", "\($0):log") })
         let log = try sum(tags.map { RedisCommand("MEMORY", "USAGE", "\($0):log") })
-        let window = try sum(
-            tags.flatMap {
-                [RedisCommand("MEMORY", "USAGE", "\($0):seen"), RedisCommand("MEMORY", "USAGE", "\($0):seen:old")]
-            })
+        let window = try Keys(namespace: "onewrite").map { keys in
+            try (0..<Arena.partitions).reduce(0) { bytes, partition in
+                try bytes + WindowMemory.bytes(keys, Partition(partition), on: redis, until: .after(.seconds(10)))
+            }
+        }
         let info = try redis.call(RedisCommand("INFO", "memory"), until: .after(.seconds(10))).requireString()
         let used = info.firstMatch(of: /used_memory:(\d+)/).flatMap { Int($0.1) } ?? 0
         func megabytes(_ bytes: Int) -> String { String(format: "%8.1f", Double(bytes) / 1e6) }
@@ -163,7 +166,7 @@ struct TrimCurveCommand: AsyncParsableCommand {
             return String(repeating: " ", count: max(0, width - text.count)) + text
         }
         say(
-            "\(padded(seconds, 3))  \(padded(orders, 9))  \(padded(entries, 12)) \(megabytes(log))    \(megabytes(window)) \(megabytes(used))"
+            "\(padded(seconds, 3))  \(padded(orders, 9))  \(padded(entries, 12)) \(megabytes(log))    \(megabytes(Int(window ?? 0))) \(megabytes(used))"
         )
     }
 }

@@ -63,7 +63,7 @@ extension RedisRights {
             Grant(access, kinds.map(keys.pattern), commands)
         }
 
-        private var appendKeys: [String] { [.head, .log, .seen, .seenBefore].map(keys.pattern) }
+        private var appendKeys: [String] { [.head, .log, .seen, .seenParts].map(keys.pattern) }
 
         /// What append.lua and the functions do.
         private var appending: RedisRights {
@@ -72,7 +72,7 @@ extension RedisRights {
                     commands: "time", scriptKeys: appendKeys,
                     grants: [
                         on(.log, may: "xadd"), on(.head, may: "hget hmget hset"),
-                        on(.seen, .seenBefore, may: "exists hget hmget hset rename unlink"),
+                        on(.seen, .seenParts, may: "exists get hget hmget hset rename set unlink"),
                         on(.admission, may: "exists hmget hset"), on(.available, may: "exists hmget hset"),
                         Grant(.read, [keys.meta], "hmget"),
                     ])
@@ -187,7 +187,8 @@ extension RedisRights {
                 commands: "time bgrewriteaof", scriptKeys: [.head, .log, .seen].map(keys.pattern),
                 grants: [
                     on(.head, may: "hdel hget hmget hset exists"),
-                    on(.log, may: "xadd exists xlen xrange xrevrange xgroup|create"), on(.seen, may: "hset hsetnx"),
+                    on(.log, may: "xadd exists xlen xrange xrevrange xgroup|create"),
+                    on(.seen, .seenParts, may: "get hset hsetnx"),
                     on(.admission, may: "exists hdel hexists hget hkeys hset hsetnx"),
                     on(.available, may: "hincrby hset unlink"),
                 ])
@@ -235,7 +236,7 @@ extension RedisRights {
                 RedisRights(
                     scriptKeys: [keys.pattern(.lease(nil))],
                     grants: [
-                        on(.seen, .seenBefore, may: "hget hdel"), on(.dead(nil), may: "hset hsetnx"),
+                        on(.seen, .seenParts, may: "get hget hdel"), on(.dead(nil), may: "hset hsetnx"),
                         on(.log, may: "xack xinfo|groups xpending xrange type"),
                     ])
             ) { $0 + applying(nil, $1) }
@@ -250,7 +251,7 @@ extension RedisRights {
                     // Both keys of a RENAME in one.
                     on(.shadows, .stock, .seen, may: "rename"),
                     on(.admission, may: "hkeys unlink"),
-                    on(.shops, may: "sadd unlink"), on(.seen, .seenBefore, may: "hset persist unlink"),
+                    on(.shops, may: "sadd unlink"), on(.seen, .seenParts, may: "hset persist unlink"),
                     on(.position(nil), may: "hdel hget hincrby hset unlink"),
                     on(.deliveries, may: "lindex linsert llen lpush lrange lrem rpush type"),
                     // Where Redis lost everything, the record of the log, too.

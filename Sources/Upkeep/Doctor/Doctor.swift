@@ -287,8 +287,11 @@ package struct Doctor {
                 return false
             }
             let name = parts[1]
-            return [":log", ":head", ":seen", ":seen:old", ":shops", ":deliveries"].contains(name)
-                || [":stock:", ":position:", ":lease:", ":dead:", ":rebuild:", ":own:"].contains { name.hasPrefix($0) }
+            return [":log", ":head", ":seen", ":shops", ":deliveries", ":admission"].contains(name)
+                || [":seen:", ":stock:", ":available:", ":position:", ":lease:", ":dead:", ":rebuild:", ":own:"]
+                    .contains {
+                        name.hasPrefix($0)
+                    }
         }
         guard let rest = key.dropPrefix("\(namespace):") else { return true }
         return ["meta", "groups"].contains(rest) || ["workers:", "worker:"].contains { rest.hasPrefix($0) }

@@ -164,16 +164,14 @@ struct FunctionTests {
                 entry[1].elements.map { $0.withBytes { String(decoding: $0, as: UTF8.self) } }
             }
         }
-        func window(_ world: World) throws -> [String: String] {
-            let fields = try world.call("HGETALL", world.keys.seen(world.partition)).elements.map { $0.string ?? "?" }
-            var window: [String: String] = [:]
-            for index in stride(from: 0, to: fields.count - 1, by: 2) where fields[index] != "since" {
-                window[fields[index]] = fields[index + 1].split(separator: " ").dropLast().joined(separator: " ")
-            }
-            return window
+        func window(_ world: World) throws -> [[UInt8]: [UInt8]] {
+            // But for the entry's ID, behind the last blank.
+            try world.window.records().mapValues { Array($0.prefix(upTo: $0.lastIndex(of: 0x20) ?? 0)) }
         }
         #expect(try entries(theirs) == entries(ours))
         #expect(try window(theirs) == window(ours))
+        let buckets = try theirs.window.buckets()
+        #expect(try buckets == ours.window.buckets() && buckets.count == window(ours).count)
     }
 
     private static func text(_ fields: [(String, [UInt8])]) -> String {

@@ -3,6 +3,7 @@ import OrderLog
 import PostgresClient
 import RedisClient
 import RedisLog
+import TestSupport
 import Testing
 import ThreadedIO
 
@@ -153,7 +154,7 @@ extension World {
             try call("XDEL", keys.log(partition), entry[0].requireString())
             let fields = entry[1].elements.compactMap(\.string)
             if let id = fields.firstIndex(of: "id").map({ fields[$0 + 1] }) {
-                try call("HDEL", keys.seen(partition), "\(World.shop) \(id)")
+                try window.forget("\(World.shop) \(id)")
             }
         }
         try call("HSET", keys.head(partition), "seq", String(count))

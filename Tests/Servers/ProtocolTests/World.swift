@@ -181,6 +181,14 @@ final class World {
         return try redis.call(command, until: .after(.seconds(5)))
     }
 
+    /// The idempotency window, from outside.
+    var window: WindowProbe {
+        let redis = redis
+        return WindowProbe(keys.seen(partition)) { words in
+            try redis.pipeline([RedisCommand(words: words)], until: .after(.seconds(5)))[0]
+        }
+    }
+
     static func connectRedis(_ servers: TestServers) throws -> RedisConnection {
         try RedisConnection(
             connectingTo: RedisConfiguration(url: servers.redis.url), until: .after(.seconds(5)), interrupt: nil)

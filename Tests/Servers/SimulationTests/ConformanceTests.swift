@@ -141,7 +141,7 @@ final class RealServers {
                     else { return }
                     _ = try call(["XDEL", keys.log(partition), id])
                     _ = try call(["HSET", keys.head(partition), "seq", "\(number - 1)", "replid", "lost"])
-                    _ = try call(["HDEL", keys.seen(partition), "main \(fields[at + 1])"])
+                    try WindowProbe(keys.seen(partition)) { try call($0) }.forget("main \(fields[at + 1])")
                 },
                 turnAdmission: { isOn, history in
                     // Every partition has a shop of this name here.
