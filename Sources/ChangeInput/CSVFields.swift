@@ -125,7 +125,7 @@ struct CSVColumns {
                 }
             }
             // What an order can do without may be missing.
-            if found.isEmpty, ![.name, .attributes, .cancelled].contains(part) {
+            if found.isEmpty, ![.name, .attributes, .cancelled, .only].contains(part) {
                 let wanted = sources.map { source in
                     if case .column(let name, _) = source { FieldError.quote(name) } else { "" }
                 }
@@ -134,6 +134,22 @@ struct CSVColumns {
                         + names.prefix(60).map { $0.trimmingBlanks }.joined(separator: ", "))
             }
             self.sources[part] = found
+        }
+    }
+
+    /// The members of an export that is JSON: all that its mapping names may be there.
+    init(of mapping: ExportMapping) {
+        let names = mapping.columns
+        (missingSKU, count) = (mapping.missingSKU, names.count)
+        for (part, sources) in mapping.sources {
+            self.sources[part] = sources.map { source in
+                switch source {
+                case .constant(let value): .constant(value)
+                case .column(let name, let values):
+                    .column(
+                        names.firstIndex(of: name) ?? 0, values: Set(values.map { $0.trimmingBlanks.lowercased() }))
+                }
+            }
         }
     }
 
@@ -158,12 +174,20 @@ struct CSVColumns {
     func has(_ part: Part) -> Bool { sources[part]?.isEmpty == false }
 
     /// Whether a row says that its order was cancelled.
-    func isCancelled(_ fields: [String]) -> Bool {
-        (sources[.cancelled] ?? []).contains { source in
-            guard case .column(let index, let values) = source, index < fields.count else { return false }
+    func isCancelled(_ fields: [String]) -> Bool { says(.cancelled, fields) == true }
+
+    /// Whether a row says that its order is one to be taken; nil when it doesn't say.
+    func isWanted(_ fields: [String]) -> Bool? { sources[.only] == nil ? true : says(.only, fields) }
+
+    private func says(_ part: Part, _ fields: [String]) -> Bool? {
+        var said: Bool?
+        for case .column(let index, let values) in sources[part] ?? [] where index < fields.count {
             let text = fields[index].trimmingBlanks.lowercased()
-            return values.isEmpty ? !text.isEmpty : values.contains(text)
+            if text.isEmpty { continue }
+            if values.isEmpty || values.contains(text) { return true }
+            said = false
         }
+        return said
     }
 
     /// Whether all columns that tell a row's order are within it.

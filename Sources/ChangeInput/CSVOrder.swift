@@ -24,6 +24,8 @@ struct CSVRow {
     let isStray: Bool
     /// Whether it says that its order was cancelled.
     var isCancelled = false
+    /// Whether it says that its order is to be taken; nil when it doesn't say.
+    var isWanted: Bool? = true
     /// Whether it has an item; of an export not each row has one.
     var hasItem = true
     /// Whether it says whose it is: an export's later rows may leave that out.
@@ -52,7 +54,7 @@ struct CSVRow {
             ?? (text.isUTF8 ? nil : .notUTF8)
             ?? (hasAllColumns ? nil : .row("expected \(columns.count) columns, got \(fields.count)"))
         if let missingSKU = columns.missingSKU {
-            isCancelled = columns.isCancelled(fields)
+            (isCancelled, isWanted) = (columns.isCancelled(fields), columns.isWanted(fields))
             hasOwnID = !id.isEmpty
             var (sku, name, quantity) = (field(.sku), field(.name), Self.wholeNumber(field(.quantity)))
             hasItem = !(sku.isEmpty && (columns.has(.name) ? name.isEmpty : quantity.isEmpty))
@@ -116,8 +118,12 @@ struct CSVOrder {
     private let isOfExport: Bool
     /// Whether one of its rows says that it was cancelled.
     private(set) var isCancelled = false
-    /// Whether it has items at all.
-    var hasItems: Bool { failure != nil || !items.isEmpty }
+    /// Whether it is to be taken, as the first of its rows says that says something.
+    private var isWanted: Bool?
+    /// Whether it is left out.
+    var isLeftOut: Bool { isOfExport && (isUnwanted || failure == nil && items.isEmpty) }
+    /// Whether it isn't one to be taken.
+    var isUnwanted: Bool { isWanted == false || isWanted == nil && failure == nil }
     var textCount: Int { text.count }
     private var items: [ChangeDraft.Item] = []
     private var itemLines: [Int] = []
@@ -148,6 +154,7 @@ struct CSVOrder {
         strayLine = row.isStray ? row.line : nil
         if let problem = row.problem { reject(line: row.line, problem) }
         isCancelled = isCancelled || row.isCancelled
+        isWanted = isWanted ?? row.isWanted
         note(customer: row.customer, line: row.line)
         note(attributes: row.attributes, line: row.line)
         guard failure == nil, row.hasItem else { return }
@@ -165,6 +172,7 @@ struct CSVOrder {
     mutating func merge(_ other: CSVOrder) {
         lastLine = other.lastLine
         isCancelled = isCancelled || other.isCancelled
+        isWanted = isWanted ?? other.isWanted
         note(customer: other.customer, line: other.line)
         note(attributes: other.attributes, line: other.line)
         keep(other.text[...], isCut: other.isTextCut)

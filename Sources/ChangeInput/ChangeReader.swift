@@ -21,6 +21,7 @@ package struct ChangeReader: ~Copyable {
     /// Whether JSON is a document, not an object a line.
     private var isDocument = false
     private let mapping: ExportMapping?
+    private let objects: ExportObjects?
     private let decoder: TextDecoder?
     /// What parts an export's fields.
     private var separator = UInt8(ascii: ",")
@@ -37,15 +38,26 @@ package struct ChangeReader: ~Copyable {
     /// A CSV's first row, byte for byte, once it is read: rejected rows are a CSV again behind it.
     package private(set) var header: [UInt8]?
 
-    /// What an export had that is no order: items that were left out, and orders that had no other.
+    /// What an export had that is no order: items that were left out, orders that had no other, and those that are none yet.
     package private(set) var leftOut = LeftOut()
 
     /// What was left out of an export.
     package struct LeftOut: Sendable, Equatable {
         package fileprivate(set) var items = 0
         package fileprivate(set) var orders = 0
+        /// Orders that are none yet.
+        package fileprivate(set) var unwanted = 0
         /// The first of the items' names.
         package fileprivate(set) var names: [String] = []
+
+        fileprivate mutating func add(_ order: CSVOrder) {
+            if order.isUnwanted { unwanted += 1 } else { orders += 1 }
+        }
+
+        fileprivate mutating func add(item name: String) {
+            items += 1
+            if names.count < 5, !names.contains(name) { names.append(name) }
+        }
     }
 
     /// How an export is encoded, when it isn't UTF-8.
@@ -54,6 +66,9 @@ package struct ChangeReader: ~Copyable {
         return encoding.rawValue
     }
 
+    /// Whether what is read are orders of several rows or items, not changes a row.
+    package var readsOrders: Bool { format == .csv || mapping != nil }
+
     /// Bytes of the input that were taken in, for showing progress.
     package var bytesConsumed: Int { framer.bytesConsumed }
 
@@ -61,16 +76,18 @@ package struct ChangeReader: ~Copyable {
     ///
     /// - Parameters:
     ///   - format: nil: NDJSON when the first byte that isn't white space is a brace, otherwise CSV.
-    ///   - mapping: Where an export, which is a CSV, has what; nil for a CSV of our own.
+    ///   - mapping: Where an export has what; nil for changes as we have them.
+    ///   - objects: The same for one that is JSON; nil where that can't be read.
     ///   - isReady: Waits until `read` would not block, or that moment has come; true in the first case.
     ///   - read: Gives the next bytes, and nil at the end; for example ``DescriptorSource/read()``.
     package init(
-        format: InputFormat?, mapping: ExportMapping? = nil,
+        format: InputFormat?, mapping: ExportMapping? = nil, objects: ExportMapping? = nil,
         isReady: @escaping (ContinuousClock.Instant) -> Bool = { _ in true },
         read: @escaping () throws(InputError) -> [UInt8]?
     ) {
-        self.format = mapping == nil ? format : .csv
+        self.format = format
         self.mapping = mapping
+        self.objects = objects.map { ExportObjects($0) }
         window = CSVWindow(isOfExport: mapping != nil)
         guard mapping != nil else {
             decoder = nil
@@ -105,6 +122,12 @@ package struct ChangeReader: ~Copyable {
                 format = format ?? InputFormat(beginning: beginning)
                 isDocument = format == .ndjson && InputFormat.isDocument(beginning) == true
             }
+            if format != .csv, mapping != nil {
+                guard objects != nil else {
+                    throw .header("it is JSON, which isn't known of this export. Take its CSV, or --map")
+                }
+                if try framer.openWrapper() { isDocument = true }
+            }
             if format != .csv { return try nextObject() }
             columns = try readHeader()
         } catch {
@@ -126,6 +149,10 @@ package struct ChangeReader: ~Copyable {
     }
 
     private mutating func nextObject() throws(InputError) -> InputRow? {
+        if let row = cancellation {
+            cancellation = nil
+            return row
+        }
         while let record = isDocument ? try framer.nextObject() : try framer.next(quoted: false) {
             let line = framer.line
             switch record {
@@ -136,7 +163,15 @@ package struct ChangeReader: ~Copyable {
             case .whole(let range):
                 let bytes = framer.bytes[range]
                 if bytes.allSatisfy(\.isSpace) { continue }
-                return InputRow(object: range, of: framer.bytes, line: line)
+                guard let objects else { return InputRow(object: range, of: framer.bytes, line: line) }
+                let order = objects.order(range, of: framer.bytes, line: line) { leftOut.add(item: $0) }
+                if order.isLeftOut {
+                    leftOut.add(order)
+                    continue
+                }
+                let row = order.finish()
+                if case .success(let change) = row.result { cancellation = order.cancellation(of: change) }
+                return row
             }
         }
         return nil
@@ -161,8 +196,8 @@ package struct ChangeReader: ~Copyable {
             return row
         }
         while let (order, row) = window.give() {
-            if window.isOfExport, !order.hasItems {
-                leftOut.orders += 1
+            if order.isLeftOut {
+                leftOut.add(order)
                 continue
             }
             if case .success(let change) = row.result { cancellation = order.cancellation(of: change) }
@@ -218,10 +253,7 @@ package struct ChangeReader: ~Copyable {
                 }
                 let row = CSVRow(line: framer.line, framer.bytes[range], fields, columns, unreadable, before: lastKey)
                 guard columns.isOfExport else { return row }
-                if let name = row.skipped {
-                    leftOut.items += 1
-                    if leftOut.names.count < 5, !leftOut.names.contains(name) { leftOut.names.append(name) }
-                }
+                if let name = row.skipped { leftOut.add(item: name) }
                 // A line of sums, or of no order at all.
                 if !row.hasItem, !row.hasOwnID, row.skipped == nil, row.problem == nil { continue }
                 if row.key?.isPlausible == true { lastKey = row.key }

@@ -13,11 +13,17 @@ package struct ExportMapping: Sendable, Equatable {
         case quantity, attributes
         /// Whether the order was cancelled.
         case cancelled
+        /// Whether it is an order yet: others are left out.
+        case only
+
+        /// Whether a source may name values.
+        var hasValues: Bool { self == .cancelled || self == .only }
     }
 
     /// Where a part comes from.
     package enum Source: Sendable, Equatable {
-        /// A column; for ``Part/cancelled`` with the values that say so, none for any.
+        /// A column, or the path of a member in JSON; for ``Part/cancelled`` and ``Part/only`` with the values that say so,
+        /// none for any.
         case column(String, values: [String] = [])
         /// The same for all.
         case constant(String)
@@ -48,6 +54,15 @@ package struct ExportMapping: Sendable, Equatable {
     /// The parts that nothing is said of, and that every order has.
     package var missingParts: [Part] { [.id, .shop, .customer, .sku, .quantity].filter { sources[$0] == nil } }
 
+    /// The columns that it names, each once.
+    var columns: [String] {
+        var names: [String] = []
+        for part in Part.allCases {
+            for case .column(let name, _) in sources[part] ?? [] where !names.contains(name) { names.append(name) }
+        }
+        return names
+    }
+
     /// Takes over what another says.
     package mutating func override(with other: ExportMapping) {
         sources.merge(other.sources) { $1 }
@@ -55,11 +70,13 @@ package struct ExportMapping: Sendable, Equatable {
 
     /// Reads `id=Name,shop=@main,sku="Lineitem sku"|Barcode,cancelled=Status~cancelled/refunded`.
     ///
-    /// - Parameter text: Parts with their sources, parted by commas; quotation marks keep what is between them together.
+    /// - Parameter text: Parts with their sources, parted by commas or line breaks; quotation marks keep what is between them
+    ///   together. A line that begins with `#` says nothing.
     /// - Throws: ``FieldError`` for a part that isn't one, or has no source.
     package init(_ text: String) throws(FieldError) {
         var sources: [Part: [Source]] = [:]
-        for entry in try Self.split(text, at: ",") where !entry.trimmingBlanks.isEmpty {
+        let lines = text.split(whereSeparator: \.isNewline).filter { !$0.trimmingBlanks.hasPrefix("#") }
+        for entry in try Self.split(lines.joined(separator: ","), at: ",") where !entry.trimmingBlanks.isEmpty {
             guard let equals = entry.firstIndex(of: "=") else {
                 throw FieldError("map", "expected PART=COLUMN, got \(FieldError.quote(entry))")
             }
@@ -79,7 +96,7 @@ package struct ExportMapping: Sendable, Equatable {
     private static func source(_ text: String, of part: Part) throws(FieldError) -> Source {
         let pieces = try split(text, at: "~")
         let name = pieces.first.map { unquoted($0) } ?? ""
-        guard !name.isEmpty, pieces.count < 3, pieces.count == 1 || part == .cancelled else {
+        guard !name.isEmpty, pieces.count < 3, pieces.count == 1 || part.hasValues else {
             throw FieldError(
                 "map", "\(part.rawValue): expected a column, or @ and a value, got \(FieldError.quote(text))")
         }
@@ -109,6 +126,34 @@ package struct ExportMapping: Sendable, Equatable {
 /// Exports whose columns are known.
 package enum KnownExport: String, CaseIterable, Sendable {
     case shopify, woocommerce, amazon, etsy, ebay
+
+    /// Where its JSON has what, as webhooks and the REST API give it; nil for what has none.
+    ///
+    /// Shopify: <https://shopify.dev/docs/api/admin-rest/latest/resources/order>;
+    /// WooCommerce: <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
+    package var objects: ExportMapping? {
+        switch self {
+        case .shopify:
+            ExportMapping([
+                .id: [.column("name")],
+                .customer: [
+                    .column("email"), .column("contact_email"), .column("customer.email"),
+                    .column("billing_address.name"), .column("phone"),
+                ],
+                .sku: [.column("line_items.sku")], .name: [.column("line_items.name"), .column("line_items.title")],
+                .quantity: [.column("line_items.quantity")], .cancelled: [.column("cancelled_at")],
+            ])
+        case .woocommerce:
+            ExportMapping([
+                .id: [.column("number"), .column("id")],
+                .customer: [.column("billing.email"), .column("customer_id")],
+                .sku: [.column("line_items.sku")], .name: [.column("line_items.name")],
+                .quantity: [.column("line_items.quantity")],
+                .cancelled: [.column("status", values: ["cancelled", "refunded", "failed"])],
+            ])
+        case .amazon, .etsy, .ebay: nil
+        }
+    }
 
     /// Where it has what: learnt from the sellers' documentation and from files that people publish, which docs/exports.md names.
     package var mapping: ExportMapping {

@@ -97,6 +97,28 @@ struct RecordFramer {
         }
     }
 
+    /// Steps into a document that is one object with the list of orders in it, `{"orders":[`, as shops' APIs answer.
+    ///
+    /// - Returns: Whether it is one.
+    /// - Throws: ``InputError/unreadable(errno:)``.
+    mutating func openWrapper() throws(InputError) -> Bool {
+        // From `start` on: more of the input may move what is there.
+        var length = 0
+        for part in ["{", "\"orders\"", ":", "["] {
+            var hasMore = true
+            while hasMore {
+                while start + length < bytes.count, bytes[start + length].isSpace { length += 1 }
+                hasMore = bytes.count - start - length < part.utf8.count ? try fill() : false
+            }
+            guard bytes[(start + length)...].starts(with: part.utf8) else { return false }
+            length += part.utf8.count
+        }
+        nextLine += bytes[start..<start + length].count { $0 == 0x0A }
+        consume(length)
+        betweenObjects.append(UInt8(ascii: "}"))
+        return true
+    }
+
     /// Reads up to the end of the next object of a JSON document: of a list, or of objects that stretch over lines.
     ///
     /// - Returns: nil at the input's end.
@@ -104,7 +126,7 @@ struct RecordFramer {
     mutating func nextObject() throws(InputError) -> Record? {
         isStarved = false
         while true {
-            while start < bytes.count, bytes[start].isSpace || Self.betweenObjects.contains(bytes[start]) {
+            while start < bytes.count, bytes[start].isSpace || betweenObjects.contains(bytes[start]) {
                 if bytes[start] == 0x0A { nextLine += 1 }
                 consume(1)
             }
@@ -148,7 +170,8 @@ struct RecordFramer {
         return beginning.map(Record.tooLong) ?? .whole(record)
     }
 
-    private static let betweenObjects = [UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "]")]
+    /// What stands between a list's objects, or behind the last.
+    private var betweenObjects = [UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "]")]
 
     /// Without the CR of a CRLF.
     private func trimmed(_ record: Range<Int>) -> Range<Int> {

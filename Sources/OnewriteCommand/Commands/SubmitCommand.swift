@@ -23,8 +23,8 @@ struct SubmitCommand: AsyncParsableCommand {
             Where other orders' rows stand between them it is rejected; so far apart that it can't be seen, a conflict.
 
             What a shop's own system exports is read with --format, or with --map for any other: a CSV with commas, semicolons or \
-            tabs, in UTF-8, UTF-16 or Windows-1252. An order's rows needn't stand together there; cancelled orders become an \
-            order and its cancellation.
+            tabs, in UTF-8, UTF-16 or Windows-1252; of Shopify and WooCommerce also the JSON of webhooks and APIs. An order's rows \
+            needn't stand together there; cancelled orders become an order and its cancellation.
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
             rejected, or its ID is there with another payload; 75 try again; 69 no server within --timeout, and nothing was sent.
@@ -35,6 +35,15 @@ struct SubmitCommand: AsyncParsableCommand {
 
         /// The export that it is; nil for our own formats.
         var export: KnownExport? { KnownExport(rawValue: rawValue) }
+
+        /// How it is written; nil when that is to be told from the file.
+        var input: InputFormat? {
+            switch self {
+            case .ndjson: .ndjson
+            case .csv: .csv
+            case .shopify, .woocommerce, .amazon, .etsy, .ebay: nil
+            }
+        }
     }
 
     enum OnError: String, ExpressibleByArgument, CaseIterable {
@@ -66,7 +75,10 @@ struct SubmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes and cancelled.",
+            """
+            Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes, cancelled \
+            and only; or @ and a file that says so.
+            """,
             valueName: "PART=COLUMN,…"))
     var map: String?
 
@@ -116,8 +128,7 @@ struct SubmitCommand: AsyncParsableCommand {
                 throw ValidationError("\(flag.0) doesn't go with a file")
             }
             if !isExport, noSku != nil { throw ValidationError("--no-sku goes with --map or an export's --format") }
-            if map != nil, format == .ndjson { throw ValidationError("--map: NDJSON has no columns") }
-            _ = try mapping()
+            _ = try mapping { $0.mapping }
             return
         }
         if flags.allSatisfy({ !$0.1 }) {
@@ -129,12 +140,21 @@ struct SubmitCommand: AsyncParsableCommand {
         }
     }
 
-    /// Where an export has what; nil for our own formats.
-    private func mapping() throws -> ExportMapping? {
+    /// Where an export has what; nil for our own formats, and where it isn't known.
+    ///
+    /// - Parameter known: What is known of an export: as rows, or as objects.
+    /// - Returns: With what the other options say.
+    /// - Throws: `ValidationError`.
+    private func mapping(_ known: (KnownExport) -> ExportMapping?) throws -> ExportMapping? {
         guard map != nil || format?.export != nil else { return nil }
+        let own = try map.map { try Self.mapText($0) }
         do throws(FieldError) {
-            var mapping = format?.export?.mapping ?? ExportMapping()
-            if let map { mapping.override(with: try ExportMapping(map)) }
+            var mapping = ExportMapping()
+            if let export = format?.export {
+                guard let found = known(export) else { return nil }
+                mapping = found
+            }
+            if let own { mapping.override(with: try ExportMapping(own)) }
             if let shop { mapping.setShop(shop.inNormalForm) }
             if let noSku {
                 guard let chosen = ExportMapping.MissingSKU(rawValue: noSku) else {
@@ -155,10 +175,21 @@ struct SubmitCommand: AsyncParsableCommand {
         }
     }
 
+    /// What `--map` says: itself, or with `@` what the file says that it names.
+    private static func mapText(_ map: String) throws -> String {
+        guard map.hasPrefix("@") else { return map }
+        do {
+            return try String(contentsOfFile: String(map.dropFirst()), encoding: .utf8)
+        } catch {
+            throw ValidationError("--map: can't read \(map.dropFirst()): \(error.localizedDescription)")
+        }
+    }
+
     func run() async throws {
         guard let file else { return try await submitOne() }
         let submission = FileSubmission(
-            path: file, format: format.map { $0 == .ndjson ? .ndjson : .csv }, mapping: try mapping(),
+            path: file, format: format.flatMap(\.input), mapping: try mapping { $0.mapping },
+            objects: try mapping { $0.objects },
             rejectsPath: rejects, onError: onError == .stop ? .stop : .goOn, maxQuantity: maxQuantity, isDry: dryRun,
             options: options,
             servers: try await options.servers(name: "onewrite-submit"))

@@ -19,6 +19,8 @@ struct FileSubmission {
     let format: InputFormat?
     /// Where an export has what; nil for our own formats.
     let mapping: ExportMapping?
+    /// The same for one that is JSON; nil where that isn't known.
+    let objects: ExportMapping?
     let rejectsPath: String?
     let onError: OnError
     /// The most of a SKU that an order may have; nil for what the log takes.
@@ -36,7 +38,7 @@ struct FileSubmission {
         var input = try SubmissionInput(path: path)
         let rejects = try rejectsPath.map { try RejectsFile(path: $0, besides: input.descriptor) }
         defer { rejects?.flush() }
-        let format = format ?? InputFormat(path: path)
+        let format = format ?? (mapping == nil ? InputFormat(path: path) : nil)
         if isDry { return try rehearse(input, format, rejects, stop) }
         if onError == .stop {
             do {
@@ -56,7 +58,8 @@ struct FileSubmission {
     ) throws {
         let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
         var reader = ChangeReader(
-            format: format, mapping: mapping, isReady: input.isReady(stop), read: input.bytes(stop) {})
+            format: format, mapping: mapping, objects: objects, isReady: input.isReady(stop), read: input.bytes(stop) {}
+        )
         var rows = 0
         do throws(InputError) {
             while let row = try reader.next().map(limited) {
@@ -73,7 +76,7 @@ struct FileSubmission {
         rejects?.flush()
         let summary =
             "nothing was submitted: \(FieldError.spaced(report.tally.refused)) of \(FieldError.spaced(rows)) "
-            + "\(reader.format == .csv ? "orders" : "rows") rejected\(rejects.map { " → \($0.path)" } ?? "")"
+            + "\(reader.readsOrders ? "orders" : "rows") rejected\(rejects.map { " → \($0.path)" } ?? "")"
         show([summary] + report.problemLines)
         throw Failure(.badRows, "")
     }
@@ -95,11 +98,12 @@ struct FileSubmission {
     ) throws {
         let report = SubmissionReport(receipts: nil, rejects: rejects)
         var reader = ChangeReader(
-            format: format, mapping: mapping, isReady: input.isReady(stop), read: input.bytes(stop) {})
+            format: format, mapping: mapping, objects: objects, isReady: input.isReady(stop), read: input.bytes(stop) {}
+        )
         var (counts, lines, shown): ([Change.Kind: Int], Int, [String]) = ([:], 0, [])
         do throws(InputError) {
             while let row = try reader.next().map(limited) {
-                report.format = reader.format
+                (report.format, report.readsOrders) = (reader.format, reader.readsOrders)
                 switch row.result {
                 case .success(let change):
                     counts[change.kind, default: 0] += 1
@@ -148,6 +152,11 @@ struct FileSubmission {
                 "  \(FieldError.spaced(leftOut.orders)) order\(leftOut.orders == 1 ? "" : "s") without other items left out"
             )
         }
+        if leftOut.unwanted > 0 {
+            lines.append(
+                "  \(FieldError.spaced(leftOut.unwanted)) order\(leftOut.unwanted == 1 ? "" : "s") left out by \"only\""
+            )
+        }
         return lines
     }
 
@@ -175,7 +184,7 @@ struct FileSubmission {
                 cancellations?.note(receipt)
             })
         var reader = ChangeReader(
-            format: format, mapping: mapping, isReady: input.isReady(stop),
+            format: format, mapping: mapping, objects: objects, isReady: input.isReady(stop),
             read: input.bytes(stop) {
                 // Stopping at an error, it is only sent what was looked at together.
                 if onError == .goOn { submitter.settle() }
@@ -185,7 +194,7 @@ struct FileSubmission {
         var stretch = SubmissionStretch(submitter, report)
         do throws(InputError) {
             while submitter.canGoOn, !hasStopped(report), let row = try reader.next().map(limited) {
-                report.format = reader.format
+                (report.format, report.readsOrders) = (reader.format, reader.readsOrders)
                 if onError == .stop {
                     stretch.add(row)
                 } else if let cancellations {

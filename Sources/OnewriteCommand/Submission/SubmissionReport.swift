@@ -33,6 +33,7 @@ final class SubmissionReport {
     private(set) var targets = WaitTargets()
     /// What the input is, once that is known.
     var format: InputFormat?
+    var readsOrders = false
     private var problems: [RowError] = []
     /// Where in each partition this submission's own changes begin.
     private var firstSeqs: [Partition: Seq] = [:]
@@ -112,7 +113,7 @@ final class SubmissionReport {
             + "Mend that line, and submit the same again: what is in the log is not taken twice"
     }
 
-    private var noun: String { format == .csv ? "order" : "row" }
+    private var noun: String { readsOrders ? "order" : "row" }
 
     /// The first refused rows, a line each, and how many more there are.
     var problemLines: [String] {

@@ -48,7 +48,9 @@ extension FuzzTarget {
         of pieces: [ArraySlice<UInt8>], as format: InputFormat, _ mapping: ExportMapping?
     ) -> (rows: [InputRow], error: String?) {
         var rest = pieces[...]
-        var reader = ChangeReader(format: format, mapping: mapping) { rest.popFirst().map(Array.init) }
+        var reader = ChangeReader(format: format, mapping: mapping, objects: mapping) {
+            rest.popFirst().map(Array.init)
+        }
         var rows: [InputRow] = []
         do {
             while let row = try reader.next() { rows.append(row) }

@@ -9,7 +9,7 @@ import Testing
 struct NameTests {
     /// `ONEWRITE_TEST_FUZZ=20000` for more.
     private static let count =
-        ProcessInfo.processInfo.environment["ONEWRITE_TEST_FUZZ"].flatMap { Int($0) } ?? 5000
+        ProcessInfo.processInfo.environment["ONEWRITE_TEST_FUZZ"].flatMap { Int($0) } ?? 6300
 
     @Test("ten scripts, emoji and what keys, texts and shells part words by: every store has them, byte for byte")
     func everything() async throws {

@@ -8,10 +8,10 @@ import Testing
 @Suite("Exports of shops")
 struct ExportTests {
     private func read(
-        _ input: [UInt8], _ mapping: ExportMapping, chunk: Int = .max
+        _ input: [UInt8], _ mapping: ExportMapping, objects: ExportMapping? = nil, chunk: Int = .max
     ) throws -> (rows: [String], leftOut: ChangeReader.LeftOut, encoding: String?) {
         var rest = input[...]
-        var reader = ChangeReader(format: nil, mapping: mapping) {
+        var reader = ChangeReader(format: nil, mapping: mapping, objects: objects) {
             if rest.isEmpty { return nil }
             let next = Array(rest.prefix(chunk))
             rest = rest.dropFirst(next.count)
@@ -23,20 +23,81 @@ struct ExportTests {
     }
 
     private func read(
-        _ export: KnownExport, _ file: String, noSKU: ExportMapping.MissingSKU = .refuse
+        _ export: KnownExport, _ file: String, noSKU: ExportMapping.MissingSKU = .refuse,
+        only: ExportMapping? = nil
     ) throws -> (rows: [String], leftOut: ChangeReader.LeftOut, encoding: String?) {
         let path = Repository.root.appending(path: "Tests/Fixtures/exports/\(file)").path
-        var mapping = export.mapping
+        var (mapping, objects) = (export.mapping, export.objects)
         mapping.setShop("main")
         mapping.missingSKU = noSKU
+        objects?.setShop("main")
+        objects?.missingSKU = noSKU
+        if let only {
+            mapping.override(with: only)
+            objects?.override(with: only)
+        }
         let bytes = Array(try #require(FileManager.default.contents(atPath: path)))
-        let whole = try read(bytes, mapping)
+        let whole = try read(bytes, mapping, objects: objects)
         // In pieces it is the same.
         for chunk in [7, 64] {
-            let pieces = try read(bytes, mapping, chunk: chunk)
+            let pieces = try read(bytes, mapping, objects: objects, chunk: chunk)
             #expect(pieces.rows == whole.rows && pieces.encoding == whole.encoding)
         }
         return whole
+    }
+
+    @Test("JSON of Shopify's API: members by their paths, in the list that it answers with, cancelled, without a SKU")
+    func shopifyJSON() throws {
+        let missing = "--no-sku skip leaves such items out, --no-sku name knows them by their name"
+        let refused = try read(.shopify, "shopify.json")
+        #expect(
+            refused.rows == [
+                "main/#1001 ana@example.com TEE%20RED/M:2 MUG-1:1", "main/#1002 bo@example.com MUG-1:1",
+                "order.cancelled main/#1002/cancel #1002 MUG-1:1",
+                "line 20: sku: is missing for \"Tip\": \(missing)",
+                "line 28: sku: is missing for \"Gift card 25 €\": \(missing)",
+            ])
+        let skipped = try read(.shopify, "shopify.json", noSKU: .skip)
+        #expect(skipped.rows.suffix(1) == ["main/#1003 Zoë Ohnepost CAFÉ-1:3"] && skipped.rows.count == 4)
+        #expect(skipped.leftOut.items == 2 && skipped.leftOut.orders == 1)
+        let paid = try read(
+            .shopify, "shopify.json", noSKU: .name, only: ExportMapping("only=financial_status~paid/voided"))
+        #expect(paid.rows.suffix(1) == ["main/#1004 cy@example.com Gift%20card%2025%20€:1"])
+        #expect(paid.rows.count == 4 && paid.leftOut.unwanted == 1 && paid.leftOut.orders == 0)
+    }
+
+    @Test("JSON of WooCommerce's API, a list and an object a line; another export's is refused, unless it is mapped")
+    func wooCommerceJSON() throws {
+        let read = try read(.woocommerce, "woocommerce.json", only: ExportMapping("only=status~processing/refunded"))
+        #expect(
+            read.rows == [
+                "main/727 ana@example.com POT-1:2 MUG-1:1", "main/728 27 MUG-1:3",
+                "order.cancelled main/728/cancel 728 MUG-1:3",
+            ])
+        #expect(read.leftOut.unwanted == 1)
+        let line = #"{"no":7,"who":{"name":"c"},"items":[{"code":"A","n":2},7,{"code":"B","n":"1.0"}],"x":[[{}]]}"#
+        var own = try ExportMapping(
+            """
+            # Comments, and a part a line.
+            id=no, customer=who.name
+            sku=items.code
+            quantity=items.n
+            """)
+        own.setShop("s")
+        let mapped = try self.read(Array("\(line)\n{\"no\":8,\"items\":[]}\nx\n\(line)".utf8), own, objects: own)
+        #expect(mapped.rows.first == "s/7 c A:2 B:1" && mapped.rows.last == "s/7 c A:2 B:1")
+        #expect(mapped.rows.count == 3 && mapped.rows[1].contains("line 3: expected a JSON object"), "\(mapped.rows)")
+        #expect(throws: InputError.self) { try self.read(Array(line.utf8), KnownExport.etsy.mapping) }
+    }
+
+    @Test("orders that are none yet are left out: what the first row says that says something")
+    func only() throws {
+        let text = "Id,State,Who,Sku,N\n1,open,c,A,1\n2,PAID ,c,A,1\n2,,c,B,1\n3,,c,A,1\n4,paid,c,A,x\n5,open,c,A,x\n"
+        var mapping = try ExportMapping("id=Id,customer=Who,sku=Sku,quantity=N,only=State~paid/sent")
+        mapping.setShop("s")
+        let read = try read(Array(text.utf8), mapping)
+        #expect(read.rows.first == "s/2 c A:1 B:1" && read.rows.count == 2 && read.leftOut.unwanted == 3)
+        #expect(read.rows.last?.contains("line 6: quantity") == true)
     }
 
     @Test("Shopify: later rows without the order's fields, apart from the others, cancelled ones, items without a SKU")
