@@ -94,7 +94,8 @@ struct CSVColumns {
     init(_ names: [String]) throws(InputError) {
         missingSKU = nil
         count = names.count
-        if let unknown = names.first(where: { !Self.own.map(\.rawValue).contains($0) }) {
+        let known = Self.own.map(\.rawValue) + [RejectedSheet.column]
+        if let unknown = names.first(where: { !known.contains($0) }) {
             throw .header("the column \(FieldError.quote(unknown)) is unknown; expected \(Self.expected)")
         }
         for part in Self.own {
@@ -104,7 +105,10 @@ struct CSVColumns {
                 throw .header("the column \"\(part.rawValue)\" is missing; expected \(Self.expected)")
             }
         }
-        if let doubled = names.indices.first(where: { names[..<$0].contains(names[$0]) }) {
+        let doubled = names.indices.first { index in
+            names[index] != RejectedSheet.column && names[..<index].contains(names[index])
+        }
+        if let doubled {
             throw .header("the column \"\(names[doubled])\" is there twice")
         }
     }

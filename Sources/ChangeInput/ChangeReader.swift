@@ -66,6 +66,9 @@ package struct ChangeReader: ~Copyable {
         return encoding.rawValue
     }
 
+    /// How rejected rows are written as a sheet; nil until a CSV's header is read.
+    package var sheet: RejectedSheet? { header.map { RejectedSheet(header: $0, separator: separator) } }
+
     /// Whether what is read are orders of several rows or items, not changes a row.
     package var readsOrders: Bool { format == .csv || mapping != nil }
 

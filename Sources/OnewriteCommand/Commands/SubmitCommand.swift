@@ -98,7 +98,11 @@ struct SubmitCommand: AsyncParsableCommand {
     var dryRun = false
 
     @Option(
-        help: ArgumentHelp("Where rejected rows go, as NDJSON with line, field and error.", valueName: "file"),
+        help: ArgumentHelp(
+            """
+            Where rejected rows go: as NDJSON with line, field and error; of a CSV, to a name that ends with .csv, as a CSV that can \
+            be mended and submitted.
+            """, valueName: "file"),
         completion: .file())
     var rejects: String?
 

@@ -64,6 +64,7 @@ struct FileSubmission {
         do throws(InputError) {
             while let row = try reader.next().map(limited) {
                 rows += 1
+                if rejects?.hasBegun == false { rejects?.begin(reader.sheet) }
                 guard case .failure(let error) = row.result else { continue }
                 report.take(
                     RowReceipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
@@ -104,6 +105,7 @@ struct FileSubmission {
         do throws(InputError) {
             while let row = try reader.next().map(limited) {
                 (report.format, report.readsOrders) = (reader.format, reader.readsOrders)
+                if rejects?.hasBegun == false { rejects?.begin(reader.sheet) }
                 switch row.result {
                 case .success(let change):
                     counts[change.kind, default: 0] += 1
@@ -195,6 +197,7 @@ struct FileSubmission {
         do throws(InputError) {
             while submitter.canGoOn, !hasStopped(report), let row = try reader.next().map(limited) {
                 (report.format, report.readsOrders) = (reader.format, reader.readsOrders)
+                if rejects?.hasBegun == false { rejects?.begin(reader.sheet) }
                 if onError == .stop {
                     stretch.add(row)
                 } else if let cancellations {

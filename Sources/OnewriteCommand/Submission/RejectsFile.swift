@@ -3,12 +3,14 @@ import Foundation
 import OrderLog
 import Submission
 
-/// The file of refused rows: an NDJSON object each.
+/// The file of refused rows: an NDJSON object each; or, when its name ends with `.csv` and the input is a CSV, a CSV.
 final class RejectsFile {
     let path: String
     private let descriptor: Int32
     private var bytes: [UInt8] = []
     private var isBroken = false
+    /// How rows are written as a CSV; nil for NDJSON.
+    private var sheet: RejectedSheet?
 
     /// Makes the file empty.
     ///
@@ -36,7 +38,22 @@ final class RejectsFile {
         if descriptor >= 0 { close(descriptor) }
     }
 
+    private(set) var hasBegun = false
+
+    /// Takes how a CSV is written, once its header is read; nil for an input that is none.
+    func begin(_ sheet: RejectedSheet?) {
+        hasBegun = true
+        guard path.lowercased().hasSuffix(".csv"), let sheet else { return }
+        self.sheet = sheet
+        bytes += sheet.header
+    }
+
     func write(_ problem: RowError, id: String?, input: [UInt8]) {
+        defer { if bytes.count >= 64 * 1024 { flush() } }
+        if let sheet {
+            bytes += sheet.rows(input, reason: problem.description)
+            return
+        }
         var json = JSONLine()
         json.add("line", Int64(problem.line))
         json.add("field", problem.error.field)
@@ -44,7 +61,6 @@ final class RejectsFile {
         if let id { json.add("id", id) }
         json.add("input", String(decoding: input, as: UTF8.self))
         bytes.append(contentsOf: (json.text + "\n").utf8)
-        if bytes.count >= 64 * 1024 { flush() }
     }
 
     /// Writes what is left.

@@ -62,6 +62,55 @@ struct RejectedRowsTests {
         BadRow(field: "line", text: row(customer: "\"\(long(300_000))\"")),
     ]
 
+    @Test("a CSV's rejected rows are a CSV again, with the reason beside them: mended and submitted, they go in")
+    func sheet() async throws {
+        try await withShop { shop in
+            let file = try shop.file(
+                "orders.csv",
+                [
+                    "id,shop,customer,sku,quantity", "a,main,c,TEA,1", "b,main,\"Smith, \"\"J\"\"\",TEA,0",
+                    "b,main,\"Smith, \"\"J\"\"\",MUG,2", "c,main,c,TEA,two",
+                ])
+            let ran = Ran(try await shop.run("submit", file, "--rejects", "bad.csv"))
+            #expect(ran.code == 65 && ran.output.contains("2 rejected → bad.csv"), "\(ran.output)")
+            let expected = "expected a whole number from 1 to 1 000 000, got"
+            #expect(
+                try shop.lines("bad.csv") == [
+                    "id,shop,customer,sku,quantity,rejected",
+                    "b,main,\"Smith, \"\"J\"\"\",TEA,0,\"line 3: quantity: \(expected) \"\"0\"\"\"",
+                    "b,main,\"Smith, \"\"J\"\"\",MUG,2,",
+                    "c,main,c,TEA,two,\"line 5: quantity: \(expected) \"\"two\"\"\"",
+                ])
+            // Rejected once more, by way of two such columns; then mended.
+            _ = try await shop.run("submit", "bad.csv", "--rejects", "again.csv", "--on-error", "stop")
+            let again = try shop.lines("again.csv").joined(separator: "\n")
+            let mended = again.replacing(",TEA,0,", with: ",TEA,1,").replacing(",two,", with: ",3,")
+            let good = try shop.file("good.csv", mended.split(separator: "\n").map(String.init))
+            let done = try Ran(try await shop.run("submit", good)).succeeded()
+            #expect(done.output.contains("2 orders · 2 accepted"), "\(done.output)")
+
+            // An export's, with a line break within quotes, semicolons, and the columns that nobody reads.
+            let export = try shop.file(
+                "export.csv",
+                [
+                    "Name;Note;Email;Lineitem sku;Lineitem quantity", "#1;\"ring", "\"\"twice\"\"\";c;A;0", "#1;;;B;1",
+                    "#2;;c;A;1",
+                ])
+            let options = ["--format", "shopify", "--shop", "main"]
+            func submit(_ words: String...) async throws -> Ran {
+                Ran(
+                    try await ChildProcess.run(
+                        [BuiltExecutable.path, "submit"] + words + options, environment: shop.servers.environment))
+            }
+            #expect(try await submit(export, "--rejects", shop.path("bad2.csv")).code == 65)
+            let lines = try shop.lines("bad2.csv")
+            #expect(lines.count == 4 && lines[0].hasSuffix(";rejected") && lines[3] == "#1;;;B;1;", "\(lines)")
+            let text = lines.joined(separator: "\n").replacing(";A;0;", with: ";A;5;")
+            let last = try shop.file("good2.csv", text.split(separator: "\n").map(String.init))
+            #expect(try await submit(last).succeeded().output.contains("1 order · 1 accepted"))
+        }
+    }
+
     @Test("each limit is told by line and field, and the good rows go in")
     func limits() async throws {
         try await withShop { shop in
