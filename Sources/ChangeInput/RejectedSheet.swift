@@ -1,5 +1,6 @@
-/// Rejected rows as a CSV that can be mended in a spreadsheet and submitted again: the rows as they were, with one more column
-/// that says why. It is passed over when it is read.
+/// Rejected rows as a CSV that can be mended in a spreadsheet and submitted again.
+///
+/// The rows are as they were, with one more column that says why, which is passed over when it is read.
 package struct RejectedSheet: Sendable {
     /// The column's name.
     static let column = "rejected"

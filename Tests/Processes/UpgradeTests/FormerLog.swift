@@ -3,7 +3,8 @@ import PrivateServers
 import TestSupport
 import Testing
 
-/// The log of `Tests/Fixtures/format-1`, as the last build that knew no other format left it, on servers of the test's own.
+/// The log of `Tests/Fixtures/format-1` or `format-2`, as the last build left it that knew no newer format, on servers of the
+/// test's own.
 final class FormerLog: Sendable {
     /// What makes a process know only the first format, as that build did.
     static let knowsFirstOnly = ["ONEWRITE_FAULT_FORMATS": "1-1"]
@@ -14,10 +15,10 @@ final class FormerLog: Sendable {
     private let directory: PrivateDirectory
 
     /// Loads the fixture, and removes everything behind the test.
-    static func open(_ body: (FormerLog) async throws -> Void) async throws {
+    static func open(format: Int = 1, _ body: (FormerLog) async throws -> Void) async throws {
         let directory = try await PrivateDirectory()
         do {
-            let log = try await FormerLog(directory)
+            let log = try await FormerLog(directory, format)
             do { try await body(log) } catch {
                 await log.redis.stop()
                 throw error
@@ -30,8 +31,8 @@ final class FormerLog: Sendable {
         await directory.remove()
     }
 
-    private init(_ directory: PrivateDirectory) async throws {
-        let fixture = Repository.root.appending(path: "Tests/Fixtures/format-1")
+    private init(_ directory: PrivateDirectory, _ format: Int) async throws {
+        let fixture = Repository.root.appending(path: "Tests/Fixtures/format-\(format)")
         // A server loads its RDB when it starts, and only where it keeps no append-only file.
         redis = try await PrivateRedis.start(in: directory, options: ["appendonly no", "dbfilename redis.rdb"])
         await redis.kill()
@@ -101,6 +102,12 @@ final class FormerLog: Sendable {
 
     /// What a process said.
     func said(_ name: String) -> String { text(name + ".log") }
+
+    /// Writes a file, and returns its path.
+    func file(_ name: String, _ lines: [String]) throws -> String {
+        try Data(lines.map { $0 + "\n" }.joined().utf8).write(to: URL(filePath: path(name)))
+        return path(name)
+    }
 
     private func path(_ name: String) -> String { "\(directory.path)/\(name)" }
 

@@ -75,6 +75,52 @@ struct UpgradeTests {
         }
     }
 
+    @Test("a log of format 2 goes on, is upgraded, and its idempotency window is known until it is due to be forgotten")
+    func formatTwo() async throws {
+        try await FormerLog.open(format: 2) { log in
+            #expect(try await log.formats() == "2 2")
+            let worker = try await log.worker("new")
+            // The last that the former build took, byte for byte, and one with another payload.
+            let line = #"{"id":"ord-239","shop":"hafen-2","customer":"c-1","lines":[{"sku":"TEA-250","quantity":3},{"#
+                + #""sku":"MUG-1","quantity":1}],"attributes":{"gift":false}}"#
+            func outcomes(_ lines: String...) async throws -> [String] {
+                try await log.run(["submit", log.file("changes.ndjson", lines), "--json"]).objects()
+                    .compactMap { $0.text("outcome") }
+            }
+            let other = line.replacing("TEA-250", with: "TEA-251")
+            let mine = line.replacing("ord-239", with: "mine-1")
+            #expect(try await outcomes(line, other, mine, mine) == ["duplicate", "conflict", "accepted", "duplicate"])
+            #expect(try await log.redis("TYPE", "{onewrite:0}:seen") == "hash")
+            let refused = try await log.run("return", "ord-239", "--shop", "hafen-2", "--line", "TEA-250:1")
+            #expect(refused.code == 65 && refused.errors.contains("onewrite upgrade"), "\(refused.errors)")
+            try await log.agrees()
+
+            let done = try await log.run("upgrade", "--yes", "--json").object()
+            #expect(try done.objects("steps").map { $0.int("format") } == [3])
+            #expect(try await log.formats() == "3 3")
+            #expect(try await outcomes(line, other, mine) == ["duplicate", "conflict", "duplicate"])
+            for partition in 0..<2 {
+                // A window later: the one hash is what came before, and is known as long.
+                let key = "{onewrite:\(partition)}:seen"
+                #expect(try await log.redis("TYPE", key) == "hash")
+                try await log.redis("HSET", key, "since", "1")
+            }
+            let new = ["main", "north", "outlet", "hafen-2"].map {
+                line.replacing("ord-239", with: "#1 \($0)").replacing("hafen-2", with: $0)
+            }
+            #expect(try await outcomes(new[0], new[1], new[2], new[3]) == Array(repeating: "accepted", count: 4))
+            for partition in 0..<2 {
+                #expect(try await log.redis("TYPE", "{onewrite:\(partition)}:seen") == "string")
+            }
+            #expect(try await outcomes(line, other, mine, new[3]) == ["duplicate", "conflict", "duplicate", "duplicate"])
+            let trail = try await log.run("order", "ord-239", "--shop", "hafen-2", "--json").object()
+            #expect(trail.text("id") == "ord-239")
+            _ = try await log.run("return", "ord-239", "--shop", "hafen-2", "--line", "TEA-250:1").succeeded()
+            try await log.agrees()
+            #expect(await worker.stop() == .exited(0))
+        }
+    }
+
     @Test("what an early build's schema lacks is named with the command that brings it in, which init doesn't")
     func earlySchema() async throws {
         try await FormerLog.open { log in
