@@ -1,7 +1,7 @@
 -- The idempotency window: which changes are in the log already, each with its payload's digest and its place. Read behind
 -- history.lua, ahead of the scripts that look there or write there.
 --
--- `<shop> <change ID>` → 16 bytes of digest and `<seq> <entry>`, in many small hashes, `…:seen:<since>:<bucket>`: small ones stay
+-- `<shop> <change ID>` → 16 bytes of digest, `<seq> `, and the entry's ID, its time in 6 bytes, in many small hashes, `…:seen:<since>:<bucket>`: small ones stay
 -- listpacks, which take half the memory. A change's bucket comes from its hash, which whoever appends sends along. `…:seen` names
 -- the generations: 'buckets', then since when it is written to (µs), how many buckets it has, and the head's seq when it began,
 -- of the one of today; the same without seq of the one before; and of one that is on its way out, bucket by bucket, with the
@@ -49,18 +49,31 @@ end
 
 -- What is remembered, as digest (16 bytes) and `<seq> <entry>`.
 local function told(known)
-  -- A blank there has the one hash alone: behind 32 hexadecimal digits.
-  if string.byte(known, 33) ~= 32 then return string.sub(known, 1, 16), string.sub(known, 17) end
-  local digest = string.gsub(string.sub(known, 1, 32), '%x%x', function(digits) return string.char(tonumber(digits, 16)) end)
-  return digest, string.sub(known, 34)
+  local _, stop = string.find(known, '^%x+ ')
+  -- As the one hash has it: behind a seq, which has fewer digits, a blank comes sooner.
+  if stop == 33 then
+    local digest = string.gsub(string.sub(known, 1, 32), '%x%x', function(digits) return string.char(tonumber(digits, 16)) end)
+    return digest, string.sub(known, 34)
+  end
+  local seq, at = string.match(known, '^(%d+) ()', 17)
+  if not at then return '', '' end
+  return string.sub(known, 1, 16), string.format('%s %d%s', seq, struct.unpack('>I6', known, at), string.sub(known, at + 6))
 end
+
+-- The milliseconds of an entry's ID and their six bytes; most entries of a call have the same.
+local last_time, last_bytes
 
 -- What is to be remembered of a change.
 local function record_of(window, digest, place, entry)
   if not window then
-    digest = string.format('%08x%08x%08x%08x ', struct.unpack('>I4I4I4I4', digest))
+    return string.format('%08x%08x%08x%08x ', struct.unpack('>I4I4I4I4', digest)) .. place .. ' ' .. entry
   end
-  return digest .. place .. ' ' .. entry
+  local dash = string.find(entry, '-', 1, true)
+  local time = string.sub(entry, 1, dash - 1)
+  if time ~= last_time then
+    last_time, last_bytes = time, struct.pack('>I6', tonumber(time))
+  end
+  return digest .. place .. ' ' .. last_bytes .. string.sub(entry, dash)
 end
 
 -- Looks for names[from..to], of one hash, and notes in `known` what is remembered of each.

@@ -141,18 +141,34 @@ package struct IdempotencyWindow {
 }
 
 extension IdempotencyWindow.Known {
-    /// Reads a digest of 16 bytes, or of 32 hexadecimal digits and a blank, and `<seq> <entry ID>`.
+    /// Reads a digest of 32 hexadecimal digits, `<seq> <entry ID>`; or one of 16 bytes, `<seq> `, six bytes of milliseconds,
+    /// and `-<number>`.
     init?(_ text: UnsafeRawBufferPointer) {
         let space = UInt8(ascii: " ")
-        let isWhole = text.count > 33 && text[32] == space
         guard text.count > 16 else { return nil }
+        let isWhole = text.firstIndex { !Self.isHexDigit($0) } == 32 && text[32] == space
         let digest: Digest? =
             isWhole ? Digest(String(decoding: text[..<32], as: UTF8.self)) : Digest(text[..<16])
-        let place = text[(isWhole ? 33 : 16)...].split(separator: space)
-        guard let digest, place.count == 2, let seq = UInt64(digits: place[0]).flatMap({ Int64(exactly: $0) }), seq > 0,
-            let entry = EntryID(text: UnsafeRawBufferPointer(rebasing: place[1]))
+        let place = text[(isWhole ? 33 : 16)...]
+        guard let digest, let blank = place.firstIndex(of: space),
+            let seq = UInt64(digits: place[..<blank]).flatMap({ Int64(exactly: $0) }), seq > 0
         else { return nil }
+        var name = place[(blank + 1)...]
+        var time: [UInt8] = []
+        if !isWhole {
+            guard name.count > 6 else { return nil }
+            time = Array(String(name.prefix(6).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }).utf8)
+            name = name.dropFirst(6)
+        }
+        guard let entry = (time + name).withUnsafeBytes({ EntryID(text: $0) }) else { return nil }
         self.init(digest: digest, seq: Seq(seq), entry: entry)
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
+        default: false
+        }
     }
 }
 

@@ -75,14 +75,15 @@ struct UpgradeTests {
         }
     }
 
-    @Test("a log of format 2 goes on, is upgraded, and its idempotency window is known until it is due to be forgotten")
+    @Test("a log of format 2 goes on, is upgraded, and its idempotency window is known until that is due to go")
     func formatTwo() async throws {
         try await FormerLog.open(format: 2) { log in
             #expect(try await log.formats() == "2 2")
             let worker = try await log.worker("new")
             // The last that the former build took, byte for byte, and one with another payload.
-            let line = #"{"id":"ord-239","shop":"hafen-2","customer":"c-1","lines":[{"sku":"TEA-250","quantity":3},{"#
-                + #""sku":"MUG-1","quantity":1}],"attributes":{"gift":false}}"#
+            let lines = #"[{"sku":"TEA-250","quantity":3},{"sku":"MUG-1","quantity":1}]"#
+            let line =
+                #"{"id":"ord-239","shop":"hafen-2","customer":"c-1","lines":\#(lines),"attributes":{"gift":false}}"#
             func outcomes(_ lines: String...) async throws -> [String] {
                 try await log.run(["submit", log.file("changes.ndjson", lines), "--json"]).objects()
                     .compactMap { $0.text("outcome") }
@@ -112,7 +113,8 @@ struct UpgradeTests {
             for partition in 0..<2 {
                 #expect(try await log.redis("TYPE", "{onewrite:\(partition)}:seen") == "string")
             }
-            #expect(try await outcomes(line, other, mine, new[3]) == ["duplicate", "conflict", "duplicate", "duplicate"])
+            let known = try await outcomes(line, other, mine, new[3])
+            #expect(known == ["duplicate", "conflict", "duplicate", "duplicate"])
             let trail = try await log.run("order", "ord-239", "--shop", "hafen-2", "--json").object()
             #expect(trail.text("id") == "ord-239")
             _ = try await log.run("return", "ord-239", "--shop", "hafen-2", "--line", "TEA-250:1").succeeded()

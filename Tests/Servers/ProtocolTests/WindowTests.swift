@@ -101,6 +101,25 @@ struct WindowTests {
         }
     }
 
+    @Test("places of many digits are told as they are, by scripts and readers")
+    func largePlaces() async throws {
+        try await withWorld { world in
+            _ = try outcomes(world, ["a"])
+            for seq in [999_999_999, 9_999_999_999, 12_345_678_901_234, 999_999_999_999_999] {
+                try world.call("HSET", world.keys.head(world.partition), "seq", String(seq - 1))
+                let id = "n-\(seq)"
+                guard case .appended(_, let first) = try world.append([world.order(id)]),
+                    case .appended(_, let again) = try world.append([world.order(id)])
+                else { throw Unexpected() }
+                #expect(first[0].seq == Seq(Int64(seq)) && again[0].outcome == .duplicate)
+                #expect(again[0].seq == first[0].seq && again[0].entry == first[0].entry)
+                let known = try IdempotencyWindow(world.redis, world.keys)
+                    .known(["main \(id)"], in: world.partition, until: .after(Self.soon))
+                #expect(known[0]?.seq == first[0].seq && known[0]?.entry == first[0].entry)
+            }
+        }
+    }
+
     @Test("whoever puts another window in its place deletes all of its buckets")
     func deletion() async throws {
         try await withWorld { world in
