@@ -20,7 +20,12 @@ local deleted_at_once = 256
 -- The window's generations; nil where it is one hash, or nothing yet.
 local function window_at(seen_key)
   local text = redis.pcall('GET', seen_key)
-  if type(text) ~= 'string' then return nil end
+  if type(text) ~= 'string' then
+    -- Who has rights from before the buckets may not ask, and needn't for the one hash; else it is told what is missing.
+    local since = text and not string.find(text.err, '^WRONGTYPE') and redis.pcall('HGET', seen_key, 'since')
+    if type(since) == 'table' then error(text) end
+    return nil
+  end
   local since, buckets, from, before, before_buckets, gone, gone_buckets, gone_from =
     string.match(text, '^buckets (%d+) (%d+) (%d+) (%S+) (%d+) (%S+) (%d+) (%d+)$')
   if not since then error({ err = 'WRONGTYPE ' .. seen_key .. ' is no idempotency window' }) end

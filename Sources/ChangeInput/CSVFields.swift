@@ -129,7 +129,7 @@ struct CSVColumns {
                 }
             }
             // What an order can do without may be missing.
-            if found.isEmpty, ![.name, .attributes, .cancelled, .only].contains(part) {
+            if found.isEmpty, ![.name, .attributes, .cancelled].contains(part) {
                 let wanted = sources.map { source in
                     if case .column(let name, _) = source { FieldError.quote(name) } else { "" }
                 }

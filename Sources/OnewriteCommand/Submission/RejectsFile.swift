@@ -39,6 +39,8 @@ final class RejectsFile {
     }
 
     private(set) var hasBegun = false
+    /// Where the orders begin that are in the sheet.
+    private var writtenLines: Set<Int> = []
 
     /// Takes how a CSV is written, once its header is read; nil for an input that is none.
     func begin(_ sheet: RejectedSheet?) {
@@ -48,9 +50,17 @@ final class RejectsFile {
         bytes += sheet.header
     }
 
-    func write(_ problem: RowError, id: String?, input: [UInt8]) {
+    /// Writes down what was refused.
+    ///
+    /// - Parameters:
+    ///   - problem: Why.
+    ///   - id: Its ID, if it has one.
+    ///   - line: Where it begins in the input. An export's order and its cancellation are the same rows.
+    ///   - input: Its rows.
+    func write(_ problem: RowError, id: String?, from line: Int?, input: [UInt8]) {
         defer { if bytes.count >= 64 * 1024 { flush() } }
         if let sheet {
+            if let line, !writtenLines.insert(line).inserted { return }
             bytes += sheet.rows(input, reason: problem.description)
             return
         }

@@ -74,7 +74,7 @@ final class SubmissionReport {
         }
         if let problem = receipt.problem {
             if problems.count < Self.problemsShownMax { problems.append(problem) }
-            rejects?.write(problem, id: receipt.id, input: receipt.input ?? [])
+            rejects?.write(problem, id: receipt.id, from: receipt.line, input: receipt.input ?? [])
         }
         receipts?.append(receipt.json() + "\n")
     }

@@ -108,6 +108,14 @@ struct RejectedRowsTests {
             let text = lines.joined(separator: "\n").replacing(";A;0;", with: ";A;5;")
             let last = try shop.file("good2.csv", text.split(separator: "\n").map(String.init))
             #expect(try await submit(last).succeeded().output.contains("1 order · 1 accepted"))
+
+            // An order and its cancellation are the same rows.
+            let cancelled = try shop.file(
+                "cancelled.csv",
+                ["Name,Email,Lineitem sku,Lineitem quantity,Cancelled at", "#3,c,A,60,2026-11-30", "#3,,B,1,"])
+            _ = try await submit(cancelled, "--max-quantity", "50", "--rejects", shop.path("bad3.csv"))
+            let third = try shop.lines("bad3.csv")
+            #expect(third.count == 3 && third[2] == "#3,,B,1,,", "\(third)")
         }
     }
 

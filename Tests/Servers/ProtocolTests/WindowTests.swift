@@ -1,4 +1,5 @@
 import OrderLog
+import PrivateServers
 import RedisClient
 import RedisLog
 import Testing
@@ -98,6 +99,43 @@ struct WindowTests {
             #expect(try generations(world)[6...] == ["-", "0", "0"])
             let left = try world.call("KEYS", world.keys.seen(world.partition) + ":*").elements.count
             #expect(left < 30, "what was forgotten is deleted: \(left)")
+        }
+    }
+
+    @Test("rights from before the buckets do for the one hash; behind it what is missing is told")
+    func formerRights() async throws {
+        // A user on the shared server is not for the other tests.
+        try await withOwnServers { servers in
+            let world = try await World(servers)
+            let tag = "{\(world.keys.namespace):0}"
+            let keys = ["head", "log", "seen", "seen:old"].map { "~\(tag):\($0)" }
+            let commands = "info|evalsha|eval|script|time|hmget|hget|hset|xadd|exists|rename|unlink|hello|client|ping"
+            let made = try world.redis.pipeline(
+                [
+                    RedisCommand(
+                        words: ["ACL", "SETUSER", "former", "on", ">p"] + keys
+                            + commands.split(separator: "|").map { "+\($0)" })
+                ], until: .after(Self.soon))
+            #expect(made[0].error == nil)
+            var configuration = try RedisConfiguration(url: servers.redis.url)
+            (configuration.username, configuration.password) = ("former", "p")
+            let redis = try RedisConnection(connectingTo: configuration, until: .after(Self.soon), interrupt: nil)
+            func append(_ id: String, as format: LogFormat) throws -> Appender.Reply {
+                let identity = LogIdentity(
+                    partitioning: world.identity.partitioning, log: world.identity.log, format: format)
+                return try Appender(redis, keys: world.keys, identity: identity, window: .seconds(3600))
+                    .append([world.order(id)], to: world.partition, until: .after(Self.soon))
+            }
+            guard case .appended(_, let first) = try append("a", as: .trimmed),
+                case .appended(_, let again) = try append("a", as: .trimmed)
+            else { throw Unexpected() }
+            #expect(first.map(\.outcome) == [.accepted] && again.map(\.outcome) == [.duplicate])
+            try world.window.age()
+            #expect(try outcomes(world, ["b"]) == ["accepted"])
+            let length = try world.call("XLEN", world.keys.log(world.partition)).integer
+            let error = #expect(throws: StoreError.self) { try append("c", as: .names) }
+            #expect("\(String(describing: error))".contains("NOPERM"), "\(String(describing: error))")
+            #expect(try world.call("XLEN", world.keys.log(world.partition)).integer == length)
         }
     }
 

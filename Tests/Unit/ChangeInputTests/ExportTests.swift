@@ -98,6 +98,9 @@ struct ExportTests {
         let read = try read(Array(text.utf8), mapping)
         #expect(read.rows.first == "s/2 c A:1 B:1" && read.rows.count == 2 && read.leftOut.unwanted == 3)
         #expect(read.rows.last?.contains("line 6: quantity") == true)
+        // A column that isn't there would leave out all of them.
+        mapping.override(with: try ExportMapping("only=Sate~paid"))
+        #expect(throws: InputError.self) { try self.read(Array(text.utf8), mapping) }
     }
 
     @Test("Shopify: later rows without the order's fields, apart from the others, cancelled ones, items without a SKU")
