@@ -77,8 +77,28 @@ struct CSVColumns {
 
     private enum Source {
         case column(Int, values: Set<String>)
+        /// What counts of a column's text: what the expression's first group matches, or all that it does.
+        case part(Int, of: Regex<AnyRegexOutput>, text: String)
         case constant(String)
+
+        init(_ index: Int, _ values: [String], of part: Part) {
+            if part.hasPattern, let text = values.first, let pattern = try? Regex(text) {
+                self = .part(index, of: pattern, text: text)
+            } else {
+                self = .column(index, values: Set(values.map(CSVColumns.key)))
+            }
+        }
+
+        /// Its column; nil for a constant.
+        var index: Int? {
+            switch self {
+            case .column(let index, _), .part(let index, _, _): index
+            case .constant: nil
+            }
+        }
     }
+
+    private static func key(_ name: String) -> String { name.trimmingBlanks.lowercased() }
 
     let count: Int
     /// What becomes of items without a SKU in an export; nil for a CSV of our own, which is taken as it is written.
@@ -117,15 +137,14 @@ struct CSVColumns {
     init(_ names: [String], _ mapping: ExportMapping) throws(InputError) {
         missingSKU = mapping.missingSKU
         count = names.count
-        func key(_ name: String) -> String { name.trimmingBlanks.lowercased() }
-        let known = names.map(key)
+        let known = names.map(Self.key)
         for part in Part.allCases {
             guard let sources = mapping.sources[part] else { continue }
             let found = sources.compactMap { source -> Source? in
                 switch source {
                 case .constant(let value): .constant(value)
                 case .column(let name, let values):
-                    known.firstIndex(of: key(name)).map { .column($0, values: Set(values.map(key))) }
+                    known.firstIndex(of: Self.key(name)).map { Source($0, values, of: part) }
                 }
             }
             // What an order can do without may be missing.
@@ -149,9 +168,7 @@ struct CSVColumns {
             self.sources[part] = sources.map { source in
                 switch source {
                 case .constant(let value): .constant(value)
-                case .column(let name, let values):
-                    .column(
-                        names.firstIndex(of: name) ?? 0, values: Set(values.map { $0.trimmingBlanks.lowercased() }))
+                case .column(let name, let values): Source(names.firstIndex(of: name) ?? 0, values, of: part)
                 }
             }
         }
@@ -166,6 +183,12 @@ struct CSVColumns {
             switch source {
             case .constant(let value): text = value
             case .column(let index, _): text = index < fields.count ? fields[index] : ""
+            case .part(let index, let pattern, _):
+                let whole = index < fields.count ? fields[index].trimmingBlanks : ""
+                // What it doesn't match is refused, and named as it is.
+                text =
+                    whole.firstMatch(of: pattern).map { String($0.output[$0.output.count > 1 ? 1 : 0].substring ?? "") }
+                    ?? whole
             }
             guard isOfExport else { return text }
             let trimmed = text.trimmingBlanks
@@ -173,6 +196,21 @@ struct CSVColumns {
             first = first ?? trimmed
         }
         return first
+    }
+
+    /// What is wrong with a text of which a part counts, and that has none.
+    func mismatch(_ fields: [String]) -> FieldError? {
+        for part in Part.allCases where part.hasPattern {
+            for case .part(let index, let pattern, let text) in sources[part] ?? [] where index < fields.count {
+                let whole = fields[index].trimmingBlanks
+                if !whole.isEmpty, whole.firstMatch(of: pattern) == nil {
+                    return FieldError(
+                        part.rawValue, "expected what \(FieldError.quote(text)) matches, got \(FieldError.quote(whole))"
+                    )
+                }
+            }
+        }
+        return nil
     }
 
     func has(_ part: Part) -> Bool { sources[part]?.isEmpty == false }
@@ -197,9 +235,7 @@ struct CSVColumns {
     /// Whether all columns that tell a row's order are within it.
     func tellsOrder(_ fields: [String]) -> Bool {
         [Part.id, .shop].allSatisfy { part in
-            (sources[part] ?? []).contains {
-                if case .column(let index, _) = $0 { index < fields.count } else { true }
-            }
+            (sources[part] ?? []).contains { ($0.index ?? 0) < fields.count }
         }
     }
 

@@ -54,6 +54,7 @@ struct CSVRow {
             ?? (text.isUTF8 ? nil : .notUTF8)
             ?? (hasAllColumns ? nil : .row("expected \(columns.count) columns, got \(fields.count)"))
         if let missingSKU = columns.missingSKU {
+            problem = problem ?? columns.mismatch(fields)
             (isCancelled, isWanted) = (columns.isCancelled(fields), columns.isWanted(fields))
             hasOwnID = !id.isEmpty
             var (sku, name, quantity) = (field(.sku), field(.name), Self.wholeNumber(field(.quantity)))

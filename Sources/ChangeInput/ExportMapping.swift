@@ -18,12 +18,14 @@ package struct ExportMapping: Sendable, Equatable {
 
         /// Whether a source may name values.
         var hasValues: Bool { self == .cancelled || self == .only }
+        /// Whether a source may say which part of a text counts.
+        var hasPattern: Bool { self == .id || self == .sku }
     }
 
     /// Where a part comes from.
     package enum Source: Sendable, Equatable {
         /// A column, or the path of a member in JSON; for ``Part/cancelled`` and ``Part/only`` with the values that say so,
-        /// none for any.
+        /// none for any; for ``Part/id`` and ``Part/sku`` perhaps with a regular expression, as the only value.
         case column(String, values: [String] = [])
         /// The same for all.
         case constant(String)
@@ -96,12 +98,20 @@ package struct ExportMapping: Sendable, Equatable {
     private static func source(_ text: String, of part: Part) throws(FieldError) -> Source {
         let pieces = try split(text, at: "~")
         let name = pieces.first.map { unquoted($0) } ?? ""
-        guard !name.isEmpty, pieces.count < 3, pieces.count == 1 || part.hasValues else {
+        guard !name.isEmpty, pieces.count < 3, pieces.count == 1 || part.hasValues || part.hasPattern else {
             throw FieldError(
                 "map", "\(part.rawValue): expected a column, or @ and a value, got \(FieldError.quote(text))")
         }
         if name.hasPrefix("@") { return .constant(String(name.dropFirst())) }
-        return .column(name, values: pieces.count == 1 ? [] : try split(pieces[1], at: "/").map(unquoted))
+        guard pieces.count == 2 else { return .column(name) }
+        if part.hasPattern {
+            let pattern = unquoted(pieces[1])
+            guard (try? Regex(pattern)) != nil else {
+                throw FieldError("map", "\(part.rawValue): no regular expression: \(FieldError.quote(pattern))")
+            }
+            return .column(name, values: [pattern])
+        }
+        return .column(name, values: try split(pieces[1], at: "/").map(unquoted))
     }
 
     /// Parts a text where a character stands outside quotation marks, which are kept.

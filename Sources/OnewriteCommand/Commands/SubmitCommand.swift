@@ -90,9 +90,11 @@ struct SubmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Reject orders with more of a SKU than this: a typing error, perhaps (default: \(Limits.quantity.upperBound)).",
-            valueName: "n"))
-    var maxQuantity: Int64?
+            """
+            Reject orders with more of a SKU than this: a typing error, perhaps (default: \(Limits.quantity.upperBound)). With a \
+            shop's name for that shop; repeat it.
+            """, valueName: "[SHOP=]n"), transform: QuantityLimit.init)
+    var maxQuantity: [QuantityLimit] = []
 
     @Flag(help: "Read all of the file, say what would be sent, and send nothing.")
     var dryRun = false
@@ -120,8 +122,11 @@ struct SubmitCommand: AsyncParsableCommand {
             ("--id", id != nil), ("--shop", shop != nil), ("--customer", customer != nil), ("--line", !lines.isEmpty),
             ("--attributes", attributes != nil),
         ]
-        if let maxQuantity, !Limits.quantity.contains(maxQuantity) {
-            throw ValidationError("--max-quantity: expected 1 to \(Limits.quantity.upperBound), got \(maxQuantity)")
+        if let doubled = maxQuantity.indices.first(where: {
+            maxQuantity[..<$0].map(\.shop).contains(maxQuantity[$0].shop)
+        }) {
+            let shop = maxQuantity[doubled].shop.map { " for shop \(FieldError.quote($0.text))" } ?? ""
+            throw ValidationError("--max-quantity is there twice\(shop)")
         }
         if let file {
             if MistypedWord.names(of: Self.self).contains(file), !FileManager.default.fileExists(atPath: file) {
@@ -206,7 +211,7 @@ struct SubmitCommand: AsyncParsableCommand {
         let draft = ChangeDraft(
             id: id, shop: shop, customer: customer, lines: .items(lines.map(\.item)), attributes: attributes)
         let change = try Change(flags: draft)
-        if let maxQuantity, let error = change.exceeding(maxQuantity) { throw Failure(.badRows, error.description) }
+        if let error = maxQuantity.error(of: change) { throw Failure(.badRows, error.description) }
         try await options.submit(change, to: try await options.servers(name: "onewrite-submit"))
     }
 }
@@ -224,16 +229,37 @@ struct ItemArgument {
     }
 }
 
-extension Change {
+/// The most of a SKU that an order may have: `500`, or `main=500` for one shop.
+struct QuantityLimit: Sendable {
+    /// nil for all that have none of their own.
+    let shop: Name?
+    let most: Int64
+
+    init(_ text: String) throws {
+        let equals = text.lastIndex(of: "=")
+        shop = equals.map { Name(String(text[..<$0]).inNormalForm) }
+        let number = equals.map { text[text.index(after: $0)...] } ?? text[...]
+        guard let most = Int64(number), Limits.quantity.contains(most) else {
+            throw ValidationError(
+                "expected 1 to \(Limits.quantity.upperBound), or SHOP= and that, got \(FieldError.quote(text))")
+        }
+        self.most = most
+    }
+}
+
+extension [QuantityLimit] {
     /// What is wrong with an order of more than is thought possible; nil for what is within it.
-    func exceeding(_ most: Int64) -> FieldError? {
-        guard let line = lines.items.first(where: { $0.quantity > most }) else { return nil }
+    func error(of change: Change) -> FieldError? {
+        let own = first { $0.shop == Name(change.shop) } ?? first { $0.shop == nil }
+        guard let own, let line = change.lines.items.first(where: { $0.quantity > own.most }) else { return nil }
         return FieldError(
             "quantity",
             "\(FieldError.quote(line.sku)) is ordered \(FieldError.spaced(line.quantity)) times, and --max-quantity is "
-                + FieldError.spaced(most))
+                + FieldError.spaced(own.most) + (own.shop.map { " for \(FieldError.quote($0.text))" } ?? ""))
     }
+}
 
+extension Change {
     /// Makes a change of what was given by flags.
     ///
     /// - Throws: ``Failure`` that names the field.

@@ -23,8 +23,8 @@ struct FileSubmission {
     let objects: ExportMapping?
     let rejectsPath: String?
     let onError: OnError
-    /// The most of a SKU that an order may have; nil for what the log takes.
-    let maxQuantity: Int64?
+    /// The most of a SKU that an order may have.
+    let maxQuantity: [QuantityLimit]
     /// Whether nothing is sent.
     let isDry: Bool
     let options: SubmitOptions
@@ -84,10 +84,10 @@ struct FileSubmission {
 
     /// A row with an order of more than is thought possible is a bad one.
     private func limited(_ row: InputRow) -> InputRow {
-        guard let maxQuantity, case .success(let change) = row.result else { return row }
+        guard case .success(let change) = row.result else { return row }
         // An export's cancellation follows its order, and goes where that goes.
         let isOrder = change.kind == .orderPlaced || mapping != nil && change.kind == .orderCancelled
-        guard isOrder, let error = change.exceeding(maxQuantity) else { return row }
+        guard isOrder, let error = maxQuantity.error(of: change) else { return row }
         return row.rejected(error)
     }
 

@@ -138,6 +138,12 @@ struct ExportCommandTests {
             #expect(
                 ran.output.contains(
                     #"line 2: quantity: "TEA-250" is ordered 11 times, and --max-quantity is 10"#), "\(ran.output)")
+            let own = Ran(try await shop.run("submit", file, "--max-quantity", "5", "--max-quantity", "main=10"))
+            #expect(own.code == 65 && own.output.contains("and --max-quantity is 10 for \"main\""), "\(own.output)")
+            let twice = Ran(try await shop.run("submit", file, "--max-quantity", "5", "--max-quantity", "6"))
+            #expect(twice.code == 64 && twice.errors.contains("--max-quantity is there twice"), "\(twice.errors)")
+            let none = Ran(try await shop.run("submit", file, "--max-quantity", "main=x"))
+            #expect(none.code == 64 && none.errors.contains("or SHOP= and that, got \"main=x\""), "\(none.errors)")
             let single = ["submit", "--id", "c", "--shop", "main", "--customer", "c", "--line", "A:6", "--line", "A:5"]
             let flags = Ran(
                 try await ChildProcess.run(

@@ -90,6 +90,21 @@ struct ExportTests {
         #expect(throws: InputError.self) { try self.read(Array(line.utf8), KnownExport.etsy.mapping) }
     }
 
+    @Test("of an ID or a SKU a regular expression says what counts; what it doesn't match is refused")
+    func pattern() throws {
+        let text = "Id,Who,Sku,N\nShop #17 (web),c,A-1/blue,1\n#18,c,B,2\nnone,c,C-1,1\n"
+        var mapping = try ExportMapping(##"id=Id~"#(\d+)",customer=Who,sku=Sku~^[A-Z]|Id,quantity=N"##)
+        mapping.setShop("s")
+        let read = try read(Array(text.utf8), mapping)
+        #expect(
+            read.rows == [
+                "s/17 c A:1", "s/18 c B:2", ##"line 4: id: expected what "#(\d+)" matches, got "none""##,
+            ])
+        for wrong in ["id=Id~(", "customer=Who~a", "id=Id~a~b"] {
+            #expect(throws: FieldError.self) { try ExportMapping(wrong) }
+        }
+    }
+
     @Test("orders that are none yet are left out: what the first row says that says something")
     func only() throws {
         let text = "Id,State,Who,Sku,N\n1,open,c,A,1\n2,PAID ,c,A,1\n2,,c,B,1\n3,,c,A,1\n4,paid,c,A,x\n5,open,c,A,x\n"
@@ -182,7 +197,7 @@ struct ExportTests {
         #expect(try read(Array(text.utf8), mapping).rows.first == "other/7 Zoë A:2")
         for (wrong, message) in [
             ("id", "expected PART=COLUMN"), ("colour=Red", "expected one of id, shop"), ("id=A,id=B", "is there twice"),
-            ("id=\"A", "isn't closed"), ("id=", "expected a column"), ("id=A~b", "expected a column"),
+            ("id=\"A", "isn't closed"), ("id=", "expected a column"), ("customer=A~b", "expected a column"),
         ] {
             let error = #expect(throws: FieldError.self) { try ExportMapping(wrong) }
             #expect(error?.message.contains(message) == true, "\(wrong): \(String(describing: error))")
