@@ -1,11 +1,11 @@
 -- The idempotency window: which changes are in the log already, each with its payload's digest and its place. Read behind
 -- history.lua, ahead of the scripts that look there or write there.
 --
--- `<shop> <change ID>` → 16 bytes of digest, `<seq> `, and the entry's ID, its time in 6 bytes, in many small hashes, `…:seen:<since>:<bucket>`: small ones stay
--- listpacks, which take half the memory. A change's bucket comes from its hash, which whoever appends sends along. `…:seen` names
--- the generations: 'buckets', then since when it is written to (µs), how many buckets it has, and the head's seq when it began,
--- of the one of today; the same without seq of the one before; and of one that is on its way out, bucket by bucket, with the
--- next one to go. An ID is known for one to two windows.
+-- `<shop> <change ID>` → 16 bytes of digest, the seq and a blank, and the entry's ID with its time in 6 bytes, in many small hashes,
+-- `…:seen:<since>:<bucket>`: small ones stay listpacks, which take half the memory. A change's bucket comes from its hash, which
+-- whoever appends sends along. `…:seen` names the generations: 'buckets', then since when it is written to (µs), how many buckets
+-- it has, and the head's seq when it began, of the one of today; the same without seq of the one before; and of one that is on its
+-- way out, bucket by bucket, with the next one to go. An ID is known for one to two windows.
 --
 -- Before format 3 `…:seen` is one hash, and `…:seen:old` the one before it, each with `since` and the digest in hexadecimal.
 -- Whoever may write the newer form begins it when that hash is due to rotate. A build that knows the one hash only, and would take

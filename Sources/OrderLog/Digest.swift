@@ -39,6 +39,11 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
         (self.high, self.low) = (high, low)
     }
 
+    /// The digest of no payload that there is.
+    package static let none = Digest(high: 0, low: 0)
+
+    private init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+
     /// The digest that a description tells; nil for another text.
     package init?(_ description: String) {
         guard description.utf8.count == 32, let high = UInt64(description.prefix(16), radix: 16),

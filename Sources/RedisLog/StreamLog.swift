@@ -225,11 +225,8 @@ package final class StreamLog: LogPort {
         for entry in healing {
             arguments.append(contentsOf: [entry.seq.description, entry.change?.name ?? ""])
             arguments.append(entry.change.map { NameEncoding.windowHash($0.name) } ?? 0)
-            if let digest = entry.change.flatMap({ Digest($0.digest) }) {
-                arguments.append(digest)
-            } else {
-                arguments.append("")
-            }
+            // Where the ledger was damaged, a retry is a conflict, and the log opens all the same.
+            arguments.append(entry.change.flatMap { Digest($0.digest) } ?? .none)
             arguments.append(2 * entry.fields.count)
             for field in entry.fields {
                 arguments.append(field.name)

@@ -98,6 +98,30 @@ struct HealingTests {
         }
     }
 
+    @Test(
+        "a digest that is none, in a damaged ledger, doesn't keep the log shut", arguments: [LogFormat.trimmed, .names])
+    func damagedDigest(format: LogFormat) async throws {
+        try await withWorld { world in
+            let worker = try world.session(.postgres, "a")
+            try await worker.takeOver()
+            let identity = LogIdentity(
+                partitioning: world.identity.partitioning, log: world.identity.log, format: format)
+            func append() throws -> [Appender.Result.Outcome] {
+                let appender = Appender(world.redis, keys: world.keys, identity: identity, window: .seconds(3600))
+                let reply = try appender.append(
+                    [try world.order("a")], to: world.partition, until: .after(.seconds(5)))
+                guard case .appended(_, let results) = reply else { return [] }
+                return results.map(\.outcome)
+            }
+            #expect(try append() == [.accepted])
+            try await worker.work()
+            _ = try world.postgres.query("UPDATE ledger SET digest = 'x'", until: .after(.seconds(5)))
+            try world.loseTail(keeping: 0)
+            #expect(try await world.session(.postgres, "b").takeOver().healed == 1)
+            #expect(try append() == [.conflict])
+        }
+    }
+
     @Test("the ledger knows where healed entries lie, whichever opening put them back", arguments: [1, 700])
     func confirmed(count: Int) async throws {
         try await withWorld { world in

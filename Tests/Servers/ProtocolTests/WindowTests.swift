@@ -65,11 +65,11 @@ struct WindowTests {
         }
     }
 
-    @Test("a builder of one hash fails before it writes anything, once it is in buckets")
+    @Test("a build that knows the one hash only fails before it writes anything, once it is in buckets")
     func formerBuild() async throws {
         try await withWorld { world in
             _ = try outcomes(world, ["a"])
-            // The first that builds before the buckets did with the window.
+            // What such a build's append begins with.
             #expect(throws: RedisError.self) { try world.call("HMGET", world.keys.seen(world.partition), "main a") }
         }
     }
