@@ -67,7 +67,10 @@ package struct ChangeReader: ~Copyable {
     }
 
     /// How rejected rows are written as a sheet; nil until a CSV's header is read.
-    package var sheet: RejectedSheet? { header.map { RejectedSheet(header: $0, separator: separator) } }
+    package var sheet: RejectedSheet? {
+        guard let header, let columns else { return nil }
+        return RejectedSheet(header: header, separator: separator, columns: columns.count)
+    }
 
     /// Whether what is read are orders of several rows or items, not changes a row.
     package var readsOrders: Bool { format == .csv || mapping != nil }

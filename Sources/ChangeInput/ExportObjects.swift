@@ -105,8 +105,9 @@ struct ExportObjects {
             if scanner.peek == UInt8(ascii: "\"") {
                 found.set(index, try scanner.takeString(path))
             } else {
+                // What isn't so says as little as what isn't there.
                 let text = try scanner.takeRaw()
-                if text != "null" { found.set(index, text) }
+                if text != "null", text != "false" { found.set(index, text) }
             }
         }
     }

@@ -109,6 +109,19 @@ struct RejectedRowsTests {
             let last = try shop.file("good2.csv", text.split(separator: "\n").map(String.init))
             #expect(try await submit(last).succeeded().output.contains("1 order · 1 accepted"))
 
+            // Of an order that is too long to be kept nothing is there to be submitted: it would have too few lines.
+            let note = String(repeating: "n", count: 9000)
+            let long = try shop.file(
+                "long.csv",
+                ["Name;Note;Email;Lineitem sku;Lineitem quantity"]
+                    + (1...8).map { "#4;\(note);c;S\($0);\($0 == 1 ? 0 : 1)" })
+            _ = try await submit(long, "--rejects", shop.path("bad4.csv"))
+            let fourth = try shop.lines("bad4.csv")
+            #expect(fourth.count == 2 && fourth[1].hasPrefix(";;;;;\"line 2: quantity: "), "\(fourth)")
+            let length = try shop.length()
+            #expect(try await submit(shop.path("bad4.csv")).output.contains(" · 0 accepted"))
+            #expect(try shop.length() == length)
+
             // An order and its cancellation are the same rows.
             let cancelled = try shop.file(
                 "cancelled.csv",

@@ -88,6 +88,12 @@ struct ExportTests {
         #expect(mapped.rows.first == "s/7 c A:2 B:1" && mapped.rows.last == "s/7 c A:2 B:1")
         #expect(mapped.rows.count == 3 && mapped.rows[1].contains("line 3: expected a JSON object"), "\(mapped.rows)")
         #expect(throws: InputError.self) { try self.read(Array(line.utf8), KnownExport.etsy.mapping) }
+        let flagged = [1, 2].map {
+            #"{"no":\#($0),"who":{"name":"c"},"items":[{"code":"A","n":1}],"gone":\#($0 == 2)}"#
+        }
+        own.override(with: try ExportMapping("cancelled=gone"))
+        let cancelled = try self.read(Array(flagged.joined(separator: "\n").utf8), own, objects: own)
+        #expect(cancelled.rows == ["s/1 c A:1", "s/2 c A:1", "order.cancelled s/2/cancel 2 A:1"])
     }
 
     @Test("of an ID or a SKU a regular expression says what counts; what it doesn't match is refused")
