@@ -8,7 +8,8 @@ FROM swift:6.3-bookworm AS build
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates libcurl4-openssl-dev libhiredis-dev libpq-dev librdkafka-dev libssl-dev pkg-config \
+        ca-certificates libcurl4-openssl-dev libhiredis-dev libpq-dev librdkafka-dev libssl-dev libzstd-dev pkg-config \
+        zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 

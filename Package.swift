@@ -53,6 +53,8 @@ let package = Package(
         .systemLibrary(name: "CLibrdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLibssl", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
         // What the build was told.
         .target(name: "CBuild", cSettings: commit.map { [.define("ONEWRITE_COMMIT", to: "\"\($0)\"")] } ?? []),
@@ -73,6 +75,8 @@ let package = Package(
             dependencies: ["ThreadedIO", .target(name: "CLibrdkafka", condition: .when(traits: ["Kafka"]))],
             swiftSettings: swiftSettings),
         .target(name: "HTTPClient", dependencies: ["ThreadedIO", "CHTTPClient"], swiftSettings: swiftSettings),
+
+        .target(name: "Compression", dependencies: ["CZlib", "CZstd"], swiftSettings: swiftSettings),
 
         // Faults on demand, for tests: nothing in a release build.
         .target(name: "Faults", swiftSettings: swiftSettings),
@@ -193,8 +197,9 @@ let package = Package(
         .target(
             name: "OnewriteCommand",
             dependencies: [
-                "OrderLog", "ChangeInput", "Coordination", "RedisLog", "Sinks", "Connections", "Reports", "Inspection",
-                "Audit", "Upkeep", "Submission", "SinkKinds", "Onewrite", "RedisClient", "PostgresClient", "ThreadedIO",
+                "OrderLog", "ChangeInput", "Compression", "Coordination", "RedisLog", "Sinks", "Connections", "Reports",
+                "Inspection", "Audit", "Upkeep", "Submission", "SinkKinds", "Onewrite", "RedisClient", "PostgresClient",
+                "ThreadedIO",
                 "Serving", "Dashboard", "PrivateServers", "Harness", "Demo", "Bench", "Faults", "HTTPClient",
                 "KafkaClient", "CBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -279,6 +284,9 @@ let package = Package(
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets", "Harness", "TestSupport"], path: "Tests/Unit/FuzzTests",
             swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CompressionTests", dependencies: ["Compression", "CZlib", "CZstd"],
+            path: "Tests/Unit/CompressionTests", swiftSettings: swiftSettings),
         .testTarget(
             name: "ThreadedIOTests", dependencies: ["ThreadedIO"], path: "Tests/Unit/ThreadedIOTests",
             swiftSettings: swiftSettings),

@@ -218,6 +218,9 @@ struct CSVColumns {
     /// Whether a row says that its order was cancelled.
     func isCancelled(_ fields: [String]) -> Bool { says(.cancelled, fields) == true }
 
+    /// Whether a row says that its item is none.
+    func isNoItem(_ fields: [String]) -> Bool { says(.skip, fields) == true }
+
     /// Whether a row says that its order is one to be taken; nil when it doesn't say.
     func isWanted(_ fields: [String]) -> Bool? { sources[.only] == nil ? true : says(.only, fields) }
 

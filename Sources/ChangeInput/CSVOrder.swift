@@ -32,6 +32,8 @@ struct CSVRow {
     var hasOwnID = true
     /// The item without a SKU that is left out.
     var skipped: String?
+    /// Whether it says that its item is none.
+    var isNoItem = false
 
     init(
         line: Int, _ text: ArraySlice<UInt8>, _ fields: [String], _ columns: CSVColumns, _ unreadable: FieldError?,
@@ -59,6 +61,7 @@ struct CSVRow {
             hasOwnID = !id.isEmpty
             var (sku, name, quantity) = (field(.sku), field(.name), Self.wholeNumber(field(.quantity)))
             hasItem = !(sku.isEmpty && (columns.has(.name) ? name.isEmpty : quantity.isEmpty))
+            if hasItem, columns.isNoItem(fields) { (hasItem, isNoItem) = (false, true) }
             if hasItem, sku.isEmpty {
                 let item = name.isEmpty ? "an item" : name
                 switch missingSKU {

@@ -20,7 +20,8 @@ package struct ChangeReader: ~Copyable {
     private var window: CSVWindow
     /// Whether JSON is a document, not an object a line.
     private var isDocument = false
-    private let mapping: ExportMapping?
+    /// What an export is; nil for changes as we have them.
+    private let shape: ExportShape?
     private let objects: ExportObjects?
     private let decoder: TextDecoder?
     /// What parts an export's fields.
@@ -47,6 +48,8 @@ package struct ChangeReader: ~Copyable {
         package fileprivate(set) var orders = 0
         /// Orders that are none yet.
         package fileprivate(set) var unwanted = 0
+        /// Items that are said to be none.
+        package fileprivate(set) var unwantedItems = 0
         /// The first of the items' names.
         package fileprivate(set) var names: [String] = []
 
@@ -54,7 +57,9 @@ package struct ChangeReader: ~Copyable {
             if order.isUnwanted { unwanted += 1 } else { orders += 1 }
         }
 
-        fileprivate mutating func add(item name: String) {
+        fileprivate mutating func add(_ row: CSVRow) {
+            if row.isNoItem { unwantedItems += 1 }
+            guard let name = row.skipped else { return }
             items += 1
             if names.count < 5, !names.contains(name) { names.append(name) }
         }
@@ -73,7 +78,7 @@ package struct ChangeReader: ~Copyable {
     }
 
     /// Whether what is read are orders of several rows or items, not changes a row.
-    package var readsOrders: Bool { format == .csv || mapping != nil }
+    package var readsOrders: Bool { format == .csv || shape != nil }
 
     /// Bytes of the input that were taken in, for showing progress.
     package var bytesConsumed: Int { framer.bytesConsumed }
@@ -82,20 +87,19 @@ package struct ChangeReader: ~Copyable {
     ///
     /// - Parameters:
     ///   - format: nil: NDJSON when the first byte that isn't white space is a brace, otherwise CSV.
-    ///   - mapping: Where an export has what; nil for changes as we have them.
-    ///   - objects: The same for one that is JSON; nil where that can't be read.
+    ///   - shape: Where an export has what; nil for changes as we have them.
     ///   - isReady: Waits until `read` would not block, or that moment has come; true in the first case.
     ///   - read: Gives the next bytes, and nil at the end; for example ``DescriptorSource/read()``.
     package init(
-        format: InputFormat?, mapping: ExportMapping? = nil, objects: ExportMapping? = nil,
+        format: InputFormat?, shape: ExportShape? = nil,
         isReady: @escaping (ContinuousClock.Instant) -> Bool = { _ in true },
         read: @escaping () throws(InputError) -> [UInt8]?
     ) {
         self.format = format
-        self.mapping = mapping
-        self.objects = objects.map { ExportObjects($0) }
-        window = CSVWindow(isOfExport: mapping != nil)
-        guard mapping != nil else {
+        self.shape = shape
+        objects = shape?.objects.map { ExportObjects($0) }
+        window = CSVWindow(isOfExport: shape != nil)
+        guard let shape else {
             decoder = nil
             framer = RecordFramer(isReady: isReady, read: read)
             return
@@ -111,6 +115,7 @@ package struct ChangeReader: ~Copyable {
             }
             return decoder.decoded(chunk)
         }
+        framer.wrapper = shape.objects?.wrapper
     }
 
     /// Reads up to the next change's end.
@@ -128,10 +133,15 @@ package struct ChangeReader: ~Copyable {
                 format = format ?? InputFormat(beginning: beginning)
                 isDocument = format == .ndjson && InputFormat.isDocument(beginning) == true
             }
-            if format != .csv, mapping != nil {
-                guard objects != nil else {
+            if let shape {
+                if format != .csv, shape.objects == nil {
                     throw .header("it is JSON, which isn't known of this export. Take its CSV, or --map")
                 }
+                if format == .csv, shape.rows == nil {
+                    throw .header("it is a CSV, which isn't known of this export. Take its JSON, or --map")
+                }
+            }
+            if format != .csv, shape != nil {
                 if try framer.openWrapper() { isDocument = true }
             }
             if format != .csv { return try nextObject() }
@@ -148,9 +158,19 @@ package struct ChangeReader: ~Copyable {
         let kinds: [([UInt8], String)] = [
             ([0x1F, 0x8B], "it is compressed: gzip -dc FILE | onewrite submit -"),
             ([0x28, 0xB5, 0x2F, 0xFD], "it is compressed: zstd -dc FILE | onewrite submit -"),
-            (Array("PK\u{3}\u{4}".utf8), "it is a workbook or a ZIP archive. Save the sheet as CSV (UTF-8)"),
+            (Array("BZh91AY&SY".utf8), "it is compressed: bzip2 -dc FILE | onewrite submit -"),
+            ([0xFD] + Array("7zXZ".utf8), "it is compressed: xz -dc FILE | onewrite submit -"),
             ([0xD0, 0xCF, 0x11, 0xE0], "it is an old Excel workbook. Save the sheet as CSV (UTF-8)"),
         ]
+        if beginning.starts(with: Array("PK\u{3}\u{4}".utf8)) {
+            // Their parts' names are in plain text; a workbook's are these.
+            let isWorkbook = ["[Content_Types].xml", "_rels/", "xl/", "docProps/"].contains {
+                beginning.dropFirst(30).starts(with: $0.utf8)
+            }
+            return isWorkbook
+                ? "it is a workbook. Save the sheet as CSV (UTF-8)"
+                : "it is a ZIP archive: unzip -p FILE | onewrite submit -"
+        }
         return kinds.first { beginning.starts(with: $0.0) }?.1
     }
 
@@ -170,7 +190,7 @@ package struct ChangeReader: ~Copyable {
                 let bytes = framer.bytes[range]
                 if bytes.allSatisfy(\.isSpace) { continue }
                 guard let objects else { return InputRow(object: range, of: framer.bytes, line: line) }
-                let order = objects.order(range, of: framer.bytes, line: line) { leftOut.add(item: $0) }
+                let order = objects.order(range, of: framer.bytes, line: line) { leftOut.add($0) }
                 if order.isLeftOut {
                     leftOut.add(order)
                     continue
@@ -259,7 +279,7 @@ package struct ChangeReader: ~Copyable {
                 }
                 let row = CSVRow(line: framer.line, framer.bytes[range], fields, columns, unreadable, before: lastKey)
                 guard columns.isOfExport else { return row }
-                if let name = row.skipped { leftOut.add(item: name) }
+                leftOut.add(row)
                 // A line of sums, or of no order at all.
                 if !row.hasItem, !row.hasOwnID, row.skipped == nil, row.problem == nil { continue }
                 if row.key?.isPlausible == true { lastKey = row.key }
@@ -275,12 +295,12 @@ package struct ChangeReader: ~Copyable {
             let bytes = framer.bytes[range]
             if bytes.allSatisfy(\.isSpace) { continue }
             guard bytes.isUTF8 else { throw .header("the header is not UTF-8") }
-            if mapping != nil { separator = CSVColumns.separator(of: bytes) }
+            if shape != nil { separator = CSVColumns.separator(of: bytes) }
             if let problem = CSVFields.split(framer.bytes, range, at: separator, into: &fields) {
                 throw .header("the header \(problem.message)")
             }
             header = Array(bytes)
-            guard let mapping else { return try CSVColumns(fields) }
+            guard let mapping = shape?.rows else { return try CSVColumns(fields) }
             framer.separator = separator
             return try CSVColumns(fields, mapping)
         }

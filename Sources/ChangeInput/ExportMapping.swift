@@ -15,17 +15,19 @@ package struct ExportMapping: Sendable, Equatable {
         case cancelled
         /// Whether it is an order yet: others are left out.
         case only
+        /// Whether it is an item at all: others are left out, as those of which a set is made, or the set.
+        case skip
 
         /// Whether a source may name values.
-        var hasValues: Bool { self == .cancelled || self == .only }
+        var hasValues: Bool { [.cancelled, .only, .skip].contains(self) }
         /// Whether a source may say which part of a text counts.
         var hasPattern: Bool { self == .id || self == .sku }
     }
 
     /// Where a part comes from.
     package enum Source: Sendable, Equatable {
-        /// A column, or the path of a member in JSON; for ``Part/cancelled`` and ``Part/only`` with the values that say so,
-        /// none for any; for ``Part/id`` and ``Part/sku`` perhaps with a regular expression, as the only value.
+        /// A column, or the path of a member in JSON; for ``Part/cancelled``, ``Part/only`` and ``Part/skip`` with the
+        /// values that say so, none for any; for ``Part/id`` and ``Part/sku`` perhaps with a regular expression, as the only value.
         case column(String, values: [String] = [])
         /// The same for all.
         case constant(String)
@@ -44,8 +46,17 @@ package struct ExportMapping: Sendable, Equatable {
     /// For each part the first that has something.
     package private(set) var sources: [Part: [Source]]
     package var missingSKU = MissingSKU.refuse
+    /// The member that holds a JSON document's list of orders, where it isn't the list itself.
+    private(set) var wrapper = "orders"
 
     init(_ sources: [Part: [Source]]) { self.sources = sources }
+
+    /// The same, where orders come in a list that is another member.
+    func wrapped(in member: String) -> ExportMapping {
+        var mapping = self
+        mapping.wrapper = member
+        return mapping
+    }
 
     /// One that says nothing of any part.
     package init() { self.init([:]) }
@@ -131,80 +142,6 @@ package struct ExportMapping: Sendable, Equatable {
     }
 
     private static func unquoted(_ text: String) -> String { text.trimmingBlanks.replacing("\"", with: "") }
-}
-
-/// Exports whose columns are known.
-package enum KnownExport: String, CaseIterable, Sendable {
-    case shopify, woocommerce, amazon, etsy, ebay
-
-    /// Where its JSON has what, as webhooks and the REST API give it; nil for what has none.
-    ///
-    /// Shopify: <https://shopify.dev/docs/api/admin-rest/latest/resources/order>;
-    /// WooCommerce: <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>
-    package var objects: ExportMapping? {
-        switch self {
-        case .shopify:
-            ExportMapping([
-                .id: [.column("name")],
-                .customer: [
-                    .column("email"), .column("contact_email"), .column("customer.email"),
-                    .column("billing_address.name"), .column("phone"),
-                ],
-                .sku: [.column("line_items.sku")], .name: [.column("line_items.name"), .column("line_items.title")],
-                .quantity: [.column("line_items.quantity")], .cancelled: [.column("cancelled_at")],
-            ])
-        case .woocommerce:
-            ExportMapping([
-                .id: [.column("number"), .column("id")],
-                .customer: [.column("billing.email"), .column("customer_id")],
-                .sku: [.column("line_items.sku")], .name: [.column("line_items.name")],
-                .quantity: [.column("line_items.quantity")],
-                .cancelled: [.column("status", values: ["cancelled", "refunded", "failed"])],
-            ])
-        case .amazon, .etsy, .ebay: nil
-        }
-    }
-
-    /// Where it has what: learnt from the sellers' documentation and from files that people publish, which docs/exports.md names.
-    package var mapping: ExportMapping {
-        switch self {
-        case .shopify:
-            ExportMapping([
-                .id: [.column("Name")], .customer: [.column("Email"), .column("Billing Name"), .column("Phone")],
-                .sku: [.column("Lineitem sku")], .name: [.column("Lineitem name")],
-                .quantity: [.column("Lineitem quantity")], .cancelled: [.column("Cancelled at")],
-            ])
-        case .woocommerce:
-            ExportMapping([
-                .id: [.column("order_number"), .column("order_id")],
-                .customer: [.column("customer_email"), .column("billing_email"), .column("customer_id")],
-                .sku: [.column("item_sku")], .name: [.column("item_name")], .quantity: [.column("item_quantity")],
-                .cancelled: [
-                    .column("status", values: ["cancelled", "wc-cancelled", "refunded", "wc-refunded", "failed"])
-                ],
-            ])
-        case .amazon:
-            ExportMapping([
-                .id: [.column("order-id"), .column("amazon-order-id")],
-                .customer: [.column("buyer-email"), .column("buyer-name")], .sku: [.column("sku")],
-                .name: [.column("product-name"), .column("item-name")],
-                .quantity: [.column("quantity-purchased"), .column("quantity")],
-                .cancelled: [.column("order-status", values: ["cancelled", "canceled"])],
-            ])
-        case .etsy:
-            ExportMapping([
-                .id: [.column("Order ID")], .customer: [.column("Buyer"), .column("Ship Name")],
-                .sku: [.column("SKU")], .name: [.column("Item Name")], .quantity: [.column("Quantity")],
-            ])
-        case .ebay:
-            ExportMapping([
-                .id: [.column("Order Number"), .column("Sales Record Number")],
-                .customer: [.column("Buyer Username"), .column("Buyer Email")],
-                .sku: [.column("Custom Label"), .column("Custom Label (SKU)")], .name: [.column("Item Title")],
-                .quantity: [.column("Quantity")],
-            ])
-        }
-    }
 }
 
 extension StringProtocol {

@@ -28,9 +28,9 @@ struct ExportObjects {
     ///   - range: Where the object is.
     ///   - bytes: What it is in.
     ///   - line: The line it begins on.
-    ///   - skipped: Takes the name of each item without a SKU that is left out.
+    ///   - noting: Takes each of its rows.
     /// - Returns: The order, perhaps rejected.
-    func order(_ range: Range<Int>, of bytes: [UInt8], line: Int, skipped: (String) -> Void) -> CSVOrder {
+    func order(_ range: Range<Int>, of bytes: [UInt8], line: Int, noting: (CSVRow) -> Void) -> CSVOrder {
         var found = Found(count: indexes.count)
         var problem: FieldError?
         do throws(FieldError) {
@@ -50,11 +50,11 @@ struct ExportObjects {
             zip(item, found.order).map { $0 ?? $1 ?? "" }
         }
         let first = CSVRow(line: line, bytes[range], rows.removeFirst(), columns, problem)
-        if let name = first.skipped { skipped(name) }
+        noting(first)
         var order = CSVOrder(first, isOfExport: true)
         for fields in rows {
             let row = CSVRow(line: line, [], fields, columns, nil)
-            if let name = row.skipped { skipped(name) }
+            noting(row)
             order.append(row)
         }
         return order

@@ -7,9 +7,11 @@ package enum InputFormat: Sendable {
 
     /// Takes the format from a file's name.
     ///
-    /// - Parameter path: The file's path; nil comes of any ending but `.csv`, `.ndjson` and `.jsonl`.
+    /// - Parameter path: The file's path; nil comes of any ending but `.csv`, `.ndjson` and `.jsonl`, perhaps with what says
+    ///   that it is compressed behind it.
     package init?(path: String) {
-        let name = path.lowercased()
+        var name = path.lowercased()[...]
+        for ending in [".gz", ".zst"] where name.hasSuffix(ending) { name = name.dropLast(ending.count) }
         if name.hasSuffix(".csv") {
             self = .csv
         } else if name.hasSuffix(".ndjson") || name.hasSuffix(".jsonl") {

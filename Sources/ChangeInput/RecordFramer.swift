@@ -97,14 +97,19 @@ struct RecordFramer {
         }
     }
 
-    /// Steps into a document that is one object with the list of orders in it, `{"orders":[`, as shops' APIs answer.
+    /// The member that holds the list of orders of a JSON document, `{"orders":[`, as shops' APIs answer.
+    var wrapper: String?
+    private var isWrapped = false
+
+    /// Steps into a document that is one object with the list of orders in it, as ``wrapper`` says.
     ///
     /// - Returns: Whether it is one.
     /// - Throws: ``InputError/unreadable(errno:)``.
     mutating func openWrapper() throws(InputError) -> Bool {
+        guard let wrapper, !isWrapped else { return false }
         // From `start` on: more of the input may move what is there.
         var length = 0
-        for part in ["{", "\"orders\"", ":", "["] {
+        for part in ["{", "\"\(wrapper)\"", ":", "["] {
             var hasMore = true
             while hasMore {
                 while start + length < bytes.count, bytes[start + length].isSpace { length += 1 }
@@ -115,8 +120,20 @@ struct RecordFramer {
         }
         nextLine += bytes[start..<start + length].count { $0 == 0x0A }
         consume(length)
-        betweenObjects.append(UInt8(ascii: "}"))
+        isWrapped = true
         return true
+    }
+
+    /// Passes over what stands behind the list in the object that holds it: how many there are, what was asked for.
+    private mutating func closeWrapper() throws(InputError) {
+        var nesting = JSONNesting(depth: 2)
+        while nesting.depth > 0 {
+            if start == bytes.count, try !fill() { break }
+            nesting.take(bytes[start])
+            if bytes[start] == 0x0A { nextLine += 1 }
+            consume(1)
+        }
+        isWrapped = false
     }
 
     /// Reads up to the end of the next object of a JSON document: of a list, or of objects that stretch over lines.
@@ -126,15 +143,23 @@ struct RecordFramer {
     mutating func nextObject() throws(InputError) -> Record? {
         isStarved = false
         while true {
-            while start < bytes.count, bytes[start].isSpace || betweenObjects.contains(bytes[start]) {
+            while start < bytes.count, bytes[start].isSpace || Self.betweenObjects.contains(bytes[start]) {
+                if isWrapped, bytes[start] == UInt8(ascii: "]") {
+                    try closeWrapper()
+                    continue
+                }
                 if bytes[start] == 0x0A { nextLine += 1 }
                 consume(1)
             }
-            if start < bytes.count { break }
+            if start < bytes.count {
+                // Pages that were put behind each other.
+                if try openWrapper() { continue }
+                break
+            }
             guard try fill() else { return nil }
         }
         line = nextLine
-        var (scanned, depth, isInString, isEscaped) = (0, 0, false, false)
+        var (scanned, nesting) = (0, JSONNesting())
         var beginning: [UInt8]?
         var (isWhole, hasMore) = (false, false)
         repeat {
@@ -142,19 +167,8 @@ struct RecordFramer {
                 let byte = bytes[start + scanned]
                 scanned += 1
                 if byte == 0x0A { nextLine += 1 }
-                switch byte {
-                case _ where isEscaped: isEscaped = false
-                case UInt8(ascii: "\\") where isInString: isEscaped = true
-                case UInt8(ascii: "\""): isInString.toggle()
-                case _ where isInString: break
-                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-                case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                    depth -= 1
-                    isWhole = depth <= 0
                 // What is no object at all ends with its line.
-                case 0x0A where depth == 0: isWhole = true
-                default: break
-                }
+                isWhole = nesting.take(byte) || byte == 0x0A && nesting.depth == 0
             }
             if scanned > Limits.inputLineBytesMax, beginning == nil {
                 beginning = Array(bytes[start..<start + Self.keptBytesMax])
@@ -171,7 +185,7 @@ struct RecordFramer {
     }
 
     /// What stands between a list's objects, or behind the last.
-    private var betweenObjects = [UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "]")]
+    private static let betweenObjects = [UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "]")]
 
     /// Without the CR of a CRLF.
     private func trimmed(_ record: Range<Int>) -> Range<Int> {
@@ -219,5 +233,33 @@ struct RecordFramer {
         }
         bytes.append(contentsOf: chunk)
         return true
+    }
+}
+
+/// How deep a place in JSON is.
+private struct JSONNesting {
+    private(set) var depth = 0
+    private var isInString = false
+    private var isEscaped = false
+
+    init(depth: Int = 0) { self.depth = depth }
+
+    /// Goes on by a byte.
+    ///
+    /// - Returns: Whether it closes what is outermost.
+    @discardableResult
+    mutating func take(_ byte: UInt8) -> Bool {
+        switch byte {
+        case _ where isEscaped: isEscaped = false
+        case UInt8(ascii: "\\") where isInString: isEscaped = true
+        case UInt8(ascii: "\""): isInString.toggle()
+        case _ where isInString: break
+        case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+        case UInt8(ascii: "}"), UInt8(ascii: "]"):
+            depth -= 1
+            return depth <= 0
+        default: break
+        }
+        return false
     }
 }

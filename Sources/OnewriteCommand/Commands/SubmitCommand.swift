@@ -23,15 +23,16 @@ struct SubmitCommand: AsyncParsableCommand {
             Where other orders' rows stand between them it is rejected; so far apart that it can't be seen, a conflict.
 
             What a shop's own system exports is read with --format, or with --map for any other: a CSV with commas, semicolons or \
-            tabs, in UTF-8, UTF-16 or Windows-1252; of Shopify and WooCommerce also the JSON of webhooks and APIs. An order's rows \
-            needn't stand together there; cancelled orders become an order and its cancellation.
+            tabs, in UTF-8, UTF-16 or Windows-1252; of Shopify, WooCommerce and Magento the JSON of webhooks and APIs. An order's \
+            rows needn't stand together there; cancelled orders become an order and its cancellation. What gzip or zstd \
+            compressed is read as it is.
 
             An ID is taken once: whatever broke, submit the same again. Exit codes: 0 all of it is in the log; 65 a row was \
             rejected, or its ID is there with another payload; 75 try again; 69 no server within --timeout, and nothing was sent.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
-        case ndjson, csv, shopify, woocommerce, amazon, etsy, ebay
+        case ndjson, csv, shopify, woocommerce, magento, amazon, etsy, ebay
 
         /// The export that it is; nil for our own formats.
         var export: KnownExport? { KnownExport(rawValue: rawValue) }
@@ -41,7 +42,7 @@ struct SubmitCommand: AsyncParsableCommand {
             switch self {
             case .ndjson: .ndjson
             case .csv: .csv
-            case .shopify, .woocommerce, .amazon, .etsy, .ebay: nil
+            case .shopify, .woocommerce, .magento, .amazon, .etsy, .ebay: nil
             }
         }
     }
@@ -76,8 +77,8 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes, cancelled \
-            and only; or @ and a file that says so.
+            Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes, cancelled, \
+            only and skip; or @ and a file that says so.
             """,
             valueName: "PART=COLUMN,…"))
     var map: String?
@@ -137,7 +138,7 @@ struct SubmitCommand: AsyncParsableCommand {
                 throw ValidationError("\(flag.0) doesn't go with a file")
             }
             if !isExport, noSku != nil { throw ValidationError("--no-sku goes with --map or an export's --format") }
-            _ = try mapping { $0.mapping }
+            _ = try shape()
             return
         }
         if flags.allSatisfy({ !$0.1 }) {
@@ -149,38 +150,39 @@ struct SubmitCommand: AsyncParsableCommand {
         }
     }
 
-    /// Where an export has what; nil for our own formats, and where it isn't known.
+    /// Where an export has what; nil for our own formats.
     ///
-    /// - Parameter known: What is known of an export: as rows, or as objects.
-    /// - Returns: With what the other options say.
+    /// - Returns: What is known of it, with what the other options say.
     /// - Throws: `ValidationError`.
-    private func mapping(_ known: (KnownExport) -> ExportMapping?) throws -> ExportMapping? {
+    private func shape() throws -> ExportShape? {
         guard map != nil || format?.export != nil else { return nil }
         let own = try map.map { try Self.mapText($0) }
         do throws(FieldError) {
-            var mapping = ExportMapping()
-            if let export = format?.export {
-                guard let found = known(export) else { return nil }
-                mapping = found
+            let changes = try own.map { text throws(FieldError) in try ExportMapping(text) }
+            return try (format?.export?.shape ?? ExportShape(ExportMapping())).changed {
+                mapping throws(FieldError) in try complete(&mapping, changes)
             }
-            if let own { mapping.override(with: try ExportMapping(own)) }
-            if let shop { mapping.setShop(shop.inNormalForm) }
-            if let noSku {
-                guard let chosen = ExportMapping.MissingSKU(rawValue: noSku) else {
-                    throw FieldError("no-sku", "expected refuse, skip or name, got \(FieldError.quote(noSku))")
-                }
-                mapping.missingSKU = chosen
-            }
-            guard mapping.missingParts.isEmpty else {
-                let missing = mapping.missingParts.map(\.rawValue)
-                throw FieldError(
-                    "map",
-                    "says nothing of \(missing.joined(separator: ", "))"
-                        + (missing.contains("shop") ? ": --shop NAME for all orders, or shop=COLUMN" : ""))
-            }
-            return mapping
         } catch {
             throw ValidationError("--\(error)")
+        }
+    }
+
+    /// Has a mapping say what the options say.
+    private func complete(_ mapping: inout ExportMapping, _ changes: ExportMapping?) throws(FieldError) {
+        if let changes { mapping.override(with: changes) }
+        if let shop { mapping.setShop(shop.inNormalForm) }
+        if let noSku {
+            guard let chosen = ExportMapping.MissingSKU(rawValue: noSku) else {
+                throw FieldError("no-sku", "expected refuse, skip or name, got \(FieldError.quote(noSku))")
+            }
+            mapping.missingSKU = chosen
+        }
+        let missing = mapping.missingParts.map(\.rawValue)
+        guard missing.isEmpty else {
+            throw FieldError(
+                "map",
+                "says nothing of \(missing.joined(separator: ", "))"
+                    + (missing.contains("shop") ? ": --shop NAME for all orders, or shop=COLUMN" : ""))
         }
     }
 
@@ -197,9 +199,8 @@ struct SubmitCommand: AsyncParsableCommand {
     func run() async throws {
         guard let file else { return try await submitOne() }
         let submission = FileSubmission(
-            path: file, format: format.flatMap(\.input), mapping: try mapping { $0.mapping },
-            objects: try mapping { $0.objects },
-            rejectsPath: rejects, onError: onError == .stop ? .stop : .goOn, maxQuantity: maxQuantity, isDry: dryRun,
+            path: file, format: format.flatMap(\.input), shape: try shape(), rejectsPath: rejects,
+            onError: onError == .stop ? .stop : .goOn, maxQuantity: maxQuantity, isDry: dryRun,
             options: options,
             servers: try await options.servers(name: "onewrite-submit"))
         try await StopRequest.handlingSignals(saying: "stopping: waiting for the answers in flight") { stop in

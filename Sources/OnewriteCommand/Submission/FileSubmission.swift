@@ -18,9 +18,7 @@ struct FileSubmission {
     let path: String
     let format: InputFormat?
     /// Where an export has what; nil for our own formats.
-    let mapping: ExportMapping?
-    /// The same for one that is JSON; nil where that isn't known.
-    let objects: ExportMapping?
+    let shape: ExportShape?
     let rejectsPath: String?
     let onError: OnError
     /// The most of a SKU that an order may have.
@@ -38,7 +36,7 @@ struct FileSubmission {
         var input = try SubmissionInput(path: path)
         let rejects = try rejectsPath.map { try RejectsFile(path: $0, besides: input.descriptor) }
         defer { rejects?.flush() }
-        let format = format ?? (mapping == nil ? InputFormat(path: path) : nil)
+        let format = format ?? (shape == nil ? InputFormat(path: path) : nil)
         if isDry { return try rehearse(input, format, rejects, stop) }
         if onError == .stop {
             do {
@@ -58,7 +56,7 @@ struct FileSubmission {
     ) throws {
         let report = SubmissionReport(receipts: options.json ? OutputBuffer(stop: stop) : nil, rejects: rejects)
         var reader = ChangeReader(
-            format: format, mapping: mapping, objects: objects, isReady: input.isReady(stop), read: input.bytes(stop) {}
+            format: format, shape: shape, isReady: input.isReady(stop), read: input.bytes(stop) {}
         )
         var rows = 0
         do throws(InputError) {
@@ -86,7 +84,7 @@ struct FileSubmission {
     private func limited(_ row: InputRow) -> InputRow {
         guard case .success(let change) = row.result else { return row }
         // An export's cancellation follows its order, and goes where that goes.
-        let isOrder = change.kind == .orderPlaced || mapping != nil && change.kind == .orderCancelled
+        let isOrder = change.kind == .orderPlaced || shape != nil && change.kind == .orderCancelled
         guard isOrder, let error = maxQuantity.error(of: change) else { return row }
         return row.rejected(error)
     }
@@ -99,7 +97,7 @@ struct FileSubmission {
     ) throws {
         let report = SubmissionReport(receipts: nil, rejects: rejects)
         var reader = ChangeReader(
-            format: format, mapping: mapping, objects: objects, isReady: input.isReady(stop), read: input.bytes(stop) {}
+            format: format, shape: shape, isReady: input.isReady(stop), read: input.bytes(stop) {}
         )
         var (counts, lines, shown): ([Change.Kind: Int], Int, [String]) = ([:], 0, [])
         do throws(InputError) {
@@ -149,6 +147,11 @@ struct FileSubmission {
                 "  \(FieldError.spaced(leftOut.items)) item\(leftOut.items == 1 ? "" : "s") without a SKU left out: \(names)"
                     + (leftOut.items > leftOut.names.count ? " …" : ""))
         }
+        if leftOut.unwantedItems > 0 {
+            lines.append(
+                "  \(FieldError.spaced(leftOut.unwantedItems)) item\(leftOut.unwantedItems == 1 ? "" : "s") left out by \"skip\""
+            )
+        }
         if leftOut.orders > 0 {
             lines.append(
                 "  \(FieldError.spaced(leftOut.orders)) order\(leftOut.orders == 1 ? "" : "s") without other items left out"
@@ -174,7 +177,7 @@ struct FileSubmission {
         let isTyped = path == "-" && isatty(STDIN_FILENO) == 1
         let progress = SubmissionProgress(
             isWanted: !(options.json && Console.outputIsTerminal) && !isTyped, totalBytes: input.size)
-        let cancellations = mapping.map { _ in FollowingCancellations() }
+        let cancellations = shape.map { _ in FollowingCancellations() }
         let submitter = try stop.submitter(
             servers, keepsInput: rejects != nil,
             notice: {
@@ -186,7 +189,7 @@ struct FileSubmission {
                 cancellations?.note(receipt)
             })
         var reader = ChangeReader(
-            format: format, mapping: mapping, objects: objects, isReady: input.isReady(stop),
+            format: format, shape: shape, isReady: input.isReady(stop),
             read: input.bytes(stop) {
                 // Stopping at an error, it is only sent what was looked at together.
                 if onError == .goOn { submitter.settle() }
@@ -205,7 +208,7 @@ struct FileSubmission {
                 } else {
                     submitter.add(row)
                 }
-                progress.update(bytes: reader.bytesConsumed, report.tally)
+                progress.update(bytes: input.isCompressed ? input.bytesRead : reader.bytesConsumed, report.tally)
             }
             stretch.send()
         } catch {

@@ -1,4 +1,5 @@
 import ChangeInput
+import Compression
 import Foundation
 import OrderLog
 import ThreadedIO
@@ -13,6 +14,14 @@ final class SubmissionInput {
     private let ownsDescriptor: Bool
     /// Where it begins: somebody may have read a part of standard input already.
     private let start: off_t
+    /// What reads it, when it is compressed.
+    private var decompressor: Decompressor?
+    /// Whether what is read is longer than what it is read from; known once something was read.
+    var isCompressed: Bool { decompressor != nil }
+    /// What was read from the descriptor since it began.
+    private(set) var bytesRead = 0
+    /// Its first bytes, until they tell whether it is compressed; nil then.
+    private var beginning: [UInt8]? = []
 
     private init(name: String, descriptor: Int32, ownsDescriptor: Bool) {
         self.name = name
@@ -57,7 +66,7 @@ final class SubmissionInput {
         unlink(template)
         var isKept = false
         defer { if !isKept { close(copy) } }
-        let source = bytes(stop) {}
+        let source = storedBytes(stop) {}
         while let chunk = try source() {
             guard chunk.isWritten(to: copy) else {
                 throw Failure(.noInput, "\(name) can't be kept in \(directory): \(String(cString: strerror(errno)))")
@@ -70,15 +79,53 @@ final class SubmissionInput {
 
     func rewind() {
         lseek(descriptor, start, SEEK_SET)
+        (decompressor, bytesRead, beginning) = (nil, 0, [])
     }
 
-    /// A source for ``ChangeReader``.
+    /// A source for ``ChangeReader``: what is compressed is read as it was before.
     ///
     /// - Parameters:
     ///   - stop: Ends the waiting.
     ///   - beforeWaiting: Called when nothing can be read at this moment: what was read so far must not wait too.
     /// - Returns: The source; it throws when it was stopped, so that nothing is taken for whole that was cut off.
     func bytes(
+        _ stop: StopRequest, beforeWaiting: @escaping () -> Void
+    ) -> () throws(InputError) -> [UInt8]? {
+        let stored = storedBytes(stop, beforeWaiting: beforeWaiting)
+        return { [self] () throws(InputError) in
+            while var known = beginning {
+                let chunk = try stored()
+                known += chunk ?? []
+                beginning = known
+                if chunk != nil, Decompressor.Format.isUndecided(known) { continue }
+                beginning = nil
+                guard let format = Decompressor.Format(beginning: known) else { return known.isEmpty ? nil : known }
+                let decompressor = Decompressor(format)
+                decompressor.take(known)
+                self.decompressor = decompressor
+            }
+            guard let decompressor else { return try stored() }
+            while true {
+                if let piece = try intact({ () throws(Decompressor.Failure) in try decompressor.read() }) {
+                    return piece
+                }
+                guard let chunk = try stored() else {
+                    try intact { () throws(Decompressor.Failure) in try decompressor.finish() }
+                    return nil
+                }
+                decompressor.take(chunk)
+            }
+        }
+    }
+
+    private func intact<Value>(
+        _ work: () throws(Decompressor.Failure) -> Value
+    ) throws(InputError) -> Value {
+        do throws(Decompressor.Failure) { return try work() } catch { throw .damaged(error.description) }
+    }
+
+    /// What stands in the file or comes through the pipe.
+    private func storedBytes(
         _ stop: StopRequest, beforeWaiting: @escaping () -> Void
     ) -> () throws(InputError) -> [UInt8]? {
         let source = DescriptorSource(descriptor)
@@ -92,7 +139,9 @@ final class SubmissionInput {
                 {}
                 if stop.isRequested { throw .unreadable(errno: EINTR) }
             }
-            return try source.read()
+            let chunk = try source.read()
+            bytesRead += chunk?.count ?? 0
+            return chunk
         }
     }
 
@@ -100,7 +149,8 @@ final class SubmissionInput {
     func isReady(_ stop: StopRequest) -> (ContinuousClock.Instant) -> Bool {
         { [self] moment in
             // Who was asked to stop hears of it by reading.
-            wait(for: .reading, on: descriptor, until: Deadline(moment), interrupt: stop.interrupt) != .timedOut
+            decompressor?.hasMore == true
+                || wait(for: .reading, on: descriptor, until: Deadline(moment), interrupt: stop.interrupt) != .timedOut
         }
     }
 
@@ -108,6 +158,7 @@ final class SubmissionInput {
     func failure(_ error: InputError) -> Failure {
         switch error {
         case .unreadable(let number): Self.unreadable(name, number)
+        case .damaged(let message): Failure(.badRows, "\(name) can't be read on: \(message)")
         case .header(let message): Failure(.badRows, "\(name), line 1: \(message)")
         }
     }

@@ -1,4 +1,5 @@
 import CBuild
+import Compression
 import Foundation
 import HTTPClient
 import KafkaClient
@@ -26,6 +27,8 @@ struct ProgramVersion: Encodable {
             Library(name: "libpq", version: PostgresConnection.libraryVersion),
             Library(name: "libcurl", version: HTTPPoster.libraryVersion),
             Library(name: "openssl", version: CryptoLibrary.version),
+            Library(name: "zlib", version: Decompressor.libraryVersion(of: .gzip)),
+            Library(name: "libzstd", version: Decompressor.libraryVersion(of: .zstd)),
         ] + (KafkaLibrary.version.map { [Library(name: "librdkafka", version: $0)] } ?? [])
 
     /// Some lines for people; the first is `onewrite` and the number.

@@ -16,25 +16,26 @@ extension FuzzTarget {
     /// Rows of orders.
     static let csv = FuzzTarget("csv") { bytes in try readsAlike(bytes, as: .csv) { _, _ in } }
 
-    /// Exports of shops: the first byte says whose.
+    /// Exports of shops: the first byte says whose, and whether it is JSON.
     static let exports = FuzzTarget("exports") { bytes in
         guard let first = bytes.first else { return }
         let known = KnownExport.allCases
-        var mapping = known[Int(first) % known.count].mapping
-        mapping.setShop("main")
-        mapping.missingSKU = first & 0x40 == 0 ? .skip : .name
-        try readsAlike(Array(bytes.dropFirst()), as: .csv, mapping) { _, change in
+        let shape = known[Int(first & 0x0F) % known.count].shape.changed { mapping in
+            mapping.setShop("main")
+            mapping.missingSKU = first & 0x40 == 0 ? .skip : .name
+        }
+        try readsAlike(Array(bytes.dropFirst()), as: first & 0x20 == 0 ? .csv : .ndjson, shape) { _, change in
             try require(change.shop == "main" && change.lines.items.allSatisfy { $0.quantity > 0 }, "\(change)")
         }
     }
 
     /// Reads input at once and in pieces, which must give the same; what is accepted can be read from the log again.
     private static func readsAlike(
-        _ bytes: [UInt8], as format: InputFormat, _ mapping: ExportMapping? = nil,
+        _ bytes: [UInt8], as format: InputFormat, _ shape: ExportShape? = nil,
         _ check: (InputRow, Change) throws -> Void
     ) throws {
-        let whole = rows(of: [bytes[...]], as: format, mapping)
-        let inPieces = rows(of: bytes.pieces, as: format, mapping)
+        let whole = rows(of: [bytes[...]], as: format, shape)
+        let inPieces = rows(of: bytes.pieces, as: format, shape)
         try require(whole.rows.map(text) == inPieces.rows.map(text), "pieces give other rows")
         try require(whole.error == inPieces.error, "pieces give another error")
         for row in whole.rows {
@@ -45,10 +46,10 @@ extension FuzzTarget {
     }
 
     private static func rows(
-        of pieces: [ArraySlice<UInt8>], as format: InputFormat, _ mapping: ExportMapping?
+        of pieces: [ArraySlice<UInt8>], as format: InputFormat, _ shape: ExportShape?
     ) -> (rows: [InputRow], error: String?) {
         var rest = pieces[...]
-        var reader = ChangeReader(format: format, mapping: mapping, objects: mapping) {
+        var reader = ChangeReader(format: format, shape: shape) {
             rest.popFirst().map(Array.init)
         }
         var rows: [InputRow] = []

@@ -37,10 +37,10 @@ struct VersionTests {
     func libraries() async throws {
         let packages = [
             "hiredis": "hiredis", "libpq": "libpq", "libcurl": "libcurl", "openssl": "libcrypto",
-            "librdkafka": "rdkafka",
+            "librdkafka": "rdkafka", "zlib": "zlib", "libzstd": "libzstd",
         ]
         let libraries = ProgramVersion().libraries
-        #expect(Set(libraries.map(\.name)).isSubset(of: packages.keys) && libraries.count >= 4)
+        #expect(Set(libraries.map(\.name)).isSubset(of: packages.keys) && libraries.count >= 6)
         for library in libraries {
             let package = try #require(packages[library.name])
             let said = try await Ran(ChildProcess.run(["pkg-config", "--modversion", package])).succeeded().output

@@ -10,7 +10,9 @@ struct ExportCommandTests {
         ("shopify", "shopify.csv", 6), ("woocommerce", "woocommerce.csv", 4), ("amazon", "amazon.txt", 2),
         ("etsy", "etsy.csv", 2), ("ebay", "ebay.csv", 2),
     ]
-    private static let jsonFiles = [("shopify", "shopify.json", 5), ("woocommerce", "woocommerce.json", 4)]
+    private static let jsonFiles = [
+        ("shopify", "shopify.json", 5), ("woocommerce", "woocommerce.json", 4), ("magento", "magento.json", 3),
+    ]
 
     private static func path(_ file: String) -> String {
         Repository.root.appending(path: "Tests/Fixtures/exports/\(file)").path
@@ -65,6 +67,7 @@ struct ExportCommandTests {
                 ("etsy", "etsy.csv", "coolbuyer42,2,", "coolbuyer42,two,"),
                 ("shopify", "shopify.json", "\"quantity\": 3", "\"quantity\": 3.5"),
                 ("woocommerce", "woocommerce.json", "\"quantity\": 2", "\"quantity\": \"2.000\""),
+                ("magento", "magento.json", "\"qty_ordered\": 3", "\"qty_ordered\": 0.5"),
             ]
             for (format, file, good, bad) in breaks {
                 let encoding: String.Encoding =
@@ -88,6 +91,41 @@ struct ExportCommandTests {
                 #expect(ran.output.contains("1 rejected → \(file).rejects"), "\(ran.output)")
                 #expect(try shop.lines("\(file).rejects").count == 1)
             }
+        }
+    }
+
+    @Test("what gzip or zstd compressed goes in as it is, from a file and through a pipe; cut off, it says so")
+    func compressed() async throws {
+        try await withShop { shop in
+            let source = Self.path("shopify.csv")
+            let flags = "--format shopify --shop s --no-sku name"
+            #expect(
+                try await shop.shell("gzip -c \(source) > s.csv.gz && head -c 500 s.csv.gz > cut.gz").status
+                    == .exited(0))
+            // Looked at whole before anything is sent: read twice.
+            for input in ["s.csv.gz", "- < s.csv.gz", "s.csv.gz --on-error stop", "- --on-error stop < s.csv.gz"] {
+                let command = input.replacing(" <", with: " \(flags) <")
+                let ran = Ran(
+                    try await shop.shell("$onewrite submit \(command == input ? "\(input) \(flags)" : command)"))
+                #expect(ran.code == 0 && ran.output.contains("6 orders · "), "\(input): \(ran.output) \(ran.errors)")
+            }
+            let piped = Ran(
+                try await shop.shell("cat s.csv.gz | $onewrite submit - \(flags) --on-error stop"))
+            #expect(piped.code == 0 && piped.output.contains("6 duplicate"), "\(piped.output) \(piped.errors)")
+            #expect(try shop.length() == 6)
+            let own = try shop.file("own.ndjson", [order("a"), order("b")])
+            let zipped = Ran(try await shop.shell("gzip -k \(own) && $onewrite submit \(own).gz --dry-run"))
+            #expect(zipped.code == 0 && zipped.output.contains("2 order.placed"), "\(zipped.output)")
+            let zstd = Ran(
+                try await shop.run(
+                    "submit", Self.path("woocommerce.csv.zst"), "--format", "woocommerce", "--shop", "w", "--no-sku",
+                    "name"))
+            #expect(zstd.code == 0 && zstd.output.contains("4 orders · 4 accepted"), "\(zstd.output) \(zstd.errors)")
+            let cut = Ran(try await shop.shell("$onewrite submit cut.gz \(flags)"))
+            #expect(
+                cut.code == 65 && cut.errors.contains("cut.gz can't be read on: its gzip data is cut off"),
+                "\(cut.errors)")
+            #expect(try shop.length() == 10)
         }
     }
 

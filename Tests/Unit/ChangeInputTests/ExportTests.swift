@@ -8,10 +8,10 @@ import Testing
 @Suite("Exports of shops")
 struct ExportTests {
     private func read(
-        _ input: [UInt8], _ mapping: ExportMapping, objects: ExportMapping? = nil, chunk: Int = .max
+        _ input: [UInt8], _ shape: ExportShape, chunk: Int = .max
     ) throws -> (rows: [String], leftOut: ChangeReader.LeftOut, encoding: String?) {
         var rest = input[...]
-        var reader = ChangeReader(format: nil, mapping: mapping, objects: objects) {
+        var reader = ChangeReader(format: nil, shape: shape) {
             if rest.isEmpty { return nil }
             let next = Array(rest.prefix(chunk))
             rest = rest.dropFirst(next.count)
@@ -27,20 +27,16 @@ struct ExportTests {
         only: ExportMapping? = nil
     ) throws -> (rows: [String], leftOut: ChangeReader.LeftOut, encoding: String?) {
         let path = Repository.root.appending(path: "Tests/Fixtures/exports/\(file)").path
-        var (mapping, objects) = (export.mapping, export.objects)
-        mapping.setShop("main")
-        mapping.missingSKU = noSKU
-        objects?.setShop("main")
-        objects?.missingSKU = noSKU
-        if let only {
-            mapping.override(with: only)
-            objects?.override(with: only)
+        let shape = export.shape.changed { mapping in
+            mapping.setShop("main")
+            mapping.missingSKU = noSKU
+            if let only { mapping.override(with: only) }
         }
         let bytes = Array(try #require(FileManager.default.contents(atPath: path)))
-        let whole = try read(bytes, mapping, objects: objects)
+        let whole = try read(bytes, shape)
         // In pieces it is the same.
         for chunk in [7, 64] {
-            let pieces = try read(bytes, mapping, objects: objects, chunk: chunk)
+            let pieces = try read(bytes, shape, chunk: chunk)
             #expect(pieces.rows == whole.rows && pieces.encoding == whole.encoding)
         }
         return whole
@@ -84,16 +80,54 @@ struct ExportTests {
             quantity=items.n
             """)
         own.setShop("s")
-        let mapped = try self.read(Array("\(line)\n{\"no\":8,\"items\":[]}\nx\n\(line)".utf8), own, objects: own)
+        let mapped = try self.read(Array("\(line)\n{\"no\":8,\"items\":[]}\nx\n\(line)".utf8), ExportShape(own))
         #expect(mapped.rows.first == "s/7 c A:2 B:1" && mapped.rows.last == "s/7 c A:2 B:1")
         #expect(mapped.rows.count == 3 && mapped.rows[1].contains("line 3: expected a JSON object"), "\(mapped.rows)")
-        #expect(throws: InputError.self) { try self.read(Array(line.utf8), KnownExport.etsy.mapping) }
+        #expect(throws: InputError.self) { try self.read(Array(line.utf8), KnownExport.etsy.shape) }
         let flagged = [1, 2].map {
             #"{"no":\#($0),"who":{"name":"c"},"items":[{"code":"A","n":1}],"gone":\#($0 == 2)}"#
         }
         own.override(with: try ExportMapping("cancelled=gone"))
-        let cancelled = try self.read(Array(flagged.joined(separator: "\n").utf8), own, objects: own)
+        let cancelled = try self.read(Array(flagged.joined(separator: "\n").utf8), ExportShape(own))
         #expect(cancelled.rows == ["s/1 c A:1", "s/2 c A:1", "order.cancelled s/2/cancel 2 A:1"])
+    }
+
+    @Test("JSON of Magento's API: what was chosen once, what a bundle is made of, and pages behind each other")
+    func magentoJSON() throws {
+        let orders = [
+            "main/000000007 ana@example.com TEE-RED-M:2 MUG-1:5 POT-1:2", "main/000000008 bo@example.com MUG-1:3",
+            "order.cancelled main/000000008/cancel 000000008 MUG-1:3",
+        ]
+        let page = try read(.magento, "magento.json")
+        #expect(page.rows == orders && page.leftOut.unwantedItems == 2 && page.leftOut.items == 0)
+        let shape = KnownExport.magento.shape.changed { $0.setShop("main") }
+        let path = Repository.root.appending(path: "Tests/Fixtures/exports/magento.json").path
+        let bytes = Array(try #require(FileManager.default.contents(atPath: path)))
+        for chunk in [3, 100, .max] {
+            #expect(try read(bytes + bytes, shape, chunk: chunk).rows == orders + orders)
+        }
+        // As one order comes by itself, and a list of them.
+        let one = ##"{"increment_id":"9","customer_email":"c","items":[{"sku":"A","qty_ordered":2.0000}]}"##
+        for text in [one, "[\(one)]", "{\"items\":[\(one)],\"total_count\":1}\n"] {
+            #expect(try read(Array(text.utf8), shape).rows == ["main/9 c A:2"], "\(text)")
+        }
+        let wrong = one.replacing("2.0000", with: "1.5")
+        #expect(
+            try read(Array("{\"items\":[\n\(one),\n\(wrong)],\"total_count\":2}\n\(one)".utf8), shape).rows == [
+                "main/9 c A:2", "line 3: quantity: expected a whole number from 1 to 1 000 000, got \"1.5\"",
+                "main/9 c A:2",
+            ])
+        let grid = #expect(throws: InputError.self) { try read(Array("ID,Bill-to Name\n9,Ana".utf8), shape) }
+        #expect(grid?.description.contains("Take its JSON, or --map") == true)
+    }
+
+    @Test("items that are none are left out, and counted; a column that isn't there is said")
+    func skippedItems() throws {
+        let mapping = try ExportMapping("id=No,shop=@s,customer=Who,sku=Item,quantity=N,skip=Parent|Type~set/tip")
+        let text = "No,Who,Item,N,Parent,Type\n1,c,SET,x,,Set\n1,c,A,2,,\n1,c,A,2,7,\n2,d,TIP,1,,tip\n"
+        let read = try read(Array(text.utf8), ExportShape(mapping))
+        #expect(read.rows == ["s/1 c A:2"] && read.leftOut.unwantedItems == 3 && read.leftOut.orders == 1)
+        #expect(throws: InputError.self) { try self.read(Array("No,Who,Item,N\n1,c,A,2\n".utf8), ExportShape(mapping)) }
     }
 
     @Test("of an ID or a SKU a regular expression says what counts; what it doesn't match is refused")
@@ -101,7 +135,7 @@ struct ExportTests {
         let text = "Id,Who,Sku,N\nShop #17 (web),c,A-1/blue,1\n#18,c,B,2\nnone,c,C-1,1\n"
         var mapping = try ExportMapping(##"id=Id~"#(\d+)",customer=Who,sku=Sku~^[A-Z]|Id,quantity=N"##)
         mapping.setShop("s")
-        let read = try read(Array(text.utf8), mapping)
+        let read = try read(Array(text.utf8), ExportShape(mapping))
         #expect(
             read.rows == [
                 "s/17 c A:1", "s/18 c B:2", ##"line 4: id: expected what "#(\d+)" matches, got "none""##,
@@ -116,12 +150,12 @@ struct ExportTests {
         let text = "Id,State,Who,Sku,N\n1,open,c,A,1\n2,PAID ,c,A,1\n2,,c,B,1\n3,,c,A,1\n4,paid,c,A,x\n5,open,c,A,x\n"
         var mapping = try ExportMapping("id=Id,customer=Who,sku=Sku,quantity=N,only=State~paid/sent")
         mapping.setShop("s")
-        let read = try read(Array(text.utf8), mapping)
+        let read = try read(Array(text.utf8), ExportShape(mapping))
         #expect(read.rows.first == "s/2 c A:1 B:1" && read.rows.count == 2 && read.leftOut.unwanted == 3)
         #expect(read.rows.last?.contains("line 6: quantity") == true)
         // A column that isn't there would leave out all of them.
         mapping.override(with: try ExportMapping("only=Sate~paid"))
-        #expect(throws: InputError.self) { try self.read(Array(text.utf8), mapping) }
+        #expect(throws: InputError.self) { try self.read(Array(text.utf8), ExportShape(mapping)) }
     }
 
     @Test("Shopify: later rows without the order's fields, apart from the others, cancelled ones, items without a SKU")
@@ -195,12 +229,12 @@ struct ExportTests {
             9;c@x;;C;1.5;
             """
         #expect(
-            try read(Array(text.utf8), mapping).rows == [
+            try read(Array(text.utf8), ExportShape(mapping)).rows == [
                 "main/7 Zoë A:2", "main/8 b@x B:1", "order.cancelled main/8/cancel 8 B:1",
                 #"line 5: quantity: expected a whole number from 1 to 1 000 000, got "1.5""#,
             ])
         mapping.setShop("other")
-        #expect(try read(Array(text.utf8), mapping).rows.first == "other/7 Zoë A:2")
+        #expect(try read(Array(text.utf8), ExportShape(mapping)).rows.first == "other/7 Zoë A:2")
         for (wrong, message) in [
             ("id", "expected PART=COLUMN"), ("colour=Red", "expected one of id, shop"), ("id=A,id=B", "is there twice"),
             ("id=\"A", "isn't closed"), ("id=", "expected a column"), ("customer=A~b", "expected a column"),
@@ -209,18 +243,25 @@ struct ExportTests {
             #expect(error?.message.contains(message) == true, "\(wrong): \(String(describing: error))")
         }
         let header = #expect(throws: InputError.self) {
-            try read(Array("Nr;Mail\n1;x".utf8), try ExportMapping("id=No,shop=@m,customer=Mail,sku=A,quantity=Q"))
+            try read(
+                Array("Nr;Mail\n1;x".utf8),
+                ExportShape(try ExportMapping("id=No,shop=@m,customer=Mail,sku=A,quantity=Q")))
         }
         #expect(header?.description.contains(#"no column "No" for id; there are: Nr, Mail"#) == true)
     }
 
     @Test(
-        "what is no text is named, with what to do", arguments: [("1f8b08", "gzip -dc"), ("504b0304", "CSV (UTF-8)")])
+        "what is no text is named, with what to do",
+        arguments: [
+            ("1f8b08", "gzip -dc"), ("504b0304", "unzip -p FILE"), ("fd377a585a00", "xz -dc"),
+            ("d0cf11e0", "CSV (UTF-8)"),
+            ("504b0304" + String(repeating: "00", count: 26) + "786c2f7374796c6573", "CSV (UTF-8)"),
+        ])
     func noText(hex: String, advice: String) throws {
         let bytes = stride(from: 0, to: hex.count, by: 2).compactMap { start in
             UInt8(hex.dropFirst(start).prefix(2), radix: 16)
         }
-        let error = #expect(throws: InputError.self) { try read(bytes + [0, 0, 0xFF], KnownExport.shopify.mapping) }
+        let error = #expect(throws: InputError.self) { try read(bytes + [0, 0, 0xFF], KnownExport.shopify.shape) }
         #expect(error?.description.contains(advice) == true)
         let own = #expect(throws: InputError.self) { try ChangeInputTests.read(bytes + [0, 0, 0xFF]) }
         #expect(own?.description.contains(advice) == true)
@@ -230,7 +271,7 @@ struct ExportTests {
     func continuations() throws {
         let mapping = try ExportMapping("id=No,shop=@m,customer=Who,sku=Item,quantity=Q")
         func rows(_ lines: String...) throws -> [String] {
-            try read(Array(("No,Who,Item,Q\n" + lines.joined(separator: "\n")).utf8), mapping).rows
+            try read(Array(("No,Who,Item,Q\n" + lines.joined(separator: "\n")).utf8), ExportShape(mapping)).rows
         }
         #expect(try rows("1,a,A,1", "2,b,,", ",,B,2", ",,C,3", ",,,", "1,,D,4") == ["m/1 a A:1 D:4", "m/2 b B:2 C:3"])
         // A broken row without an ID is the order's above, and those behind it, too: none of it is taken.

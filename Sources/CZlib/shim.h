@@ -1,0 +1,6 @@
+#ifndef ONEWRITE_CZLIB_SHIM_H
+#define ONEWRITE_CZLIB_SHIM_H
+
+#include <zlib.h>
+
+#endif

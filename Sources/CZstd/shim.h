@@ -1,0 +1,6 @@
+#ifndef ONEWRITE_CZSTD_SHIM_H
+#define ONEWRITE_CZSTD_SHIM_H
+
+#include <zstd.h>
+
+#endif
