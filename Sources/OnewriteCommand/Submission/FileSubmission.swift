@@ -37,6 +37,11 @@ struct FileSubmission {
         let rejects = try rejectsPath.map { try RejectsFile(path: $0, besides: input.descriptor) }
         defer { rejects?.flush() }
         let format = format ?? (shape == nil ? InputFormat(path: path) : nil)
+        do throws(InputError) {
+            try input.verify(stop)
+        } catch {
+            throw ended(error, input, stop)
+        }
         if isDry { return try rehearse(input, format, rejects, stop) }
         if onError == .stop {
             do {

@@ -77,6 +77,18 @@ final class SubmissionInput {
         return SubmissionInput(name: name, descriptor: copy, ownsDescriptor: true)
     }
 
+    /// Looks whether what is compressed is whole, before any of it is submitted: the checksum stands behind it.
+    ///
+    /// A pipe can't be read twice.
+    ///
+    /// - Throws: ``InputError/damaged(_:)``.
+    func verify(_ stop: StopRequest) throws(InputError) {
+        guard size != nil else { return }
+        let source = bytes(stop) {}
+        while try source() != nil, isCompressed {}
+        rewind()
+    }
+
     func rewind() {
         lseek(descriptor, start, SEEK_SET)
         (decompressor, bytesRead, beginning) = (nil, 0, [])
@@ -158,7 +170,7 @@ final class SubmissionInput {
     func failure(_ error: InputError) -> Failure {
         switch error {
         case .unreadable(let number): Self.unreadable(name, number)
-        case .damaged(let message): Failure(.badRows, "\(name) can't be read on: \(message)")
+        case .damaged(let message): Failure(.badRows, "\(name) can't be read: \(message)")
         case .header(let message): Failure(.badRows, "\(name), line 1: \(message)")
         }
     }

@@ -7,9 +7,8 @@ import Testing
 struct DecompressorTests {
     /// A megabyte that compresses to something, and not to nothing.
     private static let text: [UInt8] = {
-        var random = SystemRandomNumberGenerator()
-        return (0..<20_000).flatMap {
-            Array("#\($0);c-\(UInt16.random(in: 0...9999, using: &random));TEA 250 g;\($0 % 7)\n".utf8)
+        (0..<20_000).flatMap { (number: UInt64) in
+            Array("#\(number);c-\((number &* 0x9E37_79B9_7F4A_7C15) >> 51);TEA 250 g;\(number % 7)\n".utf8)
         }
     }()
 
@@ -65,16 +64,22 @@ struct DecompressorTests {
         #expect(Decompressor.Failure.cutOff(.gzip).description == "its gzip data is cut off")
     }
 
-    @Test("a byte that is another is found", arguments: Decompressor.Format.allCases)
+    @Test("a byte that is another is found, unless the text is the same", arguments: Decompressor.Format.allCases)
     func damaged(format: Decompressor.Format) throws {
         let text = Array(Self.text.prefix(2000))
         let stream = Self.compressed(text, format)
-        // Beyond the header, of which gzip's has bytes without a meaning.
-        for index in stride(from: 10, to: stream.count, by: 11) {
+        // Some bytes have no meaning, and some lengths and distances lead to the same text.
+        var found = 0
+        for index in stream.indices {
             var other = stream
             other[index] ^= 0x10
-            #expect(throws: Decompressor.Failure.self, "\(index)") { try Self.read(other, format) }
+            if let read = try? Self.read(other, format) {
+                #expect(read == text, "\(index)")
+            } else {
+                found += 1
+            }
         }
+        #expect(found > stream.count * 9 / 10)
         do {
             _ = try Self.read(stream + Array("garbage".utf8), format)
             Issue.record("what follows isn't compressed")
