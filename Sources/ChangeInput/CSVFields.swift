@@ -104,6 +104,8 @@ struct CSVColumns {
     /// What becomes of items without a SKU in an export; nil for a CSV of our own, which is taken as it is written.
     let missingSKU: ExportMapping.MissingSKU?
     private var sources: [Part: [Source]] = [:]
+    /// Where members of `attributes` are.
+    private var attributes: [(name: String, sources: [Source])] = []
 
     var isOfExport: Bool { missingSKU != nil }
 
@@ -138,25 +140,31 @@ struct CSVColumns {
         missingSKU = mapping.missingSKU
         count = names.count
         let known = names.map(Self.key)
-        for part in Part.allCases {
-            guard let sources = mapping.sources[part] else { continue }
-            let found = sources.compactMap { source -> Source? in
+        func found(_ wanted: [ExportMapping.Source], _ part: Part, _ label: String) throws(InputError) -> [Source] {
+            let found = wanted.compactMap { source -> Source? in
                 switch source {
                 case .constant(let value): .constant(value)
                 case .column(let name, let values):
                     known.firstIndex(of: Self.key(name)).map { Source($0, values, of: part) }
                 }
             }
-            // What an order can do without may be missing.
-            if found.isEmpty, ![.name, .attributes, .cancelled].contains(part) {
-                let wanted = sources.map { source in
+            // What an order can do without may be missing, unless it was asked for.
+            if found.isEmpty, ![.name, .cancelled].contains(part), label != Part.attributes.rawValue {
+                let wanted = wanted.map { source in
                     if case .column(let name, _) = source { FieldError.quote(name) } else { "" }
                 }
                 throw .header(
-                    "no column \(wanted.joined(separator: " or ")) for \(part.rawValue); there are: "
+                    "no column \(wanted.joined(separator: " or ")) for \(label); there are: "
                         + names.prefix(60).map { $0.trimmingBlanks }.joined(separator: ", "))
             }
-            self.sources[part] = found
+            return found
+        }
+        for part in Part.allCases {
+            guard let sources = mapping.sources[part] else { continue }
+            self.sources[part] = try found(sources, part, part.rawValue)
+        }
+        for name in mapping.attributeNames {
+            attributes.append((name, try found(mapping.attributes[name] ?? [], .attributes, "attributes.\(name)")))
         }
     }
 
@@ -164,19 +172,33 @@ struct CSVColumns {
     init(of mapping: ExportMapping) {
         let names = mapping.columns
         (missingSKU, count) = (mapping.missingSKU, names.count)
-        for (part, sources) in mapping.sources {
-            self.sources[part] = sources.map { source in
+        func found(_ sources: [ExportMapping.Source], _ part: Part) -> [Source] {
+            sources.map { source in
                 switch source {
                 case .constant(let value): .constant(value)
                 case .column(let name, let values): Source(names.firstIndex(of: name) ?? 0, values, of: part)
                 }
             }
         }
+        for (part, sources) in mapping.sources { self.sources[part] = found(sources, part) }
+        attributes = mapping.attributeNames.map { ($0, found(mapping.attributes[$0] ?? [], .attributes)) }
     }
 
     /// A part of a row's order as it stands there; the first of an export's that is not blank.
     func text(_ part: Part, _ fields: [String]) -> String? {
-        guard let sources = sources[part] else { return nil }
+        sources[part].flatMap { text($0, fields) }
+    }
+
+    /// What a row says of members of `attributes`: texts by their names, without those that are blank.
+    func attributes(_ fields: [String]) -> [String: String] {
+        var members: [String: String] = [:]
+        for (name, sources) in attributes {
+            if let text = text(sources, fields), !text.isEmpty { members[name] = text }
+        }
+        return members
+    }
+
+    private func text(_ sources: [Source], _ fields: [String]) -> String? {
         var first: String?
         for source in sources {
             let text: String

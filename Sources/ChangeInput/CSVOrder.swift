@@ -1,3 +1,4 @@
+import FoundationEssentials
 import OrderLog
 
 /// A row of a CSV with its fields told apart, but not checked.
@@ -19,6 +20,8 @@ struct CSVRow {
     let customer: String
     let item: ChangeDraft.Item
     let attributes: String?
+    /// What it says of members of `attributes`.
+    let members: [String: String]
     let problem: FieldError?
     /// Whether its order can't be told: its columns can't, or they hold no shop and ID.
     let isStray: Bool
@@ -49,6 +52,7 @@ struct CSVRow {
         key = columns.isOfExport && id.isEmpty ? before ?? ownKey : ownKey
         customer = field(.customer)
         attributes = columns.text(.attributes, fields).flatMap { $0.isEmpty ? nil : $0 }
+        members = columns.attributes(fields)
         // Spreadsheets leave out what is empty at a row's end.
         let hasAllColumns = columns.isOfExport ? fields.count <= columns.count : fields.count == columns.count
         var problem =
@@ -104,6 +108,7 @@ struct CSVRow {
         customer = ""
         item = ("", "")
         attributes = nil
+        members = [:]
         self.problem = problem
         isStray = true
     }
@@ -119,6 +124,7 @@ struct CSVOrder {
     let key: CSVRow.Key?
     private var customer: String
     private let attributes: String?
+    private var members: [String: String] = [:]
     private let isOfExport: Bool
     /// Whether one of its rows says that it was cancelled.
     private(set) var isCancelled = false
@@ -160,7 +166,7 @@ struct CSVOrder {
         isCancelled = isCancelled || row.isCancelled
         isWanted = isWanted ?? row.isWanted
         note(customer: row.customer, line: row.line)
-        note(attributes: row.attributes, line: row.line)
+        note(attributes: row.attributes, row.members, line: row.line)
         guard failure == nil, row.hasItem else { return }
         items.append(row.item)
         itemLines.append(row.line)
@@ -178,7 +184,7 @@ struct CSVOrder {
         isCancelled = isCancelled || other.isCancelled
         isWanted = isWanted ?? other.isWanted
         note(customer: other.customer, line: other.line)
-        note(attributes: other.attributes, line: other.line)
+        note(attributes: other.attributes, other.members, line: other.line)
         keep(other.text[...], isCut: other.isTextCut)
         if let failure = other.failure { reject(line: failure.line, failure.error) }
         guard failure == nil else { return }
@@ -189,9 +195,25 @@ struct CSVOrder {
         }
     }
 
-    private mutating func note(attributes other: String?, line: Int) {
+    private mutating func note(attributes other: String?, _ others: [String: String], line: Int) {
+        // Each member by itself: an order's later rows may leave out some.
+        for (name, other) in others {
+            if let known = members[name], !known.hasSameBytes(as: other) {
+                reject(line: line, differs("attributes.\(name)"))
+            } else {
+                members[name] = other
+            }
+        }
         guard let other, !other.hasSameBytes(as: attributes ?? "") else { return }
         reject(line: line, differs("attributes"))
+    }
+
+    /// The members as one JSON object, always in the same order; nil when there are none.
+    private var memberObject: String? {
+        guard !members.isEmpty else { return nil }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return (try? encoder.encode(members)).map { String(decoding: $0, as: UTF8.self) }
     }
 
     private mutating func note(customer other: String, line: Int) {
@@ -251,7 +273,7 @@ struct CSVOrder {
         try Change(
             ChangeDraft(
                 id: key?.id, shop: key?.shop, customer: customer, lines: .items(Array(items.prefix(rows))),
-                attributes: attributes))
+                attributes: attributes ?? memberObject))
     }
 
     private func differs(_ field: String) -> FieldError {

@@ -45,6 +45,8 @@ package struct ExportMapping: Sendable, Equatable {
 
     /// For each part the first that has something.
     package private(set) var sources: [Part: [Source]]
+    /// What becomes a member of `attributes`, by the member's name; with the first of its sources that has something.
+    private(set) var attributes: [String: [Source]] = [:]
     package var missingSKU = MissingSKU.refuse
     /// The member that holds a JSON document's list of orders, where it isn't the list itself.
     private(set) var wrapper = "orders"
@@ -70,18 +72,22 @@ package struct ExportMapping: Sendable, Equatable {
     /// The columns that it names, each once.
     var columns: [String] {
         var names: [String] = []
-        for part in Part.allCases {
-            for case .column(let name, _) in sources[part] ?? [] where !names.contains(name) { names.append(name) }
+        for source in Part.allCases.flatMap({ sources[$0] ?? [] }) + attributeNames.flatMap({ attributes[$0] ?? [] }) {
+            if case .column(let name, _) = source, !names.contains(name) { names.append(name) }
         }
         return names
     }
 
+    /// The members of `attributes`, in an order that is always the same.
+    var attributeNames: [String] { attributes.keys.sorted() }
+
     /// Takes over what another says.
     package mutating func override(with other: ExportMapping) {
         sources.merge(other.sources) { $1 }
+        attributes.merge(other.attributes) { $1 }
     }
 
-    /// Reads `id=Name,shop=@main,sku="Lineitem sku"|Barcode,cancelled=Status~cancelled/refunded`.
+    /// Reads `id=Name,shop=@main,sku="Lineitem sku"|Barcode,cancelled=Status~cancelled/refunded,attributes.note=Notes`.
     ///
     /// - Parameter text: Parts with their sources, parted by commas or line breaks; quotation marks keep what is between them
     ///   together. A line that begins with `#` says nothing.
@@ -94,17 +100,29 @@ package struct ExportMapping: Sendable, Equatable {
                 throw FieldError("map", "expected PART=COLUMN, got \(FieldError.quote(entry))")
             }
             let name = entry[..<equals].trimmingBlanks
+            let texts = try Self.split(String(entry[entry.index(after: equals)...]), at: "|")
+            if name.hasPrefix(Self.attributePrefix) {
+                let member = Self.unquoted(name.dropFirst(Self.attributePrefix.count))
+                guard !member.isEmpty, attributes[member] == nil else {
+                    throw FieldError("map", member.isEmpty ? "\(name) has no name" : "\(name) is there twice")
+                }
+                attributes[member] = try texts.map { text throws(FieldError) in try Self.source(text, of: .attributes) }
+                continue
+            }
             guard let part = Part(rawValue: name) else {
-                let known = Part.allCases.map(\.rawValue).joined(separator: ", ")
+                let known = (Part.allCases.map(\.rawValue) + ["attributes.NAME"]).joined(separator: ", ")
                 throw FieldError("map", "expected one of \(known), got \(FieldError.quote(name))")
             }
             guard sources[part] == nil else { throw FieldError("map", "\(name) is there twice") }
-            sources[part] = try Self.split(String(entry[entry.index(after: equals)...]), at: "|").map {
-                text throws(FieldError) in try Self.source(text, of: part)
-            }
+            sources[part] = try texts.map { text throws(FieldError) in try Self.source(text, of: part) }
         }
         self.sources = sources
+        if sources[.attributes] != nil, !attributes.isEmpty {
+            throw FieldError("map", "attributes is there as a whole and in members")
+        }
     }
+
+    private static let attributePrefix = "attributes."
 
     private static func source(_ text: String, of part: Part) throws(FieldError) -> Source {
         let pieces = try split(text, at: "~")
@@ -141,7 +159,9 @@ package struct ExportMapping: Sendable, Equatable {
         return pieces
     }
 
-    private static func unquoted(_ text: String) -> String { text.trimmingBlanks.replacing("\"", with: "") }
+    private static func unquoted(_ text: some StringProtocol) -> String {
+        text.trimmingBlanks.replacing("\"", with: "")
+    }
 }
 
 extension StringProtocol {

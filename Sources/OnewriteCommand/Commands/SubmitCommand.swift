@@ -77,8 +77,8 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes, cancelled, \
-            only and skip; or @ and a file that says so.
+            Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes \
+            or attributes.NAME, cancelled, only and skip; or @ and a file that says so.
             """,
             valueName: "PART=COLUMN,…"))
     var map: String?

@@ -130,6 +130,44 @@ struct ExportTests {
         #expect(throws: InputError.self) { try self.read(Array("No,Who,Item,N\n1,c,A,2\n".utf8), ExportShape(mapping)) }
     }
 
+    @Test("columns become members of attributes: what is blank is left out, what differs within an order is refused")
+    func attributeMembers() throws {
+        let mapping = try ExportMapping(
+            ##"id=No,shop=@s,customer=Who,sku=Item,quantity=N,attributes.note=Note,attributes."gift wrap"=Gift|Wrap,attributes.via=@web"##
+        )
+        let text = """
+            No,Who,Item,N,Note,Gift,Wrap
+            1,c,A,1,"say ""hi""
+            / é",,
+            1,c,B,1,,,red
+            2,c,A,1,,no,blue
+            3,c,A,1,x,,
+            3,c,B,1,y,,
+            """
+        let read = try read(Array(text.utf8), ExportShape(mapping))
+        #expect(
+            read.rows == [
+                ##"s/1 c A:1 B:1 {"gift wrap":"red","note":"say \"hi\"\n/ é","via":"web"}"##,
+                ##"s/2 c A:1 {"gift wrap":"no","via":"web"}"##,
+                "line 7: attributes.note: differs from the order's first row, line 6",
+            ])
+        let json = ##"{"no":1,"who":"c","i":[{"s":"A","n":1},{"s":"B","n":2}],"note":"a\u0000b","to":{"city":"Wien"}}"##
+        var objects = try ExportMapping("id=no,customer=who,sku=i.s,quantity=i.n,shop=@s,attributes.city=to.city")
+        #expect(try self.read(Array(json.utf8), ExportShape(objects)).rows == [##"s/1 c A:1 B:2 {"city":"Wien"}"##])
+        // What Postgres can't hold is refused here as everywhere.
+        objects.override(with: try ExportMapping("attributes.note=note"))
+        #expect(try self.read(Array(json.utf8), ExportShape(objects)).rows.first?.contains("attributes: ") == true)
+        for wrong in [
+            "attributes.=A", "attributes.a=A,attributes.a=B", "attributes=A,attributes.a=B", "attributes.a=A~b",
+        ] {
+            #expect(throws: FieldError.self, "\(wrong)") { try ExportMapping(wrong) }
+        }
+        let header = #expect(throws: InputError.self) {
+            try self.read(Array("No,Who,Item,N,Note\n".utf8), ExportShape(mapping))
+        }
+        #expect(header?.description.contains("no column \"Gift\" or \"Wrap\" for attributes.gift wrap") == true)
+    }
+
     @Test("of an ID or a SKU a regular expression says what counts; what it doesn't match is refused")
     func pattern() throws {
         let text = "Id,Who,Sku,N\nShop #17 (web),c,A-1/blue,1\n#18,c,B,2\nnone,c,C-1,1\n"
