@@ -53,6 +53,8 @@ package struct SubmissionQueue {
         /// Kept only where the ledger is asked for it.
         var change: Change?
         var outcome: RowReceipt.Outcome?
+        /// Whether its outcome was known before it was sent, from Postgres.
+        var isFromLedger = false
         var isGiven = false
     }
 
@@ -119,6 +121,15 @@ package struct SubmissionQueue {
         case .success(let change):
             return add(change, line: row.line, input: kept, bytes: row.text.count)
         }
+    }
+
+    /// Adds a row whose outcome is known, since Postgres has it.
+    package mutating func add(_ row: InputRow, known outcome: RowReceipt.Outcome) {
+        let shop: String? = if case .success(let change) = row.result { change.shop } else { nil }
+        append(
+            Row(
+                line: row.line, id: row.id, shop: shop, input: keepsInput ? row.text : nil, bytes: row.text.count,
+                outcome: outcome, isFromLedger: true))
     }
 
     /// Adds a change.
@@ -297,7 +308,7 @@ package struct SubmissionQueue {
         }
         return RowReceipt(
             line: row.line, id: row.id, shop: row.shop, input: row.input, outcome: outcome,
-            durability: durability == .server ? nil : durability, number: number)
+            durability: durability == .server ? nil : row.isFromLedger ? .applied : durability, number: number)
     }
 }
 

@@ -164,6 +164,9 @@ package struct SubmissionStateMachine {
     /// - Returns: The partition that has a whole call's changes waiting now.
     package mutating func add(_ row: InputRow) -> Partition? { queue.add(row) }
 
+    /// Takes a row whose outcome is known, since Postgres has it.
+    package mutating func add(_ row: InputRow, known outcome: RowReceipt.Outcome) { queue.add(row, known: outcome) }
+
     /// Takes a change that was not read from an input.
     ///
     /// - Returns: Its number, which is how many were taken before it; and the partition that has a whole call's changes

@@ -15,7 +15,8 @@ package final class Submitter {
     package typealias End = SubmissionStateMachine.End
 
     private let servers: Servers
-    private let identity: LogIdentity
+    /// The log.
+    package let identity: LogIdentity
     private let durability: Durability
     private let interrupt: Interrupt
     private let isStopping: () -> Bool
@@ -81,8 +82,14 @@ package final class Submitter {
     package var isFull: Bool { machine.isFull }
 
     /// Takes a row; waits for answers when too much is under way.
-    package func add(_ row: InputRow) {
-        makeRoom(after: machine.add(row))
+    ///
+    /// - Parameters:
+    ///   - row: A change, or what is rejected.
+    ///   - outcome: What is known of it, from Postgres; it isn't sent then.
+    package func add(_ row: InputRow, known outcome: RowReceipt.Outcome? = nil) {
+        guard let outcome else { return makeRoom(after: machine.add(row)) }
+        machine.add(row, known: outcome)
+        makeRoom(after: nil)
     }
 
     /// Takes a change that was given by flags, or by a caller.

@@ -15,16 +15,22 @@ package struct WaitTargets {
     }
 
     package private(set) var all: [Target] = []
-    private var positions: [Partition: Int] = [:]
+    private var positions: [History: Int] = [:]
+
+    private struct History: Hashable {
+        let partition: Partition
+        let epoch: Epoch
+    }
 
     package init() {}
 
     package mutating func add(
         _ seq: Seq, of id: String, shop: String, in partition: Partition, epoch: Epoch
     ) {
-        // Another epoch is another history: its target follows, and the partition's earlier one stays.
-        guard let index = positions[partition], all[index].epoch == epoch else {
-            positions[partition] = all.count
+        // Another epoch is another history: it has a target of its own.
+        let history = History(partition: partition, epoch: epoch)
+        guard let index = positions[history] else {
+            positions[history] = all.count
             all.append(
                 Target(partition: partition, epoch: epoch, first: seq, last: seq, id: id, shop: shop))
             return

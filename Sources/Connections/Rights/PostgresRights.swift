@@ -57,11 +57,11 @@ package struct PostgresRights: Sendable, Equatable {
         if !grants.contains(grant) { grants.append(grant) }
     }
 
-    /// `applied` as a durability, `--wait`, and the lines of an order that is to be cancelled.
+    /// `applied` as a durability, `--wait`, the lines of an order that is to be cancelled, and which orders are there already.
     private mutating func submit() {
         add("SELECT", "meta")
         add("SELECT", "partitions", ["partition", "epoch", "seq"])
-        add("SELECT", "ledger", ["partition", "seq", "epoch", "entry", "id", "shop", "type", "applied_at"])
+        add("SELECT", "ledger", ["partition", "seq", "epoch", "entry", "digest", "id", "shop", "type", "applied_at"])
         add("SELECT", "orders", ["shop", "id", "status", "customer", "placed_at", "seq"])
         add("SELECT", "order_lines")
         add(

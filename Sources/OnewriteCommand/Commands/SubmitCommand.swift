@@ -97,6 +97,14 @@ struct SubmitCommand: AsyncParsableCommand {
             """, valueName: "[SHOP=]n"), transform: QuantityLimit.init)
     var maxQuantity: [QuantityLimit] = []
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: """
+            Ask Postgres which orders are there already, however long ago they were submitted: beyond the idempotency window the \
+            log would take them again (default: for exports).
+            """)
+    var ledgerCheck: Bool?
+
     @Flag(help: "Read all of the file, say what would be sent, and send nothing.")
     var dryRun = false
 
@@ -145,8 +153,11 @@ struct SubmitCommand: AsyncParsableCommand {
             throw ValidationError("give a FILE, - for standard input, or one order by --id --shop --customer --line")
         }
         if let missing = flags.dropLast().first(where: { !$0.1 }) { throw ValidationError("\(missing.0) is missing") }
-        if rejects != nil || format != nil || onError != .continue || map != nil || noSku != nil || dryRun {
-            throw ValidationError("--rejects, --format, --map, --no-sku, --dry-run and --on-error go with a file")
+        if rejects != nil || format != nil || onError != .continue || map != nil || noSku != nil || dryRun
+            || ledgerCheck != nil
+        {
+            throw ValidationError(
+                "--rejects, --format, --map, --no-sku, --ledger-check, --dry-run and --on-error go with a file")
         }
     }
 
@@ -198,9 +209,11 @@ struct SubmitCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let file else { return try await submitOne() }
+        let shape = try shape()
         let submission = FileSubmission(
-            path: file, format: format.flatMap(\.input), shape: try shape(), rejectsPath: rejects,
-            onError: onError == .stop ? .stop : .goOn, maxQuantity: maxQuantity, isDry: dryRun,
+            path: file, format: format.flatMap(\.input), shape: shape, rejectsPath: rejects,
+            onError: onError == .stop ? .stop : .goOn, maxQuantity: maxQuantity,
+            checksLedger: ledgerCheck ?? (shape != nil), isDry: dryRun,
             options: options,
             servers: try await options.servers(name: "onewrite-submit"))
         try await StopRequest.handlingSignals(saying: "stopping: waiting for the answers in flight") { stop in

@@ -23,6 +23,8 @@ struct FileSubmission {
     let onError: OnError
     /// The most of a SKU that an order may have.
     let maxQuantity: [QuantityLimit]
+    /// Whether Postgres is asked which orders are there already, however long ago they were submitted.
+    let checksLedger: Bool
     /// Whether nothing is sent.
     let isDry: Bool
     let options: SubmitOptions
@@ -143,8 +145,12 @@ struct FileSubmission {
     }
 
     /// What was passed over in an export, and how it was read.
-    private func remarks(_ leftOut: ChangeReader.LeftOut, _ encoding: String?) -> [String] {
+    private func remarks(_ leftOut: ChangeReader.LeftOut, over: Int = 0, _ encoding: String?) -> [String] {
         var lines: [String] = []
+        if over > 0 {
+            lines.append(
+                "  \(FieldError.spaced(over)) order\(over == 1 ? " was" : "s were") cancelled or given back already")
+        }
         if let encoding { lines.append("  read as \(encoding)") }
         if leftOut.items > 0 {
             let names = leftOut.names.map { FieldError.quote($0) }.joined(separator: ", ")
@@ -193,32 +199,50 @@ struct FileSubmission {
                 report.take(receipt)
                 cancellations?.note(receipt)
             })
+        let stretch = SubmissionStretch(submitter, report)
+        func send(_ row: InputRow, known outcome: RowReceipt.Outcome?) {
+            if onError == .stop {
+                stretch.add(row, known: outcome)
+            } else if let cancellations {
+                cancellations.add(row, known: outcome, to: submitter)
+            } else {
+                submitter.add(row, known: outcome)
+            }
+        }
+        let ledger =
+            checksLedger
+            ? LedgerStage(
+                servers, of: submitter.identity, stop,
+                notice: {
+                    progress.clear()
+                    Console.error($0)
+                }, take: send) : nil
         var reader = ChangeReader(
             format: format, shape: shape, isReady: input.isReady(stop),
             read: input.bytes(stop) {
                 // Stopping at an error, it is only sent what was looked at together.
-                if onError == .goOn { submitter.settle() }
+                if onError == .goOn {
+                    ledger?.flush()
+                    submitter.settle()
+                }
                 report.flush()
             })
         var failure: InputError?
-        var stretch = SubmissionStretch(submitter, report)
         do throws(InputError) {
-            while submitter.canGoOn, !hasStopped(report), let row = try reader.next().map(limited) {
+            while submitter.canGoOn, ledger?.failure == nil, !hasStopped(report),
+                let row = try reader.next().map(limited)
+            {
                 (report.format, report.readsOrders) = (reader.format, reader.readsOrders)
                 if rejects?.hasBegun == false { rejects?.begin(reader.sheet) }
-                if onError == .stop {
-                    stretch.add(row)
-                } else if let cancellations {
-                    cancellations.add(row, to: submitter)
-                } else {
-                    submitter.add(row)
-                }
+                if let ledger { ledger.add(row) } else { send(row, known: nil) }
                 progress.update(bytes: input.isCompressed ? input.bytesRead : reader.bytesConsumed, report.tally)
             }
+            ledger?.flush()
             stretch.send()
         } catch {
             // Being stopped ends the input too, and is no trouble with it.
             if !stop.isRequested { failure = error }
+            if failure != nil, onError == .goOn { ledger?.flush() }
         }
         cancellations?.finish(submitter)
         submitter.finish()
@@ -226,12 +250,13 @@ struct FileSubmission {
         rejects?.flush()
         progress.clear()
         if let failure, report.tally.total == 0 { throw input.failure(failure) }
-        var remarks = remarks(reader.leftOut, reader.foreignEncoding)
+        var remarks = remarks(reader.leftOut, over: ledger?.over ?? 0, reader.foreignEncoding)
         if report.tally.total > 1, report.tally.duplicates == report.tally.total {
             remarks.append("  all of it was in the log already")
         }
         show([report.summary] + remarks + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
+        if let failure = ledger?.failure { throw failure }
         try stop.wait(for: report.targets, in: options.wait?.groups() ?? [], servers)
         if report.tally.refused > 0 { throw Failure(.badRows, "") }
         if report.tally.uncovered > 0 { throw Failure(.no, "") }

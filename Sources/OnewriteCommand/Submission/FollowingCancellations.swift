@@ -16,12 +16,18 @@ final class FollowingCancellations {
     private var known: [(row: InputRow, isThere: Bool)] = []
 
     /// Takes a row of the export: an order is sent, and a cancellation kept until its order, the row before it, is known.
-    func add(_ row: InputRow, to submitter: Submitter) {
+    ///
+    /// - Parameters:
+    ///   - row: Of the export.
+    ///   - outcome: What is known of it, from Postgres.
+    ///   - submitter: Where it goes.
+    func add(_ row: InputRow, known outcome: RowReceipt.Outcome? = nil, to submitter: Submitter) {
         if case .success(let change) = row.result, change.kind == .orderCancelled, let last {
             if let isThere = last.isThere { known.append((row, isThere)) } else { waiting[last.number] = row }
         } else {
             last = (added, nil)
-            send(row, to: submitter)
+            added += 1
+            submitter.add(row, known: outcome)
         }
         sendKnown(to: submitter)
     }

@@ -29,6 +29,7 @@ struct MatrixTests {
         return [
             Row(arguments: "submit --id n-1 --shop main --customer c --line TEA:1", by: "soa"),
             Row(arguments: "submit \(file) --on-error stop", by: "soa"),
+            Row(arguments: "submit \(file) --ledger-check", by: "soa"),
             Row(arguments: "cancel ord-1 --shop main", by: "soa"),
             Row(arguments: "stock count --shop main TEA:5", by: "soa"),
             Row(arguments: "stock receive --shop main TEA:5", by: "soa"),
