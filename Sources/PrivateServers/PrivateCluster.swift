@@ -192,10 +192,11 @@ package final class PrivateCluster: Sendable {
     /// - Parameters:
     ///   - slot: Which.
     ///   - target: To whom.
+    ///   - prefix: What the keys begin with that go first.
     ///   - between: Runs when the slot is on its way: after each key.
     /// - Throws: ``ServerError``, and what `between` throws.
     package func move(
-        slot: Int, to target: PrivateRedis, between: () async throws -> Void = {}
+        slot: Int, to target: PrivateRedis, first prefix: String = "", between: () async throws -> Void = {}
     ) async throws {
         let source = try await owner(ofSlot: slot)
         guard source !== target, let port = target.port else { return }
@@ -207,7 +208,7 @@ package final class PrivateCluster: Sendable {
             guard !deadline.hasPassed else {
                 throw ServerError.refused(operation: "move slot \(slot)", reason: "not all keys in time")
             }
-            let key = try await source.firstKey(inSlot: slot)
+            let key = try await source.firstKey(inSlot: slot, like: prefix)
             guard let key else { continue }
             try await source.askLoaded("MIGRATE", "127.0.0.1", "\(port)", key, "0", "5000")
             try await between()
@@ -299,10 +300,17 @@ package final class PrivateCluster: Sendable {
 
 extension PrivateRedis {
     /// Any key of a slot; nil for none.
-    fileprivate func firstKey(inSlot slot: Int) async throws -> String? {
-        // The reply is a list, of which a script takes the first.
+    fileprivate func firstKey(inSlot slot: Int, like prefix: String) async throws -> String? {
+        // The reply is a list, of which a script takes one.
         let key = try await ask(
-            "EVAL", "return redis.call('CLUSTER', 'GETKEYSINSLOT', ARGV[1], 1)[1] or ''", "0", "\(slot)")
+            "EVAL",
+            """
+            local keys = redis.call('CLUSTER', 'GETKEYSINSLOT', ARGV[1], 1000)
+            for _, key in ipairs(keys) do
+              if string.sub(key, 1, #ARGV[2]) == ARGV[2] then return key end
+            end
+            return keys[1] or ''
+            """, "0", "\(slot)", prefix)
         return key.isEmpty ? nil : key
     }
 }

@@ -182,6 +182,64 @@ struct ClusterTests {
         return words
     }
 
+    @Test(
+        "while a slot moves key by key, what the window knows is never new, also with an older window's hash beside it")
+    func windowOnItsWay() async throws {
+        try await with { site, cluster in
+            let shop = site.shop(at: cluster.url)
+            let ids = (0..<12).map { "\($0 * 7919)-order" }
+            func order(_ id: String) -> String {
+                #"{"id":"\#(id)","shop":"s","customer":"c","lines":[{"sku":"A","quantity":1}]}"#
+            }
+            let (known, all) = (ids.map(order).joined(separator: "\n"), "\(site.directory.path)/known.ndjson")
+            try known.write(toFile: all, atomically: true, encoding: .utf8)
+            let first = try await shop.run(["submit", all, "--json"])
+            let partition = try #require(first.firstMatch(of: /"partition":(\d+)/).flatMap { Int($0.1) })
+            let tag = "{onewrite:\(partition)}"
+            let source = try await owner(partition, cluster)
+            // As an older log's window is in its first time after the upgrade; it alone knows an order, with another payload.
+            let window = try await source.ask("GET", "\(tag):seen").split(separator: " ").map(String.init)
+            #expect(window.count == 9 && window[4] == "-", "\(window)")
+            let words = window[0...3] + ["old", "0"] + window[6...]
+            try await source.ask("SET", "\(tag):seen", words.joined(separator: " "))
+            try await source.ask("HSET", "\(tag):seen:old", "since", window[1])
+            let digest = String(repeating: "0", count: 32)
+            try await source.ask("HSET", "\(tag):seen:old", "s older", "\(digest) 1 1-1")
+            try "\(known)\n\(order("older"))\n".write(toFile: all, atomically: true, encoding: .utf8)
+            func again(_ more: [String] = [all]) async throws -> [String: Int] {
+                let output = try await shop.run(
+                    ["submit", "--json", "--timeout", "1s"] + more, endingWith: [0, 65, 69, 75])
+                let outcomes = output.matches(of: /"outcome":"(\w+)"/).map { String($0.1) }
+                return Dictionary(outcomes.map { ($0, 1) }, uniquingKeysWith: +)
+            }
+            #expect(try await again() == ["duplicate": 12, "conflict": 1])
+            var target = source
+            for other in 0..<Self.partitions where target === source { target = try await owner(other, cluster) }
+            var steps = 0
+            try await cluster.move(
+                slot: try await cluster.slot(of: tag), to: target, first: "\(tag):seen:\(window[1])"
+            ) {
+                steps += 1
+                guard steps == 1 else {
+                    let outcomes = try await again()
+                    #expect(outcomes["accepted"] == nil, "step \(steps): \(outcomes)")
+                    return
+                }
+                // A bucket is there already: its IDs have to wait, and no others.
+                var outcomes: [String: Int] = [:]
+                for id in ids {
+                    let order = ["--id", id, "--shop", "s", "--customer", "c", "--line", "A:1"]
+                    outcomes.merge(try await again(order), uniquingKeysWith: +)
+                }
+                #expect(outcomes.keys.sorted() == ["duplicate", "unknown"], "\(outcomes)")
+            }
+            // On another server the log has to be opened anew.
+            _ = try await shop.run(["open"])
+            #expect(try await again() == ["duplicate": 12, "conflict": 1])
+            #expect(try await target.ask("XLEN", "\(tag):log") == "12")
+        }
+    }
+
     @Test("every command that asks or keeps a log works as on one server")
     func commands() async throws {
         try await with { site, cluster in
