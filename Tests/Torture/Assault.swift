@@ -113,7 +113,11 @@ struct Assault: Sendable {
             let stopping = try await crew.replace(name, environment: ["ONEWRITE_FAULT": "\(point):stop:\(nth)"])
             process = stopping
             guard try await holds(within: .seconds(8), { !stopping.isRunning || ProcessTable.isStopped(stopping.pid) })
-            else { return nil }
+            else {
+                // Who has yet to come there would stop when nobody waits to let it run on.
+                _ = await crew.kill(name)
+                return nil
+            }
         } else {
             process?.send(SIGSTOP)
         }

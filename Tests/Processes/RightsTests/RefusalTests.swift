@@ -39,6 +39,8 @@ struct RefusalTests {
     private static func arguments(of command: String) -> [[String]] {
         switch command {
         case "eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro": [["x", "1", "other:key"]]
+        // Valkey's, since 9.1.
+        case "msetex": [["1", "other:key", "x"]]
         case "xread": [["STREAMS", "other:key", "0"]]
         case "xreadgroup": [["GROUP", "g", "c", "STREAMS", "other:key", ">"]]
         case "zunion", "zinter", "zdiff", "zintercard", "sintercard", "lmpop", "zmpop": [["1", "other:key", "LEFT"]]
