@@ -149,7 +149,7 @@ struct CSVColumns {
                 }
             }
             // What an order can do without may be missing, unless it was asked for.
-            if found.isEmpty, ![.name, .cancelled].contains(part), label != Part.attributes.rawValue {
+            if found.isEmpty, ![.name, .cancelled, .refunded].contains(part), label != Part.attributes.rawValue {
                 let wanted = wanted.map { source in
                     if case .column(let name, _) = source { FieldError.quote(name) } else { "" }
                 }
@@ -243,6 +243,9 @@ struct CSVColumns {
     /// Whether a row says that its item is none.
     func isNoItem(_ fields: [String]) -> Bool { says(.skip, fields) == true }
 
+    /// Whether a row says that money was given back: by one of the values, or by any number but zero.
+    func isRefunded(_ fields: [String]) -> Bool { says(.refunded, fields) == true }
+
     /// Whether a row says that its order is one to be taken; nil when it doesn't say.
     func isWanted(_ fields: [String]) -> Bool? { sources[.only] == nil ? true : says(.only, fields) }
 
@@ -251,7 +254,8 @@ struct CSVColumns {
         for case .column(let index, let values) in sources[part] ?? [] where index < fields.count {
             let text = fields[index].trimmingBlanks.lowercased()
             if text.isEmpty { continue }
-            if values.isEmpty || values.contains(text) { return true }
+            let isSaid = part == .refunded ? text.contains { ("1"..."9").contains($0) } : true
+            if values.isEmpty ? isSaid : values.contains(text) { return true }
             said = false
         }
         return said

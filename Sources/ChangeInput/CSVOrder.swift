@@ -27,6 +27,8 @@ struct CSVRow {
     let isStray: Bool
     /// Whether it says that its order was cancelled.
     var isCancelled = false
+    /// Whether it says that money was given back.
+    var isRefunded = false
     /// Whether it says that its order is to be taken; nil when it doesn't say.
     var isWanted: Bool? = true
     /// Whether it has an item; of an export not each row has one.
@@ -62,6 +64,7 @@ struct CSVRow {
         if let missingSKU = columns.missingSKU {
             problem = problem ?? columns.mismatch(fields)
             (isCancelled, isWanted) = (columns.isCancelled(fields), columns.isWanted(fields))
+            isRefunded = columns.isRefunded(fields)
             hasOwnID = !id.isEmpty
             var (sku, name, quantity) = (field(.sku), field(.name), Self.wholeNumber(field(.quantity)))
             hasItem = !(sku.isEmpty && (columns.has(.name) ? name.isEmpty : quantity.isEmpty))
@@ -128,6 +131,8 @@ struct CSVOrder {
     private let isOfExport: Bool
     /// Whether one of its rows says that it was cancelled.
     private(set) var isCancelled = false
+    /// Whether one of its rows says that money was given back.
+    private(set) var isRefunded = false
     /// Whether it is to be taken, as the first of its rows says that says something.
     private var isWanted: Bool?
     /// Whether it is left out.
@@ -164,6 +169,7 @@ struct CSVOrder {
         strayLine = row.isStray ? row.line : nil
         if let problem = row.problem { reject(line: row.line, problem) }
         isCancelled = isCancelled || row.isCancelled
+        isRefunded = isRefunded || row.isRefunded
         isWanted = isWanted ?? row.isWanted
         note(customer: row.customer, line: row.line)
         note(attributes: row.attributes, row.members, line: row.line)
@@ -182,6 +188,7 @@ struct CSVOrder {
     mutating func merge(_ other: CSVOrder) {
         lastLine = other.lastLine
         isCancelled = isCancelled || other.isCancelled
+        isRefunded = isRefunded || other.isRefunded
         isWanted = isWanted ?? other.isWanted
         note(customer: other.customer, line: other.line)
         note(attributes: other.attributes, other.members, line: other.line)

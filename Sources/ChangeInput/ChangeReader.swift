@@ -48,6 +48,8 @@ package struct ChangeReader: ~Copyable {
         package fileprivate(set) var orders = 0
         /// Orders that are none yet.
         package fileprivate(set) var unwanted = 0
+        /// Orders of which money was given back, and that aren't cancelled: what came back isn't read.
+        package fileprivate(set) var refunds = 0
         /// Items that are said to be none.
         package fileprivate(set) var unwantedItems = 0
         /// The first of the items' names.
@@ -174,6 +176,13 @@ package struct ChangeReader: ~Copyable {
         return kinds.first { beginning.starts(with: $0.0) }?.1
     }
 
+    /// Takes what follows an order that is given.
+    private mutating func note(_ order: CSVOrder, _ row: InputRow) {
+        guard case .success(let change) = row.result else { return }
+        cancellation = order.cancellation(of: change)
+        if order.isRefunded, !order.isCancelled { leftOut.refunds += 1 }
+    }
+
     private mutating func nextObject() throws(InputError) -> InputRow? {
         if let row = cancellation {
             cancellation = nil
@@ -196,7 +205,7 @@ package struct ChangeReader: ~Copyable {
                     continue
                 }
                 let row = order.finish()
-                if case .success(let change) = row.result { cancellation = order.cancellation(of: change) }
+                note(order, row)
                 return row
             }
         }
@@ -226,7 +235,7 @@ package struct ChangeReader: ~Copyable {
                 leftOut.add(order)
                 continue
             }
-            if case .success(let change) = row.result { cancellation = order.cancellation(of: change) }
+            note(order, row)
             return row
         }
         if let failure { throw failure }

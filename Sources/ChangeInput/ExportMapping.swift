@@ -17,17 +17,19 @@ package struct ExportMapping: Sendable, Equatable {
         case only
         /// Whether it is an item at all: others are left out, as those of which a set is made, or the set.
         case skip
+        /// Whether money was given back, in part or in whole: counted, since it doesn't say what came back.
+        case refunded
 
         /// Whether a source may name values.
-        var hasValues: Bool { [.cancelled, .only, .skip].contains(self) }
+        var hasValues: Bool { [.cancelled, .only, .skip, .refunded].contains(self) }
         /// Whether a source may say which part of a text counts.
         var hasPattern: Bool { self == .id || self == .sku }
     }
 
     /// Where a part comes from.
     package enum Source: Sendable, Equatable {
-        /// A column, or the path of a member in JSON; for ``Part/cancelled``, ``Part/only`` and ``Part/skip`` with the
-        /// values that say so, none for any; for ``Part/id`` and ``Part/sku`` perhaps with a regular expression, as the only value.
+        /// A column, or the path of a member in JSON; for ``Part/cancelled``, ``Part/only``, ``Part/skip``
+        /// and ``Part/refunded`` with the values that say so, none for any; for ``Part/id`` and ``Part/sku`` perhaps with a regular expression, as the only value.
         case column(String, values: [String] = [])
         /// The same for all.
         case constant(String)

@@ -51,6 +51,7 @@ package enum KnownExport: String, CaseIterable, Sendable {
                 ],
                 .sku: [.column("line_items.sku")], .name: [.column("line_items.name"), .column("line_items.title")],
                 .quantity: [.column("line_items.quantity")], .cancelled: [.column("cancelled_at")],
+                .refunded: [.column("financial_status", values: ["partially_refunded", "refunded"])],
             ])
         case .woocommerce:
             ExportMapping([
@@ -59,6 +60,7 @@ package enum KnownExport: String, CaseIterable, Sendable {
                 .sku: [.column("line_items.sku")], .name: [.column("line_items.name")],
                 .quantity: [.column("line_items.quantity")],
                 .cancelled: [.column("status", values: ["cancelled", "refunded", "failed"])],
+                .refunded: [.column("refunds")],
             ])
         case .magento:
             ExportMapping([
@@ -69,6 +71,7 @@ package enum KnownExport: String, CaseIterable, Sendable {
                     .column("state", values: ["canceled", "closed"]),
                     .column("status", values: ["canceled", "closed"]),
                 ],
+                .refunded: [.column("total_refunded")],
                 // A configurable product has the SKU of what was chosen, and that is there once more; a bundle isn't in stock,
                 // and what it is made of is.
                 .skip: [
@@ -92,6 +95,7 @@ package enum KnownExport: String, CaseIterable, Sendable {
                 .id: [.column("Name")], .customer: [.column("Email"), .column("Billing Name"), .column("Phone")],
                 .sku: [.column("Lineitem sku")], .name: [.column("Lineitem name")],
                 .quantity: [.column("Lineitem quantity")], .cancelled: [.column("Cancelled at")],
+                .refunded: [.column("Financial Status", values: ["partially_refunded", "refunded"])],
             ])
         case .woocommerce:
             ExportMapping([
@@ -101,6 +105,7 @@ package enum KnownExport: String, CaseIterable, Sendable {
                 .cancelled: [
                     .column("status", values: ["cancelled", "wc-cancelled", "refunded", "wc-refunded", "failed"])
                 ],
+                .refunded: [.column("refunded_total")],
             ])
         case .amazon:
             ExportMapping([

@@ -78,7 +78,7 @@ struct SubmitCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             Where an export has what: columns, or @ and a value, for id, shop, customer, sku, name, quantity, attributes \
-            or attributes.NAME, cancelled, only and skip; or @ and a file that says so.
+            or attributes.NAME, cancelled, only, skip and refunded; or @ and a file that says so.
             """,
             valueName: "PART=COLUMN,…"))
     var map: String?

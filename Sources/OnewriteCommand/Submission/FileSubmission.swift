@@ -163,6 +163,11 @@ struct FileSubmission {
                 "  \(FieldError.spaced(leftOut.unwantedItems)) item\(leftOut.unwantedItems == 1 ? "" : "s") left out by \"skip\""
             )
         }
+        if leftOut.refunds > 0 {
+            lines.append(
+                "  of \(FieldError.spaced(leftOut.refunds)) order\(leftOut.refunds == 1 ? "" : "s") money was given back; what came back isn't read, tell it by onewrite return"
+            )
+        }
         if leftOut.orders > 0 {
             lines.append(
                 "  \(FieldError.spaced(leftOut.orders)) order\(leftOut.orders == 1 ? "" : "s") without other items left out"

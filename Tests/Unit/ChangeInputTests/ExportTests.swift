@@ -130,6 +130,52 @@ struct ExportTests {
         #expect(throws: InputError.self) { try self.read(Array("No,Who,Item,N\n1,c,A,2\n".utf8), ExportShape(mapping)) }
     }
 
+    @Test(
+        "orders of which money was given back are counted, unless they are cancelled",
+        arguments: [
+            (
+                KnownExport.shopify,
+                #"{"name":"1","email":"c","financial_status":"partially_refunded","line_items":[{"sku":"A","quantity":1}]}"#,
+                1
+            ),
+            (
+                .shopify,
+                #"{"name":"1","email":"c","financial_status":"refunded","cancelled_at":"x","line_items":[{"sku":"A","quantity":1}]}"#,
+                0
+            ),
+            (
+                .shopify,
+                "Name,Email,Financial Status,Lineitem quantity,Lineitem sku\n1,c,refunded,1,A\n2,c,paid,1,A\n1,,,1,B", 1
+            ),
+            (
+                .woocommerce,
+                #"{"number":"1","billing":{"email":"c"},"refunds":[{"id":7}],"line_items":[{"sku":"A","quantity":1}]}"#,
+                1
+            ),
+            (
+                .woocommerce,
+                #"{"number":"1","billing":{"email":"c"},"refunds":[],"line_items":[{"sku":"A","quantity":1}]}"#, 0
+            ),
+            (
+                .woocommerce,
+                "order_id,billing_email,item_sku,item_quantity,refunded_total\n1,c,A,1,0.00\n2,c,A,1,-10.50", 1
+            ),
+            (
+                .magento,
+                #"{"increment_id":"1","customer_email":"c","total_refunded":0,"items":[{"sku":"A","qty_ordered":1}]}"#,
+                0
+            ),
+            (
+                .magento,
+                #"{"increment_id":"1","customer_email":"c","total_refunded":9.5,"items":[{"sku":"A","qty_ordered":1}]}"#,
+                1
+            ),
+        ])
+    func refunds(export: KnownExport, text: String, count: Int) throws {
+        let read = try read(Array(text.utf8), export.shape.changed { $0.setShop("s") })
+        #expect(read.leftOut.refunds == count && read.rows.first?.hasPrefix("s/1 c A:1") == true, "\(read)")
+    }
+
     @Test("columns become members of attributes: what is blank is left out, what differs within an order is refused")
     func attributeMembers() throws {
         let mapping = try ExportMapping(
