@@ -41,11 +41,15 @@ package struct LedgerLook {
     private static let chunk = 1000
 
     private let servers: Servers
-    private let identity: LogIdentity
+    private var identity: LogIdentity?
     private var connection: PostgresConnection?
 
     /// Asks nothing yet.
-    package init(_ servers: Servers, of identity: LogIdentity) {
+    ///
+    /// - Parameters:
+    ///   - servers: Where Postgres is.
+    ///   - identity: The log, which the schema must belong to; nil for whichever that belongs to.
+    package init(_ servers: Servers, of identity: LogIdentity?) {
         (self.servers, self.identity) = (servers, identity)
     }
 
@@ -62,9 +66,12 @@ package struct LedgerLook {
         for row in rows {
             if let key = Self.key(row), seen.insert(key).inserted { keys.append(key) }
         }
+        guard !keys.isEmpty else { return rows.map { _ in .unknown } }
+        let (connection, partitioning) = try connected()
         var orders: [Key: Order] = [:]
         for start in stride(from: 0, to: keys.count, by: Self.chunk) {
-            try take(keys[start..<min(start + Self.chunk, keys.count)], into: &orders, until: deadline)
+            let asked = keys[start..<min(start + Self.chunk, keys.count)]
+            try Self.take(asked, partitioning, from: connection, into: &orders, until: deadline)
         }
         return rows.map { row in
             guard case .success(let change) = row.result, let key = Self.key(row), let order = orders[key] else {
@@ -78,7 +85,7 @@ package struct LedgerLook {
                 outcome: order.digest == Digest(of: change) ? .duplicate : .conflict, seq: order.seq, entry: order.entry
             )
             return .known(
-                .answered(result, in: identity.partitioning.partition(ofShop: change.shop), epoch: order.epoch))
+                .answered(result, in: partitioning.partition(ofShop: change.shop), epoch: order.epoch))
         }
     }
 
@@ -97,18 +104,18 @@ package struct LedgerLook {
         }
     }
 
-    private mutating func take(
-        _ keys: ArraySlice<Key>, into orders: inout [Key: Order], until deadline: Deadline
+    private static func take(
+        _ keys: ArraySlice<Key>, _ partitioning: Partitioning, from connection: PostgresConnection,
+        into orders: inout [Key: Order], until deadline: Deadline
     ) throws {
-        let connection = try connected()
         var (shops, ids, partitions) = (PostgresArray(), PostgresArray(), PostgresArray())
         for key in keys {
             shops.append(key.shop.text)
             ids.append(key.id.text)
-            partitions.append(Int64(identity.partitioning.partition(ofShop: key.shop.text).number))
+            partitions.append(Int64(partitioning.partition(ofShop: key.shop.text).number))
         }
         let rows = try connection.query(
-            Self.statement, [.array(shops), .array(ids), .array(partitions)], until: deadline)
+            statement, [.array(shops), .array(ids), .array(partitions)], until: deadline)
         for row in rows {
             let key = keys[keys.startIndex + Int(try row.requireInt64(0)) - 1]
             guard let entry = EntryID(try row.requireString(3)) else { continue }
@@ -119,13 +126,17 @@ package struct LedgerLook {
         }
     }
 
-    private mutating func connected() throws -> PostgresConnection {
-        if let connection, connection.isUsable { return connection }
+    private mutating func connected() throws -> (PostgresConnection, Partitioning) {
+        if let connection, connection.isUsable, let identity { return (connection, identity.partitioning) }
         // The ledger is long, and asked for single places: scanning it is never right.
         let connection = try servers.requiredPostgres { $0.avoidsScans = true }
-        try Servers.requireSchema(of: identity, on: connection)
-        self.connection = connection
-        return connection
+        guard let found = try PostgresSchema.identity(on: connection), identity == nil || found == identity else {
+            throw LogError(
+                .badConfiguration,
+                "the schema in Postgres is missing, or of another log than Redis's. Run: onewrite init")
+        }
+        (self.connection, identity) = (connection, found)
+        return (connection, found.partitioning)
     }
 
     private static let statement = """

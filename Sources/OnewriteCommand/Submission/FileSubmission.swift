@@ -107,20 +107,35 @@ struct FileSubmission {
             format: format, shape: shape, isReady: input.isReady(stop), read: input.bytes(stop) {}
         )
         var (counts, lines, shown): ([Change.Kind: Int], Int, [String]) = ([:], 0, [])
+        func take(_ row: InputRow, known outcome: RowReceipt.Outcome?) {
+            switch row.result {
+            case .success(let change):
+                if let outcome {
+                    return report.take(
+                        RowReceipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: outcome))
+                }
+                counts[change.kind, default: 0] += 1
+                lines += change.lines.items.count
+                if shown.count < Self.ordersShown { shown.append(Self.text(change)) }
+            case .failure(let error):
+                report.take(
+                    RowReceipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
+            }
+        }
+        // Who only looks does without Postgres when it isn't there.
+        let ledger =
+            checksLedger
+            ? LedgerStage(
+                servers, of: nil, patience: { Patience(for: .busyServers, interrupt: stop.interrupt) { _ in } },
+                goesOnUnasked: true, take: take)
+            : nil
         do throws(InputError) {
             while let row = try reader.next().map(limited) {
                 (report.format, report.readsOrders) = (reader.format, reader.readsOrders)
                 if rejects?.hasBegun == false { rejects?.begin(reader.sheet) }
-                switch row.result {
-                case .success(let change):
-                    counts[change.kind, default: 0] += 1
-                    lines += change.lines.items.count
-                    if shown.count < Self.ordersShown { shown.append(Self.text(change)) }
-                case .failure(let error):
-                    report.take(
-                        RowReceipt(line: row.line, id: row.id, shop: nil, input: row.text, outcome: .rejected(error)))
-                }
+                if let ledger { ledger.add(row) } else { take(row, known: nil) }
             }
+            ledger?.flush()
         } catch {
             throw ended(error, input, stop)
         }
@@ -132,9 +147,15 @@ struct FileSubmission {
         let summary =
             "nothing was sent; it would be " + (kinds.isEmpty ? "nothing" : kinds.joined(separator: " · "))
             + " with \(FieldError.spaced(lines)) line\(lines == 1 ? "" : "s")"
+            + (report.tally.duplicates == 0 ? "" : " · \(FieldError.spaced(report.tally.duplicates)) there already")
             + (refused == 0 ? "" : " · \(FieldError.spaced(refused)) rejected")
+        let unasked = ledger?.failure.map { error in
+            "  Postgres couldn't be asked which are there already: \(LogError(anyOf: error)?.description ?? "\(error)")"
+        }
         show(
-            [summary] + remarks(reader.leftOut, reader.foreignEncoding) + shown.map { "  \($0)" } + report.problemLines)
+            [summary] + [unasked].compactMap(\.self)
+                + remarks(reader.leftOut, over: ledger?.over ?? 0, reader.foreignEncoding) + shown.map { "  \($0)" }
+                + report.problemLines)
         if refused > 0 { throw Failure(.badRows, "") }
     }
 
@@ -217,10 +238,12 @@ struct FileSubmission {
         let ledger =
             checksLedger
             ? LedgerStage(
-                servers, of: submitter.identity, stop,
-                notice: {
-                    progress.clear()
-                    Console.error($0)
+                servers, of: submitter.identity,
+                patience: {
+                    Patience(servers.configuration.timeout, for: .allServers, interrupt: stop.interrupt) {
+                        progress.clear()
+                        Console.error($0)
+                    }
                 }, take: send) : nil
         var reader = ChangeReader(
             format: format, shape: shape, isReady: input.isReady(stop),
@@ -255,13 +278,17 @@ struct FileSubmission {
         rejects?.flush()
         progress.clear()
         if let failure, report.tally.total == 0 { throw input.failure(failure) }
+        let unasked = ledger?.failure.map { error in
+            LogError(anyOf: error)?.adding(". Submit the same again; --no-ledger-check goes without Postgres") ?? error
+        }
+        if let unasked, report.tally.total == 0, stop.exitStatus == nil { throw unasked }
         var remarks = remarks(reader.leftOut, over: ledger?.over ?? 0, reader.foreignEncoding)
         if report.tally.total > 1, report.tally.duplicates == report.tally.total {
             remarks.append("  all of it was in the log already")
         }
         show([report.summary] + remarks + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
-        if let failure = ledger?.failure { throw failure }
+        if let unasked { throw unasked }
         try stop.wait(for: report.targets, in: options.wait?.groups() ?? [], servers)
         if report.tally.refused > 0 { throw Failure(.badRows, "") }
         if report.tally.uncovered > 0 { throw Failure(.no, "") }

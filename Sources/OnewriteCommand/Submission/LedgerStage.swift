@@ -9,31 +9,29 @@ final class LedgerStage {
     private static let rowsMax = 2000
 
     private var look: LedgerLook
-    private let timeout: Duration
-    private let stop: StopRequest
-    private let notice: (String) -> Void
+    private let patience: () -> Patience
+    private let goesOnUnasked: Bool
     private let take: (InputRow, RowReceipt.Outcome?) -> Void
     private var rows: [InputRow] = []
     private var bytes = 0
 
     /// Cancellations of orders that are over, which don't go on.
     private(set) var over = 0
-    /// Why Postgres couldn't be asked; nothing goes on behind it.
+    /// Why Postgres couldn't be asked; it isn't asked again.
     private(set) var failure: (any Error)?
 
     /// - Parameters:
     ///   - servers: Where Postgres is.
-    ///   - identity: The log.
-    ///   - stop: Ends its waiting.
-    ///   - notice: Takes a line for people, about what is waited for.
+    ///   - identity: The log; nil for whichever Postgres's is.
+    ///   - patience: How long Postgres is waited for.
+    ///   - goesOnUnasked: Whether rows go on when it couldn't be asked.
     ///   - take: Takes the rows, in order, with the outcome of those that are known.
     init(
-        _ servers: Servers, of identity: LogIdentity, _ stop: StopRequest, notice: @escaping (String) -> Void,
+        _ servers: Servers, of identity: LogIdentity?, patience: @escaping () -> Patience, goesOnUnasked: Bool = false,
         take: @escaping (InputRow, RowReceipt.Outcome?) -> Void
     ) {
         look = LedgerLook(servers, of: identity)
-        timeout = servers.configuration.timeout
-        (self.stop, self.notice, self.take) = (stop, notice, take)
+        (self.patience, self.goesOnUnasked, self.take) = (patience, goesOnUnasked, take)
     }
 
     func add(_ row: InputRow) {
@@ -44,11 +42,15 @@ final class LedgerStage {
 
     /// Sends on what was held back.
     func flush() {
-        guard failure == nil, !rows.isEmpty else { return }
         let looked = rows
         (rows, bytes) = ([], 0)
+        if failure == nil, !looked.isEmpty { look(at: looked) }
+        if failure != nil, goesOnUnasked { for row in looked { take(row, nil) } }
+    }
+
+    private func look(at looked: [InputRow]) {
         do {
-            var patience = Patience(timeout, for: .allServers, interrupt: stop.interrupt, notice: notice)
+            var patience = patience()
             let findings = try patience.attempt { try look.look(at: looked, until: .after(.seconds(30))) }
             for (row, finding) in zip(looked, findings) {
                 switch finding {
@@ -59,9 +61,7 @@ final class LedgerStage {
                 }
             }
         } catch {
-            failure =
-                LogError(anyOf: error)?.adding(". Submit the same again; --no-ledger-check goes without Postgres")
-                ?? error
+            failure = error
         }
     }
 }

@@ -45,6 +45,13 @@ struct LedgerCheckTests {
                 "#5,c,1,A,A,",
             ]
             try Self.forget(shop)
+            let dry = try await Self.submit(shop, try shop.file("later.csv", later), "--dry-run")
+            #expect(dry.code == 65, "\(dry.errors)")
+            #expect(
+                dry.output.hasPrefix(
+                    "nothing was sent; it would be 1 order.placed · 1 order.cancelled with 2 lines · 3 there already · 2 rejected"
+                ),
+                "\(dry.output)")
             let next = try await Self.submit(shop, try shop.file("later.csv", later), "--json", "--wait")
             #expect(next.code == 65, "\(next.errors)")
             let outcomes = try ReceiptLine.all(next.output).map { "\($0.id ?? "?") \($0.outcome)" }
@@ -110,6 +117,9 @@ struct LedgerCheckTests {
             #expect(refused.code == 69, "\(refused.errors)")
             #expect(refused.errors.contains("--no-ledger-check goes without Postgres"), "\(refused.errors)")
             #expect(try shop.length() == 0)
+            let dry = Ran(try await ChildProcess.run(arguments + ["--dry-run"], environment: environment))
+            #expect(dry.code == 0 && dry.output.contains("it would be 1 order.placed"), "\(dry.output)")
+            #expect(dry.output.contains("Postgres couldn't be asked which are there already: "), "\(dry.output)")
             let unasked = Ran(try await ChildProcess.run(arguments + ["--no-ledger-check"], environment: environment))
             #expect(unasked.code == 0, "\(unasked.errors)")
             #expect(try shop.length() == 1)
