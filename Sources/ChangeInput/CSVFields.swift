@@ -106,6 +106,8 @@ struct CSVColumns {
     private var sources: [Part: [Source]] = [:]
     /// Where members of `attributes` are.
     private var attributes: [(name: String, sources: [Source])] = []
+    /// Where there is something that another column has to explain.
+    private var companions: [(index: Int, companion: Int, name: String)] = []
 
     var isOfExport: Bool { missingSKU != nil }
 
@@ -182,6 +184,12 @@ struct CSVColumns {
         }
         for (part, sources) in mapping.sources { self.sources[part] = found(sources, part) }
         attributes = mapping.attributeNames.map { ($0, found(mapping.attributes[$0] ?? [], .attributes)) }
+        companions = mapping.companions.compactMap { name, companion in
+            guard let index = names.firstIndex(of: name), let other = names.firstIndex(of: companion) else {
+                return nil
+            }
+            return (index, other, companion)
+        }
     }
 
     /// A part of a row's order as it stands there; the first of an export's that is not blank.
@@ -233,6 +241,12 @@ struct CSVColumns {
             }
         }
         return nil
+    }
+
+    /// What is wrong with a row that has something without what explains it.
+    func missingCompanion(_ fields: [String]) -> FieldError? {
+        companions.first { !fields[$0.index].isEmpty && fields[$0.companion].isEmpty }
+            .map { FieldError($0.name, "is missing: without it nobody can tell whether the item counts") }
     }
 
     func has(_ part: Part) -> Bool { sources[part]?.isEmpty == false }

@@ -62,7 +62,7 @@ struct CSVRow {
             ?? (text.isUTF8 ? nil : .notUTF8)
             ?? (hasAllColumns ? nil : .row("expected \(columns.count) columns, got \(fields.count)"))
         if let missingSKU = columns.missingSKU {
-            problem = problem ?? columns.mismatch(fields)
+            problem = problem ?? columns.mismatch(fields) ?? columns.missingCompanion(fields)
             (isCancelled, isWanted) = (columns.isCancelled(fields), columns.isWanted(fields))
             isRefunded = columns.isRefunded(fields)
             hasOwnID = !id.isEmpty

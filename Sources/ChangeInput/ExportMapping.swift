@@ -55,6 +55,16 @@ package struct ExportMapping: Sendable, Equatable {
 
     init(_ sources: [Part: [Source]]) { self.sources = sources }
 
+    /// Columns that, where they have something, need another one that says what it means.
+    private(set) var companions: [String: String] = [:]
+
+    /// The same, where rows with something in a column are refused that have nothing in another one.
+    func requiring(_ companion: String, with column: String) -> ExportMapping {
+        var mapping = self
+        mapping.companions[column] = companion
+        return mapping
+    }
+
     /// The same, where orders come in a list that is another member.
     func wrapped(in member: String) -> ExportMapping {
         var mapping = self
@@ -77,6 +87,7 @@ package struct ExportMapping: Sendable, Equatable {
         for source in Part.allCases.flatMap({ sources[$0] ?? [] }) + attributeNames.flatMap({ attributes[$0] ?? [] }) {
             if case .column(let name, _) = source, !names.contains(name) { names.append(name) }
         }
+        for name in companions.keys.sorted() where !names.contains(name) { names.append(name) }
         return names
     }
 

@@ -79,6 +79,8 @@ package enum KnownExport: String, CaseIterable, Sendable {
                     .column("items.parent_item.product_type", values: ["configurable"]),
                 ],
             ]).wrapped(in: "items")
+                // Else what was chosen of a configurable product would count twice.
+                .requiring("items.parent_item.product_type", with: "items.parent_item_id")
         case .amazon, .etsy, .ebay: nil
         }
     }

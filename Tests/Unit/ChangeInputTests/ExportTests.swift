@@ -117,6 +117,12 @@ struct ExportTests {
                 "main/9 c A:2", "line 3: quantity: expected a whole number from 1 to 1 000 000, got \"1.5\"",
                 "main/9 c A:2",
             ])
+        // Asked for without what tells a chosen product from a bundle's part.
+        let fewer = one.replacing("}]}", with: #"},{"sku":"A","qty_ordered":2,"parent_item_id":7}]}"#)
+        #expect(
+            try read(Array(fewer.utf8), shape).rows == [
+                "line 1: items.parent_item.product_type: is missing: without it nobody can tell whether the item counts"
+            ])
         let grid = #expect(throws: InputError.self) { try read(Array("ID,Bill-to Name\n9,Ana".utf8), shape) }
         #expect(grid?.description.contains("Take its JSON, or --map") == true)
     }
