@@ -229,8 +229,8 @@ struct CSVColumns {
     }
 
     /// What is wrong with a text of which a part counts, and that has none.
-    func mismatch(_ fields: [String]) -> FieldError? {
-        for part in Part.allCases where part.hasPattern {
+    func mismatch(_ fields: [String], of parts: [Part]) -> FieldError? {
+        for part in parts where part.hasPattern {
             for case .part(let index, let pattern, let text) in sources[part] ?? [] where index < fields.count {
                 let whole = fields[index].trimmingBlanks
                 if !whole.isEmpty, whole.firstMatch(of: pattern) == nil {

@@ -62,13 +62,20 @@ struct CSVRow {
             ?? (text.isUTF8 ? nil : .notUTF8)
             ?? (hasAllColumns ? nil : .row("expected \(columns.count) columns, got \(fields.count)"))
         if let missingSKU = columns.missingSKU {
-            problem = problem ?? columns.mismatch(fields) ?? columns.missingCompanion(fields)
+            isNoItem = columns.isNoItem(fields)
+            // What is no item has no SKU either that could be wrong.
+            problem =
+                problem
+                ?? (isNoItem
+                    ? columns.mismatch(fields, of: [.id])
+                    : columns.mismatch(fields, of: ExportMapping.Part.allCases) ?? columns.missingCompanion(fields))
             (isCancelled, isWanted) = (columns.isCancelled(fields), columns.isWanted(fields))
             isRefunded = columns.isRefunded(fields)
             hasOwnID = !id.isEmpty
             var (sku, name, quantity) = (field(.sku), field(.name), Self.wholeNumber(field(.quantity)))
             hasItem = !(sku.isEmpty && (columns.has(.name) ? name.isEmpty : quantity.isEmpty))
-            if hasItem, columns.isNoItem(fields) { (hasItem, isNoItem) = (false, true) }
+            isNoItem = isNoItem && hasItem
+            if isNoItem { hasItem = false }
             if hasItem, sku.isEmpty {
                 let item = name.isEmpty ? "an item" : name
                 switch missingSKU {

@@ -247,13 +247,16 @@ struct FileSubmission {
                 }, take: send) : nil
         var reader = ChangeReader(
             format: format, shape: shape, isReady: input.isReady(stop),
-            read: input.bytes(stop) {
+            read: input.bytes(stop) { () throws(InputError) in
                 // Stopping at an error, it is only sent what was looked at together.
                 if onError == .goOn {
                     ledger?.flush()
+                    cancellations?.finish(submitter)
                     submitter.settle()
                 }
                 report.flush()
+                // Nothing goes on behind it: what else comes needn't be waited for.
+                if ledger?.failure != nil { throw .unreadable(errno: ECANCELED) }
             })
         var failure: InputError?
         do throws(InputError) {
@@ -265,12 +268,12 @@ struct FileSubmission {
                 if let ledger { ledger.add(row) } else { send(row, known: nil) }
                 progress.update(bytes: input.isCompressed ? input.bytesRead : reader.bytesConsumed, report.tally)
             }
-            ledger?.flush()
+            if submitter.canGoOn { ledger?.flush() }
             stretch.send()
         } catch {
             // Being stopped ends the input too, and is no trouble with it.
-            if !stop.isRequested { failure = error }
-            if failure != nil, onError == .goOn { ledger?.flush() }
+            if !stop.isRequested, ledger?.failure == nil { failure = error }
+            if failure != nil, onError == .goOn, submitter.canGoOn { ledger?.flush() }
         }
         cancellations?.finish(submitter)
         submitter.finish()
@@ -288,7 +291,11 @@ struct FileSubmission {
         }
         show([report.summary] + remarks + report.problemLines + (hasStopped(report) ? [report.stopLine] : []))
         try conclude(submitter.end, report.tally, failure.map(input.failure), stop)
-        if let unasked { throw unasked }
+        if let unasked {
+            // Something was sent before: that is another answer than that no server is there.
+            throw LogError(anyOf: unasked).map { $0.kind == .unreachable ? LogError(.tryAgain, $0.message) : $0 }
+                ?? unasked
+        }
         try stop.wait(for: report.targets, in: options.wait?.groups() ?? [], servers)
         if report.tally.refused > 0 { throw Failure(.badRows, "") }
         if report.tally.uncovered > 0 { throw Failure(.no, "") }

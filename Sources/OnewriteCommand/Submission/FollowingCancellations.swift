@@ -34,8 +34,8 @@ final class FollowingCancellations {
 
     /// Waits for what is under way, and sends the cancellations that it lets go.
     func finish(_ submitter: Submitter) {
-        if waiting.isEmpty { return }
-        submitter.settle()
+        if !waiting.isEmpty { submitter.settle() }
+        // Also those whose orders' receipts came meanwhile, with no row behind them.
         sendKnown(to: submitter)
     }
 

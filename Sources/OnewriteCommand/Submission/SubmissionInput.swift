@@ -101,7 +101,7 @@ final class SubmissionInput {
     ///   - beforeWaiting: Called when nothing can be read at this moment: what was read so far must not wait too.
     /// - Returns: The source; it throws when it was stopped, so that nothing is taken for whole that was cut off.
     func bytes(
-        _ stop: StopRequest, beforeWaiting: @escaping () -> Void
+        _ stop: StopRequest, beforeWaiting: @escaping () throws(InputError) -> Void
     ) -> () throws(InputError) -> [UInt8]? {
         let stored = storedBytes(stop, beforeWaiting: beforeWaiting)
         return { [self] () throws(InputError) in
@@ -138,13 +138,13 @@ final class SubmissionInput {
 
     /// What stands in the file or comes through the pipe.
     private func storedBytes(
-        _ stop: StopRequest, beforeWaiting: @escaping () -> Void
+        _ stop: StopRequest, beforeWaiting: @escaping () throws(InputError) -> Void
     ) -> () throws(InputError) -> [UInt8]? {
         let source = DescriptorSource(descriptor)
         return { [self] () throws(InputError) in
             if stop.isRequested { throw .unreadable(errno: EINTR) }
             if wait(for: .reading, on: descriptor, until: Deadline(.now), interrupt: nil) != .ready {
-                beforeWaiting()
+                try beforeWaiting()
                 while !stop.isRequested,
                     wait(for: .reading, on: descriptor, until: .after(.seconds(3600)), interrupt: stop.interrupt)
                         == .timedOut

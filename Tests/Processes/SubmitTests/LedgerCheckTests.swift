@@ -104,6 +104,23 @@ struct LedgerCheckTests {
         }
     }
 
+    @Test("a cancellation at the end of what came through a pipe so far goes in, whether or not more comes")
+    func pipe() async throws {
+        try await withShop { shop in
+            _ = try shop.file("a.csv", [Self.header, "#1,c,2,A,A,", "#2,c,1,B,B,2026-11-30"])
+            _ = try shop.file("b.csv", ["#3,c,1,A,A,2026-11-30"])
+            for check in ["--ledger-check", "--no-ledger-check"] {
+                let before = try shop.length()
+                let ran = Ran(
+                    try await shop.shell(
+                        "(cat a.csv; sleep 1; cat b.csv; sleep 1) | $onewrite submit - --format shopify --shop 's\(check)' \(check)"
+                    ))
+                #expect(ran.code == 0 && ran.output.contains("5 orders · 5 accepted"), "\(ran.output) \(ran.errors)")
+                #expect(try shop.length() == before + 5)
+            }
+        }
+    }
+
     @Test("without Postgres an export is not sent, unless it needn't be asked")
     func withoutPostgres() async throws {
         try await withShop { shop in

@@ -134,6 +134,12 @@ struct ExportTests {
         let read = try read(Array(text.utf8), ExportShape(mapping))
         #expect(read.rows == ["s/1 c A:2"] && read.leftOut.unwantedItems == 3 && read.leftOut.orders == 1)
         #expect(throws: InputError.self) { try self.read(Array("No,Who,Item,N\n1,c,A,2\n".utf8), ExportShape(mapping)) }
+        // A set's SKU needn't be one.
+        let strict = try ExportMapping("id=No,shop=@s,customer=Who,sku=Item~^A,quantity=N,skip=Type~set")
+        #expect(
+            try self.read(Array("No,Who,Item,N,Type\n1,c,SET,1,set\n1,c,A,2,\n".utf8), ExportShape(strict)).rows == [
+                "s/1 c A:2"
+            ])
     }
 
     @Test(
